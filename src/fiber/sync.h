@@ -1,0 +1,141 @@
+// Waiting for something: OneShot, Event, Gate, Mutex, Semaphore.
+//
+// OneShot crosses threads. The others belong to one loop: only its fibers touch them.
+
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "skep/base/check.h"
+#include "skep/fiber/fiber.h"
+
+namespace skep::fiber {
+
+/// A value that one side sets once, on any thread, and the other waits for. The waiter owns the OneShot and
+/// must not go away before set() has returned; a setter that may outlive it holds a shared_ptr.
+template <class T>
+class OneShot {
+ public:
+  /// Any thread, once.
+  void set(T value) {
+    std::unique_lock lock(mutex_);
+    SKEP_CHECK(!value_.has_value(), "a OneShot is set once");
+    value_.emplace(std::move(value));
+    // Woken with the mutex held: the waiter cannot return and destroy this before we let go of it.
+    if (waiter_) waiter_.wake();
+  }
+
+  /// Suspends until set(), then takes the value.
+  T wait() {
+    bool mustWait = false;
+    {
+      std::lock_guard lock(mutex_);
+      mustWait = !value_.has_value();
+    }
+    if (mustWait) {
+      suspend([this](Waker waker) {
+        std::lock_guard lock(mutex_);
+        if (value_.has_value()) {
+          waker.wake();
+        } else {
+          waiter_ = waker;
+        }
+      });
+    }
+    std::lock_guard lock(mutex_);
+    return std::move(*value_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<T> value_;
+  Waker waiter_;
+};
+
+/// A condition that fibers of one loop wait for; like a condition variable without a mutex.
+class Event {
+ public:
+  /// Suspends until the next notifyAll() (or, in its turn, notifyOne()).
+  void wait();
+  void notifyAll();
+  void notifyOne();
+  bool hasWaiters() const { return !waiters_.empty(); }
+
+ private:
+  std::deque<Waker> waiters_;
+};
+
+/// Suspends until `condition()` is true, checking it again after each notification of `event`.
+template <class Condition>
+void waitUntil(Event& event, Condition condition) {
+  while (!condition()) event.wait();
+}
+
+/// Keeps an object alive while background fibers use it. enter() fails after close() began; close() suspends
+/// until everyone who entered has left.
+class Gate {
+ public:
+  bool tryEnter();
+  void leave();
+  void close();
+  bool isClosed() const { return closed_; }
+  std::size_t count() const { return count_; }
+
+ private:
+  std::size_t count_ = 0;
+  bool closed_ = false;
+  Event emptied_;
+};
+
+/// Holds a Gate open for a scope; false when the gate was closed.
+class GateHolder {
+ public:
+  explicit GateHolder(Gate& gate) : gate_(gate.tryEnter() ? &gate : nullptr) {}
+  ~GateHolder() {
+    if (gate_ != nullptr) gate_->leave();
+  }
+  GateHolder(GateHolder&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+  GateHolder(const GateHolder&) = delete;
+  GateHolder& operator=(const GateHolder&) = delete;
+  explicit operator bool() const { return gate_ != nullptr; }
+
+ private:
+  Gate* gate_;
+};
+
+/// First come, first served mutual exclusion between fibers of one loop. Use with std::lock_guard.
+class Mutex {
+ public:
+  void lock();  // suspends
+  bool try_lock();
+  void unlock();
+
+ private:
+  bool locked_ = false;
+  Event released_;
+};
+
+/// Counts permits: the bound of a queue or of a number of parallel operations. First come, first served.
+class Semaphore {
+ public:
+  explicit Semaphore(std::size_t permits) : permits_(permits) {}
+  void acquire(std::size_t count = 1);  // suspends
+  bool tryAcquire(std::size_t count = 1);
+  void release(std::size_t count = 1);
+  std::size_t available() const { return permits_; }
+
+ private:
+  std::size_t permits_;
+  struct Request {
+    std::size_t count;
+    Waker waker;
+  };
+  std::deque<Request> queue_;
+};
+
+}  // namespace skep::fiber
