@@ -77,7 +77,7 @@ class Loop {
   /// Time until the earliest timer is due (0: it is), or nullopt without any timer.
   std::optional<Duration> untilNextTimer() const;
 
-  Clock& clock() const { return clock_; }
+  Clock& clock() { return clock_; }
   boost::asio::io_context& context();
   /// Fibers that have started and not finished.
   std::size_t fiberCount() const;

@@ -280,7 +280,7 @@ void ConnectionPool::watchLane(LaneState& lane) {
 }
 
 std::optional<Error> ConnectionPool::reasonToGiveUp(const LaneState& lane,
-                                                    const Request& request) const {
+                                                    const Request& request) {
   const MonotonicTime now = loop_.clock().monotonic();
   if (lane.outageSince) {
     const bool outageIsLong = now - *lane.outageSince >= settings_.connectTimeout;

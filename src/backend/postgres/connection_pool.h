@@ -94,7 +94,7 @@ class ConnectionPool {
   static Slot* leastBusy(LaneState& lane, std::size_t inFlightMax);
   void watch();
   void watchLane(LaneState& lane);
-  std::optional<Error> reasonToGiveUp(const LaneState& lane, const Request& request) const;
+  std::optional<Error> reasonToGiveUp(const LaneState& lane, const Request& request);
   LaneState& laneOf(const Request& request) {
     return lanes_[static_cast<std::size_t>(request.lane)];
   }

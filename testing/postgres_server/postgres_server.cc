@@ -1,4 +1,4 @@
-#include "skep/testing/postgres_server.h"
+#include "skep/testing/postgres_server/postgres_server.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
