@@ -262,6 +262,8 @@ std::string PostgresServer::query(std::string_view sql) const {
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(url().c_str()),
                                                                 PQfinish);
   SKEP_CHECK(PQstatus(connection.get()) == CONNECTION_OK, "%s", PQerrorMessage(connection.get()));
+  PQsetNoticeProcessor(
+      connection.get(), [](void*, const char*) {}, nullptr);
   const std::unique_ptr<PGresult, decltype(&PQclear)> result(
       PQexec(connection.get(), std::string(sql).c_str()), PQclear);
   const ExecStatusType status = PQresultStatus(result.get());

@@ -279,8 +279,7 @@ void ConnectionPool::watchLane(LaneState& lane) {
   lane.queue = std::move(waiting);
 }
 
-std::optional<Error> ConnectionPool::reasonToGiveUp(const LaneState& lane,
-                                                    const Request& request) {
+std::optional<Error> ConnectionPool::reasonToGiveUp(const LaneState& lane, const Request& request) {
   const MonotonicTime now = loop_.clock().monotonic();
   if (lane.outageSince) {
     const bool outageIsLong = now - *lane.outageSince >= settings_.connectTimeout;

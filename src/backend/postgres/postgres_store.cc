@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -237,7 +238,9 @@ void PostgresStore::Impl::explainRefusals(std::span<const DatabaseWrite> writes,
                                           const std::vector<std::size_t>& refused,
                                           std::vector<Status>& statuses) {
   ArrayParameter ids(PgType::Int8, refused.size());
-  for (const std::size_t index : refused) ids.add(writes[index].id.value);
+  for (const std::size_t index : refused) {
+    ids.add(static_cast<std::uint64_t>(clamped(writes[index].id.value)));
+  }
   const Result<PgResult> rows =
       read(Statement::ReadHeads, {countParameter(refused.size()), ids.take()});
   std::map<std::uint64_t, Head> heads;
@@ -344,7 +347,7 @@ Result<std::vector<store::ChunkVersion>> PostgresStore::listChunkVersions(
   SKEP_TRY(const PgResult result,
            impl_->read(
                Statement::ListChunkVersions,
-               {countParameter(id.value), int8Parameter(after ? after->chunk : -1),
+               {countParameter(id.value), int8Parameter(after ? std::int64_t{after->chunk} : -1),
                 after ? countParameter(after->txid) : int8Parameter(-1), countParameter(limit)}));
   if (rowCount(result) == 0) return notFound(id);
   std::vector<store::ChunkVersion> versions;

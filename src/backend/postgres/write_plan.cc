@@ -297,7 +297,7 @@ std::vector<PlannedWrite> select(std::span<const DatabaseWrite> writes, WritePla
     Result<Head> after = check(write);
     if (!after) {
       plan.statuses[order[n]] = std::move(after).error();
-      if (fitsInt8(write)) plan.refused.push_back(order[n]);
+      plan.refused.push_back(order[n]);
       continue;
     }
     plan.planned.push_back(order[n]);
