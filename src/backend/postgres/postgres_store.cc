@@ -84,6 +84,45 @@ Error failureOf(Answer answer, const std::string& what) {
                what + " may or may not have happened: " + answer.error.message};
 }
 
+// Whether the database is created if it is missing. A Retake asks what became of an earlier write;
+// a database that is gone answers that.
+bool creates(const store::OpenRequest& open) {
+  return open.create != Create::Never && open.claim != Claim::Retake;
+}
+
+Call claimCall(const store::OpenRequest& open, std::int64_t nowMs) {
+  // What must be new is not taken over when it is there.
+  const Claim claim = open.create == Create::MustBeNew && !creates(open) ? Claim::None : open.claim;
+  const Create create = creates(open) ? open.create : Create::Never;
+  return {Statement::Claim,
+          {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
+           countParameter(static_cast<std::uint64_t>(claim)), countParameter(open.retakeEpoch),
+           int8Parameter(nowMs)}};
+}
+
+// What the row that Claim returned and the rows that Load returned after it mean. Nullopt as in
+// tryOpen().
+Result<std::optional<store::OpenedDatabase>> judgeClaim(
+    const store::OpenRequest& open, const Row& row, std::optional<store::OpenedDatabase> opened) {
+  const bool found = !row.isNull(0);
+  const bool made = !row.isNull(1);
+  const bool claimed = !row.isNull(2);
+  if (!found && !made && !creates(open)) return notFound(open.name);
+  if (found && open.create == Create::MustBeNew) {
+    return Error{ErrorCode::AlreadyExists, "there is a database named '" + open.name + "' already"};
+  }
+  const bool isComplete = opened && (made || found);
+  if (!isComplete) return std::optional<store::OpenedDatabase>();
+  if (found && !claimed && open.claim == Claim::Retake) {
+    return Error{ErrorCode::Fenced, "'" + open.name + "' has another owner: its epoch is " +
+                                        std::to_string(opened->head.epoch) + ", not " +
+                                        std::to_string(open.retakeEpoch)};
+  }
+  if (found && !claimed && open.claim == Claim::Take) return std::optional<store::OpenedDatabase>();
+  opened->created = made;
+  return opened;
+}
+
 }  // namespace
 
 struct PostgresStore::Impl {
@@ -151,52 +190,22 @@ Result<store::OpenedDatabase> PostgresStore::open(const store::OpenRequest& requ
 // tried again.
 Result<std::optional<store::OpenedDatabase>> PostgresStore::Impl::tryOpen(
     const store::OpenRequest& open) {
-  // A Retake asks what became of an earlier write; a database that is gone answers that.
-  const Create create = open.claim == Claim::Retake ? Create::Never : open.create;
-  const bool changes = create != Create::Never || open.claim != Claim::None;
+  const bool changes = open.create != Create::Never || open.claim != Claim::None;
+  const bool mayRunTwice = open.create != Create::MustBeNew && open.claim != Claim::Retake;
   Request request;
-  if (changes) {
-    request.calls.push_back(
-        {Statement::Claim,
-         {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
-          countParameter(static_cast<std::uint64_t>(open.claim)), countParameter(open.retakeEpoch),
-          int8Parameter(clock.wallMs())}});
-  }
+  if (changes) request.calls.push_back(claimCall(open, clock.wallMs()));
   request.calls.push_back(
       {Statement::Load, {postgres::bytesParameter(open.name), countParameter(open.firstChunks)}});
   request.lane = Lane::Read;
-  const bool mayRunTwice = create != Create::MustBeNew && open.claim != Claim::Retake;
   request.ifLost = mayRunTwice ? IfLost::Repeat : IfLost::Report;
   Answer answer = pool.ask(request);
   if (answer.fate != Fate::Done) {
     if (mayRunTwice) return std::move(answer.error);
     return failureOf(std::move(answer), "the claim of '" + open.name + "'");
   }
-
   std::optional<store::OpenedDatabase> opened = postgres::decodeLoad(answer.results.back());
-  if (!changes) {
-    if (!opened) return notFound(open.name);
-    return opened;
-  }
-  const Row row = rowAt(answer.results.front(), 0);
-  const bool found = !row.isNull(0);
-  const bool made = !row.isNull(1);
-  const bool claimed = !row.isNull(2);
-  if (!found && !made) {
-    if (create == Create::Never) return notFound(open.name);
-    return std::optional<store::OpenedDatabase>();
-  }
-  if (found && create == Create::MustBeNew) {
-    return Error{ErrorCode::AlreadyExists, "there is a database named '" + open.name + "' already"};
-  }
-  if (!opened) return std::optional<store::OpenedDatabase>();
-  if (found && open.claim == Claim::Retake && !claimed) {
-    return Error{ErrorCode::Fenced, "'" + open.name + "' has another owner: its epoch is " +
-                                        std::to_string(opened->head.epoch) + ", not " +
-                                        std::to_string(open.retakeEpoch)};
-  }
-  if (found && open.claim == Claim::Take && !claimed) return std::optional<store::OpenedDatabase>();
-  opened->created = made;
+  if (changes) return judgeClaim(open, rowAt(answer.results.front(), 0), std::move(opened));
+  if (!opened) return notFound(open.name);
   return opened;
 }
 
