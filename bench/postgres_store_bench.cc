@@ -211,6 +211,7 @@ void concurrent(benchmark::State& state) {
   const std::size_t rounds = std::max<std::size_t>(1, 400 / count);
   constexpr std::size_t kShare = kDatabases / kThreads;
   static std::vector<RawTable> raw(kThreads);
+  fleet();
   static std::uint64_t rawTxid = 1'000'000'000;
   double rawSeconds = 0;
   double ourSeconds = 0;
