@@ -1,0 +1,84 @@
+// Statement: one prepared SQL statement.
+//
+// Belongs to the fiber that uses it; the database's lock is taken inside each call, so several fibers of one
+// loop may use several statements of one database at once. step() suspends on a page that is not in memory.
+// A Statement must be destroyed before its Database.
+//
+//   SKEP_TRY(Statement find, db.prepare("SELECT name FROM user WHERE id = :id"));
+//   SKEP_CHECK_OK(find.bind(":id", 7));
+//   while (true) {
+//     SKEP_TRY(bool row, find.step());
+//     if (!row) break;
+//     use(find.text(0));
+//   }
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "skep/base/result.h"
+#include "skep/sql/value.h"
+
+struct sqlite3_stmt;
+
+namespace skep::sql {
+
+class Connection;
+
+class Statement {
+ public:
+  Statement() = default;
+  ~Statement();
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&& other) noexcept;
+
+  /// Binds by position, from 1. InvalidArgument when there is no such parameter.
+  Status bind(int index, const Value& value);
+  /// Binds by name with its prefix, ":id", "@id" or "$id".
+  Status bind(std::string_view name, const Value& value);
+  /// Binds all positions in order; InvalidArgument unless the count is exactly that of the parameters.
+  Status bindAll(std::span<const Value> values);
+  int parameterCount() const;
+  /// The name of a parameter with its prefix; empty for a positional one.
+  std::string_view parameterName(int index) const;
+
+  /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error or the end
+  /// the next step() starts over. Suspends.
+  Result<bool> step();
+  /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
+  /// which never suspends.
+  void reset();
+  void clearBindings();
+
+  int columnCount() const;
+  std::string_view columnName(int column) const;
+  /// The declared type ("INTEGER"), empty for an expression.
+  std::string_view columnDeclaredType(int column) const;
+  /// Of the current row. Views live until the next step(), reset() or conversion of the same column.
+  ValueType type(int column) const;
+  std::int64_t integer(int column) const;
+  double real(int column) const;
+  std::string_view text(int column) const;
+  ByteView blob(int column) const;
+  Value value(int column) const;
+
+  bool isReadOnly() const;
+  /// 0: an ordinary statement; 1: EXPLAIN; 2: EXPLAIN QUERY PLAN.
+  int explainMode() const;
+  explicit operator bool() const { return statement_ != nullptr; }
+
+ private:
+  friend class Database;
+  Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+      : connection_(&connection), statement_(statement), cached_(cached) {}
+  void release();
+
+  Connection* connection_ = nullptr;
+  sqlite3_stmt* statement_ = nullptr;
+  bool cached_ = false;  // goes back to the database's cache instead of being finalized
+};
+
+}  // namespace skep::sql

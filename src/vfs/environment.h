@@ -1,0 +1,25 @@
+// Environment: what a database needs from the process around it. One for each loop; wired by the program.
+
+#pragma once
+
+#include "skep/base/clock.h"
+#include "skep/fiber/loop.h"
+#include "skep/store/commit_pipeline.h"
+#include "skep/store/page_store.h"
+#include "skep/vfs/page_cache.h"
+#include "skep/vfs/paged_file_options.h"
+
+namespace skep::vfs {
+
+class PagedFile;
+
+/// References outlive every database that is opened through it.
+struct Environment {
+  fiber::Loop& loop;
+  store::PageStore& store;
+  store::CommitPipeline& pipeline;
+  PageCache& cache;
+  PagedFileOptions options;
+};
+
+}  // namespace skep::vfs

@@ -1,0 +1,29 @@
+// Tunables of one database's pages. The defaults suit millions of small databases and a few large ones.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "skep/base/clock.h"
+
+namespace skep::vfs {
+
+struct PagedFileOptions {
+  /// The log is folded into chunks when it passes this, or an eighth of the database's size if that is more,
+  /// up to logBytesMax.
+  std::size_t logBytesMin = 32 * 1024;
+  std::size_t logBytesMax = 4 * 1024 * 1024;
+  /// Chunks folded in one store transaction.
+  std::size_t foldChunksMax = 64;
+  /// Pages of one transaction kept in memory before it is staged in the store as a huge commit.
+  std::size_t transactionBytesMax = 16 * 1024 * 1024;
+  /// Committed pages that are not yet durable; a commit waits above this.
+  std::size_t undurableBytesMax = 32 * 1024 * 1024;
+  /// Chunks read at once by a scan, at the most.
+  std::size_t readAheadChunksMax = 32;
+  /// How long a commit is tried again while the store is unavailable, before the database is broken.
+  Duration commitRetry = std::chrono::seconds(10);
+};
+
+}  // namespace skep::vfs
