@@ -2,7 +2,7 @@
 
 #include <sqlite3.h>
 
-#include <cstring>
+#include <utility>
 
 #include "skep/sql/authorizer.h"
 #include "skep/sql/error.h"
@@ -17,24 +17,6 @@ constexpr int kProgressSteps = 1000;
 constexpr Duration kSlice = std::chrono::milliseconds(2);
 
 std::string_view viewOf(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
-
-/// The first word of a statement, after space and comments.
-bool startsWithWord(std::string_view sql, std::string_view word) {
-  while (!sql.empty()) {
-    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const std::size_t end = sql.find("*/", 2);
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      break;
-    }
-  }
-  return sql.size() >= word.size() &&
-         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
-}
 
 }  // namespace
 
@@ -157,15 +139,10 @@ Result<sqlite3_stmt*> Connection::compile(std::string_view sql, int offsetBase, 
   return statement;
 }
 
-bool Connection::openTransactionFor(sqlite3_stmt* statement) const {
-  if (transaction != Transaction::Turn || sqlite3_get_autocommit(handle) == 0 || internal_) return false;
-  return sqlite3_stmt_readonly(statement) == 0 || startsWithWord(viewOf(sqlite3_sql(statement)), "SAVEPOINT");
-}
-
-Result<bool> Connection::step(sqlite3_stmt* statement) {
+Result<bool> Connection::step(sqlite3_stmt* statement, bool needsTransaction, bool isVacuum) {
   SKEP_CHECK_OK(checkTransaction());
   if (sqlite3_stmt_busy(statement) == 0) {
-    if (openTransactionFor(statement)) {
+    if (needsTransaction && transaction == Transaction::Turn && sqlite3_get_autocommit(handle) != 0) {
       SKEP_CHECK_OK(control("BEGIN"));
       turnOpened = true;
     }
@@ -174,7 +151,7 @@ Result<bool> Connection::step(sqlite3_stmt* statement) {
   }
   const std::int64_t changesBefore = sqlite3_total_changes64(handle);
   const store::Txid txidBefore = file->committedTxid();
-  inVacuum_ = sqlite3_stmt_readonly(statement) == 0 && startsWithWord(viewOf(sqlite3_sql(statement)), "VACUUM");
+  inVacuum_ = isVacuum;
   const int rc = sqlite3_step(statement);
   inVacuum_ = false;
   counters.rowsWritten += static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
@@ -230,7 +207,7 @@ void Connection::startRun() {
   steps_ = 0;
   stopReason_.reset();
   interrupted_ = false;
-  runStart_ = sliceStart_ = environment_.loop.clock().monotonic();
+  runTimed_ = false;
 }
 
 int Connection::progress(void* self) {
@@ -246,6 +223,7 @@ int Connection::progress(void* self) {
     return stop(ErrorCode::LimitExceeded, "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
   }
   const MonotonicTime now = connection.environment_.loop.clock().monotonic();
+  if (!std::exchange(connection.runTimed_, true)) connection.runStart_ = connection.sliceStart_ = now;
   if (limits.timeMsMax != 0 && now - connection.runStart_ > std::chrono::milliseconds(limits.timeMsMax)) {
     return stop(ErrorCode::TimedOut, "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
   }
