@@ -135,36 +135,46 @@ void CommitPipeline::spawnPump() {
 }
 
 void CommitPipeline::pump() {
-  Batch batch;
-  for (bool first = true;; first = false) {
-    bool spawns = false;
-    std::vector<fiber::Waker> closers;
-    {
-      std::lock_guard lock(mutex_);
-      if (first) pumpOnItsWay_ = false;
-      if (!takeBatch(batch)) {
-        --pumps_;
-        if (isFinished()) closers.swap(closers_);
-      }
-      spawns = wantsPump();
-    }
-    if (batch.writes.empty()) {
-      for (fiber::Waker& closer : closers) closer.wake();
-      return;
-    }
-    if (spawns) spawnPump();
-    report(batch, store_.write(batch.writes));
-  }
+  Batch batch = startPump();
+  while (takeBatch(batch)) report(batch, store_.write(batch.writes));
 }
 
-/// False when nothing is ready. Takes at least one write otherwise, whatever its size.
+CommitPipeline::Batch CommitPipeline::startPump() {
+  std::lock_guard lock(mutex_);
+  pumpOnItsWay_ = false;
+  if (spareBatches_.empty()) return {};
+  Batch batch = std::move(spareBatches_.back());
+  spareBatches_.pop_back();
+  return batch;
+}
+
+/// False when nothing is ready. The pump then has ended already: whoever submits from now on calls
+/// a new one.
 bool CommitPipeline::takeBatch(Batch& batch) {
   batch.writes.clear();
   batch.pendings.clear();
   batch.bytes = 0;
+  std::unique_lock lock(mutex_);
+  fillBatch(batch);
+  if (batch.writes.empty()) {
+    --pumps_;
+    spareBatches_.push_back(std::move(batch));
+    wakeClosers(lock);
+    return false;
+  }
+  ++stats_.batchesInFlight;
+  stats_.writesInFlight += batch.writes.size();
+  const bool spawns = wantsPump();
+  lock.unlock();
+  if (spawns) spawnPump();
+  return true;
+}
+
+/// Takes at least one write if any is ready, whatever its size.
+void CommitPipeline::fillBatch(Batch& batch) {
   while (!ready_.isEmpty() && batch.writes.size() < options_.batchWritesMax) {
     Pending& pending = ready_.first().pending.first();
-    if (!batch.writes.empty() && batch.bytes + pending.bytes > options_.batchBytesMax) break;
+    if (!batch.writes.empty() && batch.bytes + pending.bytes > options_.batchBytesMax) return;
     Lane& lane = ready_.takeFirst();
     lane.pending.takeFirst();
     lane.state = Lane::State::InFlight;
@@ -175,10 +185,6 @@ bool CommitPipeline::takeBatch(Batch& batch) {
     stats_.bytesQueued -= pending.bytes;
     admitBlocked();
   }
-  if (batch.writes.empty()) return false;
-  ++stats_.batchesInFlight;
-  stats_.writesInFlight += batch.writes.size();
-  return true;
 }
 
 void CommitPipeline::report(Batch& batch, std::vector<Status> outcomes) {
@@ -240,12 +246,17 @@ void CommitPipeline::abortLane(Lane& lane, fiber::WaitList<Pending>& toWake) {
 }
 
 void CommitPipeline::forgetFailure(Lane& lane) {
+  std::unique_lock lock(mutex_);
+  lanes_.erase(DatabaseId(lane.id));
+  wakeClosers(lock);
+}
+
+/// Lets go of the mutex. A closer that was woken may destroy this at once: the last thing that is
+/// done here.
+void CommitPipeline::wakeClosers(std::unique_lock<std::mutex>& lock) {
   std::vector<fiber::Waker> closers;
-  {
-    std::lock_guard lock(mutex_);
-    lanes_.erase(DatabaseId(lane.id));
-    if (isFinished()) closers.swap(closers_);
-  }
+  if (isFinished()) closers.swap(closers_);
+  lock.unlock();
   for (fiber::Waker& closer : closers) closer.wake();
 }
 

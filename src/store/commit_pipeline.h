@@ -132,11 +132,14 @@ class CommitPipeline {
 
   void spawnPump();
   void pump();
+  Batch startPump();
   bool takeBatch(Batch& batch);
+  void fillBatch(Batch& batch);
   void report(Batch& batch, std::vector<Status> outcomes);
   void settle(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
   void abortLane(Lane& lane, fiber::WaitList<Pending>& toWake);
   void forgetFailure(Lane& lane);
+  void wakeClosers(std::unique_lock<std::mutex>& lock);
 
   fiber::Loop& loop_;
   PageStore& store_;
@@ -149,6 +152,7 @@ class CommitPipeline {
   std::size_t pumps_ = 0;        // pump fibers, at most batchesInFlightMax
   bool pumpOnItsWay_ =
       false;  // one of them has not taken its batch yet: it will take what comes now
+  std::vector<Batch> spareBatches_;  // empty, for their buffers: at most one a pump
   bool closed_ = false;
   std::vector<fiber::Waker> closers_;
   CommitPipelineStats stats_;
