@@ -30,6 +30,8 @@
 
 namespace skep::sql {
 
+class Connection;
+
 struct DatabaseOptions {
   std::string name;
   store::Create create = store::Create::IfMissing;
@@ -130,10 +132,11 @@ class Database {
   vfs::PagedFile& file();
 
  private:
-  friend class Statement;
-  struct Impl;
-  explicit Database(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Database(std::unique_ptr<Connection> connection);
+  Result<store::Txid> finishTransaction();
+  Status endByRollback();
+
+  std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace skep::sql

@@ -26,7 +26,7 @@ struct sqlite3_stmt;
 
 namespace skep::sql {
 
-class Database;
+class Connection;
 
 class Statement {
  public:
@@ -48,7 +48,8 @@ class Statement {
   /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error or the end
   /// the next step() starts over. Suspends.
   Result<bool> step();
-  /// Ends the run; bindings stay. Also done by the destructor.
+  /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
+  /// which never suspends.
   void reset();
   void clearBindings();
 
@@ -71,11 +72,11 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Database& database, sqlite3_stmt* statement, bool cached)
-      : database_(&database), statement_(statement), cached_(cached) {}
+  Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+      : connection_(&connection), statement_(statement), cached_(cached) {}
   void release();
 
-  Database* database_ = nullptr;
+  Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
   bool cached_ = false;  // goes back to the database's cache instead of being finalized
 };
