@@ -249,5 +249,6 @@ const std::string& Database::name() const { return connection_->options.name; }
 const store::Head& Database::head() const { return connection_->file->head(); }
 const Error* Database::brokenBy() const { return connection_->file->brokenBy(); }
 vfs::PagedFile& Database::file() { return *connection_->file; }
+sqlite3* Database::handle() { return connection_->handle; }
 
 }  // namespace skep::sql

@@ -28,6 +28,8 @@
 #include "skep/store/page_store.h"
 #include "skep/vfs/environment.h"
 
+struct sqlite3;
+
 namespace skep::sql {
 
 class Connection;
@@ -128,8 +130,9 @@ class Database {
   const store::Head& head() const;
   /// Null while all is well; the reason once the database is broken.
   const Error* brokenBy() const;
-  /// The pages beneath: for checks, export and import.
+  /// The pages beneath, and the SQLite handle above them: for checks, export and import.
   vfs::PagedFile& file();
+  sqlite3* handle();
 
  private:
   explicit Database(std::unique_ptr<Connection> connection);

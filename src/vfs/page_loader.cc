@@ -76,7 +76,10 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks) {
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
     const std::uint64_t generation = foldGeneration_;
     const bool withLog = !log_.isResident();
-    store::ChunkReadRequest request{.id = id_, .atTxid = committedTxid_, .chunks = chunks};
+    store::ChunkReadRequest request;
+    request.id = id_;
+    request.atTxid = committedTxid_;
+    request.chunks = chunks;
     if (withLog) request.logAfter = head_.logStart;
     Result<store::ChunkRead> read = environment_.store.readChunks(request);
     ++counters_.storeReads;
