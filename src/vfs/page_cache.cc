@@ -164,6 +164,7 @@ void PageTable::put(PageRef ref) {
   while (slots_[slot] != nullptr && slots_[slot]->page != buffer->page) slot = (slot + 1) & (slots_.size() - 1);
   ++buffer->references;
   buffer->table = this;
+  buffer->recentlyUsed = true;  // else a page that was just loaded would go before it is looked at
   shard_.link(buffer);
   PageBuffer* before = std::exchange(slots_[slot], buffer);
   if (before != nullptr) {

@@ -26,29 +26,24 @@ Result<PageRef> PagedFile::committedPage(PageNumber page) {
   }
   if (PageBuffer* found = table_.find(page)) return PageRef(found);
   table_.shard().countMiss();
-  SKEP_CHECK_OK(loadChunks(planRead(store::chunkOf(page))));
-  if (PageBuffer* found = table_.find(page)) return PageRef(found);
-  return missingPage(page);
+  PageRef loaded;
+  SKEP_CHECK_OK(loadChunks(planRead(store::chunkOf(page)), page, loaded));
+  return loaded;
 }
 
 Status PagedFile::committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out) {
-  bool loaded = false;  // just now, for the page that is next
-  for (std::size_t next = 0; next < pages.size();) {
+  for (std::size_t next = 0; next < pages.size(); ++next) {
     if (PageBuffer* found = table_.find(pages[next])) {
       out.emplace_back(found);
-      ++next;
-      loaded = false;
       continue;
     }
-    if (loaded) return missingPage(pages[next]);
     table_.shard().countMiss();
     std::vector<store::ChunkNumber> chunks;
     for (std::size_t ahead = next; ahead < pages.size() && chunks.size() < readAheadMax(); ++ahead) {
       const store::ChunkNumber chunk = store::chunkOf(pages[ahead]);
       if (table_.find(pages[ahead]) == nullptr && (chunks.empty() || chunks.back() != chunk)) chunks.push_back(chunk);
     }
-    SKEP_CHECK_OK(loadChunks(chunks));
-    loaded = true;
+    SKEP_CHECK_OK(loadChunks(chunks, pages[next], out.emplace_back()));
   }
   return {};
 }
@@ -72,7 +67,9 @@ std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
   return chunks;
 }
 
-Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks) {
+/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which is in one of them:
+/// the others may be evicted again before anyone looks.
+Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded) {
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
     const std::uint64_t generation = foldGeneration_;
     const bool withLog = !log_.isResident();
@@ -93,8 +90,9 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks) {
     for (store::ChunkNumber chunk : chunks) {
       const bool stored = next < read->chunks.size() && read->chunks[next].chunk == chunk;
       SKEP_CHECK_OK(install(chunk, stored ? &read->chunks[next++] : nullptr));
+      if (chunk == store::chunkOf(wanted)) loaded = PageRef(table_.find(wanted));
     }
-    return {};
+    return loaded ? Status{} : Status(missingPage(wanted));
   }
   return Error{ErrorCode::Internal, "database '" + options_.name + "': reads never caught up with folds"};
 }

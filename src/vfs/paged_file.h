@@ -159,8 +159,7 @@ class PagedFile {
   Status checkUsable() const;
 
   // page_loader.cc
-  /// Loads the chunk of `page` and, for scans, those behind it.
-  Status loadChunks(const std::vector<store::ChunkNumber>& chunks);
+  Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
   Status install(store::ChunkNumber chunk, const store::StoredChunk* stored);
   Result<bool> rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version, std::byte* content) const;
   /// The newest committed version of each page, in order; loads what is not in memory in few round trips.

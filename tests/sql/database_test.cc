@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "skep/testing/world.h"
+#include "skep/vfs/paged_file.h"
 
 namespace skep::sql {
 namespace {
