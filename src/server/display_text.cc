@@ -44,7 +44,8 @@ char32_t takeCharacter(std::string_view& text, std::string_view& bytes) {
     point = (point << 6) | (next & 0x3f);
   }
   constexpr char32_t kLowest[] = {0, 0, 0x80, 0x800, 0x10000};
-  valid = valid && point >= kLowest[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
+  valid =
+      valid && point >= kLowest[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
   if (!valid) length = 1, point = kReplacement;
   bytes = valid ? text.substr(0, length) : std::string_view("\xef\xbf\xbd");
   text.remove_prefix(length);
@@ -59,13 +60,18 @@ bool mustEscape(char32_t point) {
 
 std::string escaped(char32_t point) {
   switch (point) {
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    default: break;
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      break;
   }
   char text[16];
-  std::snprintf(text, sizeof text, point < 0x100 ? "\\x%02x" : "\\u%04x", static_cast<unsigned>(point));
+  std::snprintf(text, sizeof text, point < 0x100 ? "\\x%02x" : "\\u%04x",
+                static_cast<unsigned>(point));
   return text;
 }
 

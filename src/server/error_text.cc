@@ -9,19 +9,25 @@ namespace {
 
 constexpr std::size_t kContextBytes = 60;  // shown on either side of the token, at the most
 
-bool isContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+bool isContinuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
 
 }  // namespace
 
-std::string errorText(const Error& error) { return "error: " + error.toString() + "\n"; }
+std::string errorText(const Error& error) {
+  return "error: " + error.toString() + "\n";
+}
 
 std::string sqlErrorText(const Error& error, const SqlPiece& statement, std::string_view source) {
   const std::string_view text = statement.text;
-  const bool hasOffset = error.sqlOffset >= 0 && static_cast<std::size_t>(error.sqlOffset) <= text.size();
+  const bool hasOffset =
+      error.sqlOffset >= 0 && static_cast<std::size_t>(error.sqlOffset) <= text.size();
   const std::size_t offset = hasOffset ? static_cast<std::size_t>(error.sqlOffset) : 0;
   std::string result = "error: ";
   if (!source.empty()) {
-    const auto newlines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+    const auto newlines =
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
     result.append(source).append(":");
     result += std::to_string(statement.line + static_cast<std::size_t>(newlines)) + ": ";
   }

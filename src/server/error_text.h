@@ -13,7 +13,8 @@ namespace skep::server {
 /// "error: not_found: no database is named 'x'", with a newline.
 std::string errorText(const Error& error);
 
-/// The error of one statement, with the line it stands in and a caret under the token, when SQLite named one:
+/// The error of one statement, with the line it stands in and a caret under the token, when SQLite
+/// named one:
 ///
 ///   error: seed.sql:3: sql: no such column: nam
 ///     SELECT nam FROM user

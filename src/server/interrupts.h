@@ -1,11 +1,13 @@
 // Interrupts: what Ctrl-C (SIGINT) does.
 //
-// Main makes one Interrupts before any other thread starts: it blocks SIGINT for the process and receives it on a
-// thread of its own, where any code may run (a signal handler may do almost nothing). While an InterruptScope
-// is alive, a first Ctrl-C calls its function; another one while that has not helped, or one without a scope,
-// ends the process with status 130. That is always safe: what was acknowledged is durable, what was not is not there.
+// Main makes one Interrupts before any other thread starts: it blocks SIGINT for the process and
+// receives it on a thread of its own, where any code may run (a signal handler may do almost
+// nothing). While an InterruptScope is alive, a first Ctrl-C calls its function; another one while
+// that has not helped, or one without a scope, ends the process with status 130. That is always
+// safe: what was acknowledged is durable, what was not is not there.
 //
-//   InterruptScope scope(interrupts, [&] { database.interrupt(); });   // `function` runs on the signal thread
+//   InterruptScope scope(interrupts, [&] { database.interrupt(); });   // `function` runs on the
+//   signal thread
 
 #pragma once
 
@@ -39,7 +41,8 @@ class Interrupts {
 /// Scopes nest: the innermost one receives the interrupt.
 class InterruptScope {
  public:
-  /// `function` must be quick, may run on another thread until the scope ends, and is called at most once.
+  /// `function` must be quick, may run on another thread until the scope ends, and is called at
+  /// most once.
   InterruptScope(Interrupts& interrupts, std::function<void()> function);
   ~InterruptScope();
   InterruptScope(const InterruptScope&) = delete;

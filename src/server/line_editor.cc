@@ -16,8 +16,8 @@ namespace skep::server {
 namespace {
 
 bool isWordCharacter(char c) {
-  return c == '_' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return c == '_' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+         (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
 }
 
 std::string commonPrefix(const std::vector<std::string>& words) {
@@ -137,7 +137,9 @@ void LineEditor::remember(std::string_view entry) {
   impl_->newest = std::move(text);
 }
 
-void LineEditor::setWords(std::vector<std::string> words) { impl_->words = std::move(words); }
+void LineEditor::setWords(std::vector<std::string> words) {
+  impl_->words = std::move(words);
+}
 
 std::string historyPath() {
   if (const char* path = std::getenv("SKEP_HISTORY")) return path;
@@ -157,10 +159,12 @@ std::string historyPath() {
   return error ? std::string() : (folder / "history").string();
 }
 
-std::vector<std::string> completionsOf(const std::vector<std::string>& words, std::string_view prefix) {
+std::vector<std::string> completionsOf(const std::vector<std::string>& words,
+                                       std::string_view prefix) {
   std::vector<std::string> found;
   for (const std::string& word : words) {
-    if (word.size() >= prefix.size() && strncasecmp(word.data(), prefix.data(), prefix.size()) == 0) {
+    if (word.size() >= prefix.size() &&
+        strncasecmp(word.data(), prefix.data(), prefix.size()) == 0) {
       found.push_back(word);
     }
   }

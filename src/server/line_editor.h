@@ -1,7 +1,8 @@
 // LineEditor: one edited line from a terminal, with history and completion (libedit).
 //
-// readLine() blocks its thread, so a program with fibers calls it through offload(); all calls of one editor must
-// come from the same thread. Ctrl-C drops the line, Ctrl-D on an empty line ends the input.
+// readLine() blocks its thread, so a program with fibers calls it through offload(); all calls of
+// one editor must come from the same thread. Ctrl-C drops the line, Ctrl-D on an empty line ends
+// the input.
 //
 //   LineEditor editor({.historyPath = path});
 //   while (editor.readLine("tenant/acme> ", line) != LineEditor::Event::End) …
@@ -17,7 +18,7 @@
 namespace skep::server {
 
 struct LineEditorOptions {
-  std::string historyPath;           // read now and written by the destructor; empty: no file
+  std::string historyPath;  // read now and written by the destructor; empty: no file
   std::size_t historyEntriesMax = 1000;
 };
 
@@ -42,11 +43,13 @@ class LineEditor {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Where the shell's history is kept: $SKEP_HISTORY, else skep/history in $XDG_STATE_HOME or ~/.local/state. Makes
-/// the folder. Empty when there is no such place (or SKEP_HISTORY is set and empty).
+/// Where the shell's history is kept: $SKEP_HISTORY, else skep/history in $XDG_STATE_HOME or
+/// ~/.local/state. Makes the folder. Empty when there is no such place (or SKEP_HISTORY is set and
+/// empty).
 std::string historyPath();
 
 /// The words that begin with `prefix`, ignoring case; each once, sorted.
-std::vector<std::string> completionsOf(const std::vector<std::string>& words, std::string_view prefix);
+std::vector<std::string> completionsOf(const std::vector<std::string>& words,
+                                       std::string_view prefix);
 
 }  // namespace skep::server

@@ -105,7 +105,8 @@ class CsvWriter final : public ResultWriter {
 
  private:
   static void append(std::string& line, std::string_view field) {
-    const bool mustQuote = field.empty() || field.find_first_of(",\"\r\n") != std::string_view::npos ||
+    const bool mustQuote = field.empty() ||
+                           field.find_first_of(",\"\r\n") != std::string_view::npos ||
                            field.front() == ' ' || field.back() == ' ';
     if (!mustQuote) {
       line += field;
@@ -146,7 +147,9 @@ class ListWriter final : public ResultWriter {
 
 }  // namespace
 
-std::string_view outputModeName(OutputMode mode) { return kModeNames[static_cast<std::size_t>(mode)]; }
+std::string_view outputModeName(OutputMode mode) {
+  return kModeNames[static_cast<std::size_t>(mode)];
+}
 
 std::optional<OutputMode> parseOutputMode(std::string_view name) {
   for (std::size_t i = 0; i < kModeNames.size(); ++i) {
@@ -157,10 +160,14 @@ std::optional<OutputMode> parseOutputMode(std::string_view name) {
 
 std::unique_ptr<ResultWriter> makeResultWriter(OutputMode mode, TextSink& out) {
   switch (mode) {
-    case OutputMode::Table: return std::make_unique<TableWriter>(out);
-    case OutputMode::Json: return std::make_unique<JsonWriter>(out);
-    case OutputMode::Csv: return std::make_unique<CsvWriter>(out);
-    case OutputMode::List: return std::make_unique<ListWriter>(out);
+    case OutputMode::Table:
+      return std::make_unique<TableWriter>(out);
+    case OutputMode::Json:
+      return std::make_unique<JsonWriter>(out);
+    case OutputMode::Csv:
+      return std::make_unique<CsvWriter>(out);
+    case OutputMode::List:
+      return std::make_unique<ListWriter>(out);
   }
   SKEP_UNREACHABLE();
 }

@@ -1,7 +1,8 @@
 // ResultWriter: rows on their way to the output, as a table, JSON, CSV or a plain list.
 //
-// One result is begin(columns), row(cells) as often as there are rows, end(). JSON, CSV and list stream; a table
-// keeps at most kTableRowsBuffered rows to find its column widths. Writers belong to one thread and borrow the sink.
+// One result is begin(columns), row(cells) as often as there are rows, end(). JSON, CSV and list
+// stream; a table keeps at most kTableRowsBuffered rows to find its column widths. Writers belong
+// to one thread and borrow the sink.
 //
 //   auto writer = makeResultWriter(OutputMode::Json, out);
 //   writer->begin({"id", "name"});

@@ -40,8 +40,9 @@ Result<std::optional<SqlPiece>> ScriptInput::next() {
     if (std::optional<SqlPiece> piece = splitter_.next()) {
       if (piece->text.size() > kStatementBytesMax) break;
       if (piece->text.find('\0') != std::string::npos) {
-        return Error{ErrorCode::InvalidArgument, "the statement at line " + std::to_string(piece->line) +
-                                                     " holds a NUL character: is the script UTF-8 text?"};
+        return Error{ErrorCode::InvalidArgument,
+                     "the statement at line " + std::to_string(piece->line) +
+                         " holds a NUL character: is the script UTF-8 text?"};
       }
       return piece;
     }
@@ -49,14 +50,16 @@ Result<std::optional<SqlPiece>> ScriptInput::next() {
     if (splitter_.pendingBytes() > kStatementBytesMax) break;
     SKEP_CHECK_OK(readMore());
   }
-  return Error{ErrorCode::LimitExceeded, "a statement may have at most " + std::to_string(kStatementBytesMax) +
+  return Error{ErrorCode::LimitExceeded, "a statement may have at most " +
+                                             std::to_string(kStatementBytesMax) +
                                              " bytes (16 MiB); one in this script is longer"};
 }
 
 Status ScriptInput::readMore() {
   ReadOutcome outcome = fiber::offload(*pool_, [this] { return readSome(descriptor_); });
   if (outcome.error != 0) {
-    return Error{ErrorCode::Unavailable, std::string("cannot read the script: ") + std::strerror(outcome.error)};
+    return Error{ErrorCode::Unavailable,
+                 std::string("cannot read the script: ") + std::strerror(outcome.error)};
   }
   std::string_view text = outcome.text;
   if (atStart_ && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());

@@ -1,4 +1,5 @@
-// ScriptInput: the statements of a script, read from a file descriptor or a text as they are needed.
+// ScriptInput: the statements of a script, read from a file descriptor or a text as they are
+// needed.
 
 #pragma once
 
@@ -12,17 +13,20 @@
 
 namespace skep::server {
 
-/// The longest statement that the command line accepts; a script of many statements may have any size.
+/// The longest statement that the command line accepts; a script of many statements may have any
+/// size.
 inline constexpr std::size_t kStatementBytesMax = 16 * 1024 * 1024;
 
 class ScriptInput {
  public:
-  /// Reads from `descriptor` (borrowed); waiting for it does not hold up the loop, `pool` waits instead.
+  /// Reads from `descriptor` (borrowed); waiting for it does not hold up the loop, `pool` waits
+  /// instead.
   ScriptInput(int descriptor, fiber::ThreadPool& pool) : descriptor_(descriptor), pool_(&pool) {}
   explicit ScriptInput(std::string_view text);
 
-  /// The next statement; nullopt at the end. Suspends. LimitExceeded when a statement is longer than
-  /// kStatementBytesMax, InvalidArgument when the text cannot be SQL (it holds a NUL character).
+  /// The next statement; nullopt at the end. Suspends. LimitExceeded when a statement is longer
+  /// than kStatementBytesMax, InvalidArgument when the text cannot be SQL (it holds a NUL
+  /// character).
   Result<std::optional<SqlPiece>> next();
 
  private:

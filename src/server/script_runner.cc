@@ -10,11 +10,16 @@ namespace {
 
 Cell cellOf(const sql::Statement& statement, int column) {
   switch (statement.type(column)) {
-    case sql::ValueType::Null: return {};
-    case sql::ValueType::Integer: return statement.integer(column);
-    case sql::ValueType::Real: return statement.real(column);
-    case sql::ValueType::Text: return statement.text(column);
-    case sql::ValueType::Blob: return statement.blob(column);
+    case sql::ValueType::Null:
+      return {};
+    case sql::ValueType::Integer:
+      return statement.integer(column);
+    case sql::ValueType::Real:
+      return statement.real(column);
+    case sql::ValueType::Text:
+      return statement.text(column);
+    case sql::ValueType::Blob:
+      return statement.blob(column);
   }
   SKEP_UNREACHABLE();
 }
@@ -40,7 +45,7 @@ Status ScriptRunner::run(ScriptInput& input, std::string_view source) {
       errors_.write(errorText(outcome.error()));
     }
     // A broken database has nothing left to roll back; its error was reported where it arose.
-    (void)database_.rollback();
+    (void)database_.run("ROLLBACK");
   }
   if (Status durable = database_.waitDurable(); !durable.ok() && outcome.ok()) {
     errors_.write(errorText(durable.error()));
@@ -59,8 +64,10 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
   }
   if (!outcome.ok()) {
     out_.discard();
-    // A message may tell what a write did ("UNIQUE constraint failed"): it too waits for durability.
+    // A message may tell what a write did ("UNIQUE constraint failed"): it too waits for
+    // durability.
     (void)database_.waitDurable();
+    (void)out_.flush();
     if (!out_.error()) errors_.write(sqlErrorText(outcome.error(), statement, source));
   } else if (options_.timer) {
     printTime(start, rowCount);
@@ -82,6 +89,12 @@ Status ScriptRunner::execute(const SqlPiece& piece, std::uint64_t& rowCount) {
       }
       const std::unique_ptr<ResultWriter> writer = makeResultWriter(options_.mode, out_);
       SKEP_CHECK_OK(printRows(statement, *writer, rowCount));
+      if (out_.heldTooMuch()) {
+        return Error{ErrorCode::LimitExceeded,
+                     "the statement has run, but its rows are too many to show: those of a "
+                     "statement that writes wait "
+                     "in memory until its commit is durable, at most 256 MiB"};
+      }
       if (!statement.isReadOnly() || options_.durableEach) {
         SKEP_CHECK_OK(database_.waitDurable());
         out_.open();
@@ -92,7 +105,8 @@ Status ScriptRunner::execute(const SqlPiece& piece, std::uint64_t& rowCount) {
   return {};
 }
 
-Status ScriptRunner::printRows(sql::Statement& statement, ResultWriter& writer, std::uint64_t& rowCount) {
+Status ScriptRunner::printRows(sql::Statement& statement, ResultWriter& writer,
+                               std::uint64_t& rowCount) {
   const int columnCount = statement.columnCount();
   std::vector<std::string> columns;
   for (int i = 0; i < columnCount; ++i) columns.emplace_back(statement.columnName(i));
@@ -105,18 +119,14 @@ Status ScriptRunner::printRows(sql::Statement& statement, ResultWriter& writer, 
     writer.row(cells);
     ++rowCount;
     if (out_.error()) return *out_.error();
-    if (out_.heldTooMuch()) {
-      return Error{ErrorCode::LimitExceeded,
-                   "a statement that writes may print at most " + std::to_string(TextSink::kHeldBytesMax) +
-                       " bytes (256 MiB): rows wait in memory until their commit is durable"};
-    }
   }
   writer.end();
   return {};
 }
 
 void ScriptRunner::printTime(MonotonicTime start, std::uint64_t rowCount) {
-  const double milliseconds = std::chrono::duration<double, std::milli>(clock_.monotonic() - start).count();
+  const double milliseconds =
+      std::chrono::duration<double, std::milli>(clock_.monotonic() - start).count();
   char text[96];
   std::snprintf(text, sizeof text, "time: %.3f ms, %llu row%s\n", milliseconds,
                 static_cast<unsigned long long>(rowCount), rowCount == 1 ? "" : "s");

@@ -1,8 +1,9 @@
-// ScriptRunner: runs SQL statements one after the other and prints their rows, keeping I1 on the way out.
+// ScriptRunner: runs SQL statements one after the other and prints their rows, keeping I1 on the
+// way out.
 //
-// Before rows of a read are printed, every commit made so far is durable; rows of a statement that writes
-// (RETURNING) wait behind the sink's gate until its commit is durable; run() ends by waiting for the rest.
-// Belongs to the loop of its database. Each call suspends.
+// Before rows of a read are printed, every commit made so far is durable; rows of a statement that
+// writes (RETURNING) wait behind the sink's gate until its commit is durable; run() ends by waiting
+// for the rest. Belongs to the loop of its database. Each call suspends.
 //
 //   ScriptRunner runner(database, out, errors, interrupts, {.mode = OutputMode::Json});
 //   ScriptInput input(STDIN_FILENO, pool);
@@ -25,19 +26,25 @@ namespace skep::server {
 
 struct ScriptOptions {
   OutputMode mode = OutputMode::Table;
-  bool timer = false;          // tell after each statement how long it took, on `errors`
-  bool durableEach = false;    // wait after each statement, as a person at a prompt expects
+  bool timer = false;        // tell after each statement how long it took, on `errors`
+  bool durableEach = false;  // wait after each statement, as a person at a prompt expects
 };
 
 class ScriptRunner {
  public:
   /// `errors` receives messages and timings.
-  ScriptRunner(sql::Database& database, TextSink& out, TextSink& errors, Interrupts& interrupts, Clock& clock,
-               ScriptOptions options)
-      : database_(database), out_(out), errors_(errors), interrupts_(interrupts), clock_(clock), options_(options) {}
+  ScriptRunner(sql::Database& database, TextSink& out, TextSink& errors, Interrupts& interrupts,
+               Clock& clock, ScriptOptions options)
+      : database_(database),
+        out_(out),
+        errors_(errors),
+        interrupts_(interrupts),
+        clock_(clock),
+        options_(options) {}
 
-  /// Runs every statement of the input, then waits until all is durable. An error of a statement is printed (with its
-  /// place in `source`) and ends the run. A script that ends within a transaction is an error; its changes are rolled back.
+  /// Runs every statement of the input, then waits until all is durable. An error of a statement is
+  /// printed (with its place in `source`) and ends the run. A script that ends within a transaction
+  /// is an error; its changes are rolled back.
   Status run(ScriptInput& input, std::string_view source);
 
   /// Runs one statement; an error is printed and returned. Aborted when Ctrl-C was pressed.

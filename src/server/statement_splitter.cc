@@ -7,22 +7,26 @@
 namespace skep::server {
 namespace {
 
-bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r'; }
+bool isSpace(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r';
+}
 
 bool isWordCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '$' || static_cast<unsigned char>(c) >= 0x80;
 }
 
 bool equalsIgnoringCase(std::string_view word, std::string_view lowerCase) {
-  return std::equal(word.begin(), word.end(), lowerCase.begin(), lowerCase.end(), [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-  });
+  return std::equal(word.begin(), word.end(), lowerCase.begin(), lowerCase.end(),
+                    [](char a, char b) {
+                      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+                    });
 }
 
 bool isOneOf(std::string_view word, std::initializer_list<std::string_view> lowerCase) {
-  return std::any_of(lowerCase.begin(), lowerCase.end(),
-                     [word](std::string_view candidate) { return equalsIgnoringCase(word, candidate); });
+  return std::any_of(lowerCase.begin(), lowerCase.end(), [word](std::string_view candidate) {
+    return equalsIgnoringCase(word, candidate);
+  });
 }
 
 constexpr std::size_t kCompactBytes = 1 << 20;
@@ -102,13 +106,26 @@ bool StatementSplitter::scanQuoted() {
   };
   std::string_view terminator;
   switch (quote_) {
-    case Quote::Single: terminator = "'"; break;
-    case Quote::Double: terminator = "\""; break;
-    case Quote::Backtick: terminator = "`"; break;
-    case Quote::Bracket: terminator = "]"; break;
-    case Quote::LineComment: terminator = "\n"; break;
-    case Quote::BlockComment: terminator = "*/"; break;
-    case Quote::None: SKEP_UNREACHABLE();
+    case Quote::Single:
+      terminator = "'";
+      break;
+    case Quote::Double:
+      terminator = "\"";
+      break;
+    case Quote::Backtick:
+      terminator = "`";
+      break;
+    case Quote::Bracket:
+      terminator = "]";
+      break;
+    case Quote::LineComment:
+      terminator = "\n";
+      break;
+    case Quote::BlockComment:
+      terminator = "*/";
+      break;
+    case Quote::None:
+      SKEP_UNREACHABLE();
   }
   // A doubled quote needs no care: it ends one quoted text and begins the next.
   const std::size_t found = buffer_.find(terminator, scanned_);
@@ -124,7 +141,8 @@ bool StatementSplitter::scanQuoted() {
   return true;
 }
 
-// Looks at a word, a quote, the beginning of a comment or a symbol; false when more text is needed to tell.
+// Looks at a word, a quote, the beginning of a comment or a symbol; false when more text is needed
+// to tell.
 bool StatementSplitter::scanPlain() {
   const char c = buffer_[scanned_];
   if (isWordCharacter(c)) {
@@ -138,7 +156,8 @@ bool StatementSplitter::scanPlain() {
   }
   if (c == '-' || c == '/') {
     if (scanned_ + 1 == buffer_.size() && !finished_) return false;
-    const bool isComment = scanned_ + 1 < buffer_.size() && buffer_[scanned_ + 1] == (c == '-' ? '-' : '*');
+    const bool isComment =
+        scanned_ + 1 < buffer_.size() && buffer_[scanned_ + 1] == (c == '-' ? '-' : '*');
     if (isComment) {
       quote_ = c == '-' ? Quote::LineComment : Quote::BlockComment;
       scanned_ += 2;
@@ -148,11 +167,20 @@ bool StatementSplitter::scanPlain() {
   begin();
   sawOther();
   switch (c) {
-    case '\'': quote_ = Quote::Single; break;
-    case '"': quote_ = Quote::Double; break;
-    case '`': quote_ = Quote::Backtick; break;
-    case '[': quote_ = Quote::Bracket; break;
-    default: break;
+    case '\'':
+      quote_ = Quote::Single;
+      break;
+    case '"':
+      quote_ = Quote::Double;
+      break;
+    case '`':
+      quote_ = Quote::Backtick;
+      break;
+    case '[':
+      quote_ = Quote::Bracket;
+      break;
+    default:
+      break;
   }
   ++scanned_;
   return true;
@@ -189,9 +217,12 @@ void StatementSplitter::sawWord(std::string_view word) {
     case Shape::TriggerSemicolon:
       shape_ = equalsIgnoringCase(word, "end") ? Shape::TriggerEnd : Shape::Trigger;
       break;
-    case Shape::TriggerEnd: shape_ = Shape::Trigger; break;
+    case Shape::TriggerEnd:
+      shape_ = Shape::Trigger;
+      break;
     case Shape::Other:
-    case Shape::Trigger: break;
+    case Shape::Trigger:
+      break;
   }
 }
 

@@ -24,7 +24,8 @@ inline constexpr std::string_view kDefaultStoreUrl = "embedded:./data";
 
 struct StoreUrl {
   enum class Kind : std::uint8_t { Memory, Embedded, Postgres } kind = Kind::Memory;
-  std::string location;  // the directory, or the whole URL of a PostgreSQL database; empty for memory
+  std::string
+      location;  // the directory, or the whole URL of a PostgreSQL database; empty for memory
 
   /// The URL with its secrets replaced by "***": for messages and logs.
   std::string redacted() const;
@@ -33,11 +34,12 @@ struct StoreUrl {
 /// InvalidArgument, with a message that repeats no secret, when the text is no store URL.
 Result<StoreUrl> parseStoreUrl(std::string_view text);
 
-/// The URL that applies: the --store option if given, else the SKEP_STORE variable, else kDefaultStoreUrl.
-/// Null and empty mean: not given.
+/// The URL that applies: the --store option if given, else the SKEP_STORE variable, else
+/// kDefaultStoreUrl. Null and empty mean: not given.
 std::string chooseStoreUrl(std::string_view option, const char* environmentVariable);
 
-/// Opens the store. Suspends. The errors of the backend: Locked, Unavailable, AccessDenied, VersionMismatch, …
+/// Opens the store. Suspends. The errors of the backend: Locked, Unavailable, AccessDenied,
+/// VersionMismatch, …
 Result<std::unique_ptr<store::PageStore>> openStore(const StoreUrl& url, Clock& clock);
 
 }  // namespace skep::server

@@ -69,7 +69,8 @@ bool TableWriter::widen() {
   const std::vector<std::size_t> before = widths_;
   for (std::size_t i = 0; i < header_.size(); ++i) {
     widths_[i] = std::max(widths_[i], header_[i].content.width);
-    for (const std::vector<TableCell>& row : page_) widths_[i] = std::max(widths_[i], row[i].content.width);
+    for (const std::vector<TableCell>& row : page_)
+      widths_[i] = std::max(widths_[i], row[i].content.width);
   }
   return widths_ != before || !printedHeader_;
 }
@@ -91,7 +92,8 @@ void TableWriter::printHeader() {
   printedHeader_ = true;
 }
 
-void TableWriter::appendPadded(std::string& line, const TableCell& cell, std::size_t column, bool last) const {
+void TableWriter::appendPadded(std::string& line, const TableCell& cell, std::size_t column,
+                               bool last) const {
   const std::size_t padding = widths_[column] - cell.content.width;
   line += column == 0 ? " " : "│ ";
   if (cell.alignRight) line.append(padding, ' ');

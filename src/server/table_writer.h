@@ -5,9 +5,9 @@
 //     1 │ Ada  │   9.5
 //   (1 row)
 //
-// Numbers stand on the right. NULL is written so, a blob as x'…', control characters in text as \n, \x1b …, and a cell
-// wider than kTableCellWidthMax is cut with "…". The first kTableRowsBuffered rows decide the widths; when later
-// rows need wider columns, a new header stands above them.
+// Numbers stand on the right. NULL is written so, a blob as x'…', control characters in text as \n,
+// \x1b …, and a cell wider than kTableCellWidthMax is cut with "…". The first kTableRowsBuffered
+// rows decide the widths; when later rows need wider columns, a new header stands above them.
 
 #pragma once
 

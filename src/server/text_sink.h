@@ -1,8 +1,9 @@
 // TextSink: buffered text to a file descriptor, with a gate.
 //
-// The gate is how a command keeps I1 on its way out: while it is shut, what is written waits in memory, so that
-// rows can be rendered before the transaction that made them is durable. A failed write (the reader of a pipe
-// went away, the disk is full) is kept, and everything after it is dropped: look at error() now and then.
+// The gate is how a command keeps I1 on its way out: while it is shut, what is written waits in
+// memory, so that rows can be rendered before the transaction that made them is durable. A failed
+// write (the reader of a pipe went away, the disk is full) is kept, and everything after it is
+// dropped: look at error() now and then.
 //
 // One thread at a time. Borrows the descriptor.
 //
@@ -33,8 +34,8 @@ class TextSink {
   /// Writes what is buffered; the first error of any write. Does nothing while the gate is shut.
   Status flush();
 
-  /// Shuts the gate: nothing leaves until open(). At most kHeldBytesMax are kept; heldTooMuch() says that more came,
-  /// which is then lost: the caller gives up what it was doing.
+  /// Shuts the gate: nothing leaves until open(). At most kHeldBytesMax are kept; heldTooMuch()
+  /// says that more came, which is lost: the caller then discards the rest too.
   void shut();
   void open();
   /// Forgets what was written since shut(), and opens the gate.
