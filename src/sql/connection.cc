@@ -96,6 +96,11 @@ Connection::Entry::~Entry() {
 
 /// What is due when a fiber leaves SQLite. Does not suspend.
 void Connection::leave() {
+  if (file->journalResetDue() && sqlite3_get_autocommit(handle) != 0) {
+    internal_ = true;
+    vfs::resetJournal(handle, *file);
+    internal_ = false;
+  }
   if (!rolledBack_) {
     if (!undo.empty() && sqlite3_get_autocommit(handle) != 0) undo.clear();
     return;

@@ -105,6 +105,10 @@ class PagedFile {
   std::optional<Error> takeLastError();
   void setLastError(Error error) { lastError_ = std::move(error); }
 
+  /// Whether SQLite holds a journal that later, smaller transactions should not use (sqlite_vfs.h).
+  bool journalResetDue() const { return journalResetDue_; }
+  void setJournalResetDue(bool due) { journalResetDue_ = due; }
+
   const std::string& name() const { return options_.name; }
   store::DatabaseId id() const { return id_; }
   const store::Head& head() const { return head_; }
@@ -242,6 +246,7 @@ class PagedFile {
   fiber::Gate background_;
   std::optional<Error> broken_;
   std::optional<Error> lastError_;
+  bool journalResetDue_ = false;
   FileCounters counters_;
 };
 

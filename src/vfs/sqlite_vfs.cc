@@ -236,6 +236,7 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
   auto* journal = reinterpret_cast<JournalFile*>(file);
   const int code = openTemporary(journal->inner(), flags, outFlags);
   if (code == SQLITE_OK) file->pMethods = &kJournalMethods;
+  mainFile(sqlite3_database_file_object(name)).file->setJournalResetDue(true);
   return code;
 }
 
@@ -296,13 +297,18 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   constexpr const char* kPragmas =
       "PRAGMA page_size = 4096;"
       "PRAGMA locking_mode = EXCLUSIVE;"
-      "PRAGMA journal_mode = DELETE;"
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"
       "PRAGMA cache_size = 8;"
       "PRAGMA cache_spill = 4096;";
   char* message = nullptr;
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
+  // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
+  // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
+  const bool isEmpty = file.pageCount() == 0;
+  const char* journal = isEmpty ? "PRAGMA journal_mode = MEMORY" : "PRAGMA journal_mode = DELETE";
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, journal, nullptr, nullptr, &message);
+  file.setJournalResetDue(isEmpty);
   if (rc == SQLITE_OK) return connection;
   std::string text = message != nullptr ? message : sqlite3_errstr(rc);
   sqlite3_free(message);
@@ -310,6 +316,13 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
   const ErrorCode code = (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT ? ErrorCode::Corrupt : ErrorCode::Sql;
   return Error{code, "database '" + file.name() + "': " + text, rc};
+}
+
+void resetJournal(sqlite3* connection, PagedFile& file) {
+  if (file.pageCount() == 0) return;
+  // Through MEMORY: the change to it closes the journal file.
+  const int rc = sqlite3_exec(connection, "PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
+  file.setJournalResetDue(rc != SQLITE_OK);
 }
 
 }  // namespace skep::vfs

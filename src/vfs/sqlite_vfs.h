@@ -27,4 +27,9 @@ void registerVfs();
 /// sqlite3_close_v2(). Suspends (it reads page 1).
 Result<sqlite3*> openConnection(PagedFile& file);
 
+/// Goes back to a journal in memory. SQLite opens a real journal file for a transaction that spills, and in exclusive
+/// locking mode keeps writing every later transaction to it; and it begins an empty database in another journal mode
+/// (see openConnection). Call outside a transaction when file.journalResetDue(). Does not suspend.
+void resetJournal(sqlite3* connection, PagedFile& file);
+
 }  // namespace skep::vfs
