@@ -1,5 +1,6 @@
 #include "skep/server/engine.h"
 
+#include "skep/backend/embedded/embedded_store.h"
 #include "skep/backend/memory/memory_store.h"
 
 namespace skep::server {

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "skep/sql/authorizer.h"
@@ -47,10 +48,19 @@ Status Connection::open() {
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.valueBytesMax, 1'000'000'000)));
   sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.sqlBytesMax, 1'000'000'000)));
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  if (options.limits.databaseBytesMax != 0) SKEP_CHECK_OK(limitPages());
   sqlite3_set_authorizer(handle, authorize, this);
   sqlite3_progress_handler(handle, kProgressSteps, progress, this);
   sqlite3_rollback_hook(handle, rolledBack, this);
   return {};
+}
+
+/// Lets SQLite refuse growth past the quota at once, not only at the commit.
+Status Connection::limitPages() {
+  const std::uint64_t pages = std::clamp<std::uint64_t>(options.limits.databaseBytesMax / store::kPageBytes, 1, 0xfffffffe);
+  vfs::AccountScope scope(account);
+  const int rc = sqlite3_exec(handle, ("PRAGMA max_page_count = " + std::to_string(pages)).c_str(), nullptr, nullptr, nullptr);
+  return rc == SQLITE_OK ? Status{} : Status(explain(rc));
 }
 
 void Connection::closeHandle() {
@@ -69,6 +79,11 @@ Connection::Entry::Entry(Connection& connection)
     : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
   for (sqlite3_stmt* statement : connection_.released_) sqlite3_finalize(statement);
   connection_.released_.clear();
+  if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
+    connection_.internal_ = true;
+    vfs::resetJournal(connection_.handle, *connection_.file);
+    connection_.internal_ = false;
+  }
 }
 
 Connection::Entry::~Entry() {
@@ -78,11 +93,6 @@ Connection::Entry::~Entry() {
 
 /// What is due when a fiber leaves SQLite. Does not suspend.
 void Connection::leave() {
-  if (file->journalResetDue() && sqlite3_get_autocommit(handle) != 0) {
-    internal_ = true;
-    vfs::resetJournal(handle, *file);
-    internal_ = false;
-  }
   if (!rolledBack_) {
     if (!undo.empty() && sqlite3_get_autocommit(handle) != 0) undo.clear();
     return;
@@ -194,6 +204,8 @@ Error Connection::explain(int code, int offsetBase) {
                            primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
+  } else if (primary == SQLITE_FULL) {
+    error.message = "database '" + options.name + "' is at its quota of " + std::to_string(options.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
     error.message = account.limitReached
                         ? "the database's memory limit of " + std::to_string(account.bytesMax) + " bytes is reached"

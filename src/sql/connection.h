@@ -80,6 +80,7 @@ class Connection {
                        const char* trigger);
   static int progress(void* self);
   static void rolledBack(void* self);
+  Status limitPages();
   void startRun();
   void leave();
 
