@@ -183,13 +183,16 @@ class DeltaEncoder {
   /// The first place in [begin, end) where eight bytes stand in the base `shift` bytes further on;
   /// end when none.
   unsigned findShifted(unsigned begin, unsigned end, int shift) const {
+    // Windows of 64 bytes that lie within the page on both sides: none when the shift is nearly a
+    // page.
     constexpr int kLastWindow = static_cast<int>(kPage - kCompareBlock);
-    const auto lowest = static_cast<unsigned>(std::max(0, -shift));
-    const auto highest = static_cast<unsigned>(std::min(kLastWindow, kLastWindow - shift));
-    begin = std::max(begin, lowest);
+    const int lowest = std::max(0, -shift);
+    const int highest = std::min(kLastWindow, kLastWindow - shift);
+    if (lowest > highest) return end;
+    const auto lastWindow = static_cast<unsigned>(highest);
+    begin = std::max(begin, static_cast<unsigned>(lowest));
     while (begin < end) {
-      // A window of 64 bytes that lies within the page on both sides.
-      const unsigned window = std::min(begin, highest);
+      const unsigned window = std::min(begin, lastWindow);
       std::uint64_t equal =
           ~differenceMask64(next_ + window, base_ + static_cast<int>(window) + shift);
       equal &= equal >> 1;  // bit i: bytes i and i + 1 …
@@ -198,7 +201,7 @@ class DeltaEncoder {
       if (begin - window >= kCompareBlock) return end;
       equal &= ~std::uint64_t{0} << (begin - window);
       if (equal != 0) return std::min(end, window + static_cast<unsigned>(std::countr_zero(equal)));
-      if (window == highest) return end;
+      if (window == lastWindow) return end;
       begin = window + kCompareBlock - 7;
     }
     return end;
