@@ -164,7 +164,7 @@ std::size_t LoopCore::runReady() {
   do {
     count += runRound();
     inbox_.moveTo(ready_);
-  } while (!ready_.isEmpty() && count < kTasksPerTurn && clock_.monotonic() < end);
+  } while (!ready_.isEmpty() && !stopping_ && count < kTasksPerTurn && clock_.monotonic() < end);
   return count;
 }
 
