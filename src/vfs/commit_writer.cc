@@ -178,7 +178,7 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
 }
 
 std::size_t PagedFile::logBytesLimit() const {
-  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 8;
+  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 4;
   return std::clamp(share, environment_.options.logBytesMin, environment_.options.logBytesMax);
 }
 
