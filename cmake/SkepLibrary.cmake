@@ -23,6 +23,10 @@ function(skep_library path)
   skep_include_root(${target} ${path} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} skep_warnings)
   target_compile_options(${target} PRIVATE -fvisibility=hidden)
+  string(REGEX REPLACE "/.*" "" layer ${path})
+  set_target_properties(${target} PROPERTIES skep_layer ${layer})
+  set_property(GLOBAL APPEND PROPERTY skep_libraries ${target})
+  skep_headers_compile_alone(${target} ${path})
 endfunction()
 
 # skep_test(name SOURCES … LINK …): one GoogleTest program, run by ctest as one entry per test.

@@ -17,7 +17,7 @@ namespace skep {
 #define SKEP_CHECK(condition, ...)                                           \
   do {                                                                       \
     if (__builtin_expect(!(condition), 0)) {                                 \
-      ::skep::checkFailed(#condition, __FILE__, __LINE__, "" __VA_ARGS__);   \
+      ::skep::checkFailed(#condition, __FILE__, __LINE__, " " __VA_ARGS__);   \
     }                                                                        \
   } while (false)
 

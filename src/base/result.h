@@ -84,15 +84,16 @@ using Status = Result<void>;
 #define SKEP_CONCAT(a, b) SKEP_CONCAT_(a, b)
 
 /// Declares `declaration` with the value of `expression`, or returns its error from this function.
-#define SKEP_TRY(declaration, ...) SKEP_TRY_(SKEP_CONCAT(skepTry, __LINE__), declaration, __VA_ARGS__)
+#define SKEP_TRY(declaration, ...) SKEP_TRY_(SKEP_CONCAT(skepTry, __COUNTER__), declaration, __VA_ARGS__)
 #define SKEP_TRY_(temporary, declaration, ...)         \
   auto temporary = (__VA_ARGS__);                      \
   if (!temporary.ok()) return std::move(temporary).error(); \
   declaration = std::move(temporary).value()
 
 /// Returns the error of `expression` (any Result) from this function, if there is one.
-#define SKEP_CHECK_OK(...)                                        \
-  do {                                                            \
-    auto skepStatus = (__VA_ARGS__);                              \
-    if (!skepStatus.ok()) return std::move(skepStatus).error();   \
+#define SKEP_CHECK_OK(...) SKEP_CHECK_OK_(SKEP_CONCAT(skepStatus, __COUNTER__), __VA_ARGS__)
+#define SKEP_CHECK_OK_(temporary, ...)                           \
+  do {                                                           \
+    auto temporary = (__VA_ARGS__);                              \
+    if (!temporary.ok()) return std::move(temporary).error();    \
   } while (false)

@@ -4,9 +4,7 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -16,8 +14,9 @@
 
 namespace skep::fiber {
 
-/// A value that one side sets once, on any thread, and the other waits for. The waiter owns the OneShot and
-/// must not go away before set() has returned; a setter that may outlive it holds a shared_ptr.
+/// A value that one side sets once, on any thread, and the other waits for. The waiter owns the
+/// OneShot and must not go away before set() has returned; a setter that may outlive it holds a
+/// shared_ptr.
 template <class T>
 class OneShot {
  public:
@@ -57,6 +56,35 @@ class OneShot {
   Waker waiter_;
 };
 
+/// Waiters in the order in which they came. Each is linked through a node on its own stack, so an
+/// idle list is two pointers and waiting allocates nothing. A node: anything with a member `Node*
+/// next`.
+template <class Node>
+class WaitList {
+ public:
+  WaitList() = default;
+  WaitList(const WaitList&) = delete;
+  WaitList& operator=(const WaitList&) = delete;
+
+  bool isEmpty() const { return first_ == nullptr; }
+  Node& first() { return *first_; }
+  void append(Node& node) {
+    node.next = nullptr;
+    *end_ = &node;
+    end_ = &node.next;
+  }
+  Node& takeFirst() {
+    Node& node = *first_;
+    first_ = node.next;
+    if (first_ == nullptr) end_ = &first_;
+    return node;
+  }
+
+ private:
+  Node* first_ = nullptr;
+  Node** end_ = &first_;
+};
+
 /// A condition that fibers of one loop wait for; like a condition variable without a mutex.
 class Event {
  public:
@@ -64,10 +92,14 @@ class Event {
   void wait();
   void notifyAll();
   void notifyOne();
-  bool hasWaiters() const { return !waiters_.empty(); }
+  bool hasWaiters() const { return !waiters_.isEmpty(); }
 
  private:
-  std::deque<Waker> waiters_;
+  struct Waiter {
+    Waker waker;
+    Waiter* next = nullptr;
+  };
+  WaitList<Waiter> waiters_;
 };
 
 /// Suspends until `condition()` is true, checking it again after each notification of `event`.
@@ -76,13 +108,14 @@ void waitUntil(Event& event, Condition condition) {
   while (!condition()) event.wait();
 }
 
-/// Keeps an object alive while background fibers use it. enter() fails after close() began; close() suspends
-/// until everyone who entered has left.
+/// Keeps an object alive while background fibers use it. tryEnter() fails after close() began;
+/// close() suspends until everyone who entered has left. A fiber that is inside must not close: it
+/// would wait for itself.
 class Gate {
  public:
   bool tryEnter();
   void leave();
-  void close();
+  void close();  // suspends; may be called again, and by several fibers
   bool isClosed() const { return closed_; }
   std::size_t count() const { return count_; }
 
@@ -113,29 +146,37 @@ class Mutex {
  public:
   void lock();  // suspends
   bool try_lock();
+  /// Hands the mutex to the fiber that has waited longest: nobody else can get it in between.
   void unlock();
 
  private:
+  struct Waiter {
+    Waker waker;
+    Waiter* next = nullptr;
+  };
   bool locked_ = false;
-  Event released_;
+  WaitList<Waiter> waiters_;
 };
 
-/// Counts permits: the bound of a queue or of a number of parallel operations. First come, first served.
+/// Counts permits: the bound of a queue or of a number of parallel operations. First come, first
+/// served: a small request waits behind a large one.
 class Semaphore {
  public:
   explicit Semaphore(std::size_t permits) : permits_(permits) {}
-  void acquire(std::size_t count = 1);  // suspends
+  /// Suspends. More permits than will ever exist are never granted.
+  void acquire(std::size_t count = 1);
   bool tryAcquire(std::size_t count = 1);
   void release(std::size_t count = 1);
   std::size_t available() const { return permits_; }
 
  private:
-  std::size_t permits_;
   struct Request {
     std::size_t count;
     Waker waker;
+    Request* next = nullptr;
   };
-  std::deque<Request> queue_;
+  std::size_t permits_;
+  WaitList<Request> queue_;
 };
 
 }  // namespace skep::fiber

@@ -1,46 +1,58 @@
 // Timer and Abort: doing something later, and giving something up.
 //
-// A Timer runs a function on its loop at a time of the loop's clock, never early. An AbortSource is one
-// request to stop, observed through its AbortTokens. Both belong to one loop.
+// A Timer runs a function on its loop at a time of the loop's clock, never early. An AbortSource is
+// one request to stop, observed through its AbortTokens. Both belong to one loop.
 
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
+#include <utility>
 
 #include "skep/base/clock.h"
 #include "skep/fiber/fiber.h"
+#include "skep/fiber/timer_queue.h"
 
 namespace skep::fiber {
 
 /// One pending call; destroying or cancel()ing it forgets the call.
 class Timer {
  public:
-  explicit Timer(Loop& loop) : loop_(loop) {}
+  explicit Timer(Loop& loop) : loop_(loop), entry_(*this) {}
   ~Timer() { cancel(); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  /// Replaces what was pending. `function` runs on the loop's thread outside any fiber: it must not suspend.
+  /// Replaces what was pending. `function` runs on the loop's thread outside any fiber: it must not
+  /// suspend. It may call callAfter() again or destroy the Timer. Timers due at the same time run
+  /// in the order of the calls.
   void callAfter(Duration delay, std::function<void()> function);
   void cancel();
-  bool isPending() const { return id_ != 0; }
+  bool isPending() const { return entry_.isQueued(); }
 
  private:
+  struct Entry : detail::TimerEntry {
+    explicit Entry(Timer& timer) : TimerEntry(&Timer::fire), owner(timer) {}
+    Timer& owner;
+  };
+  static void fire(detail::TimerEntry& entry);
+
   Loop& loop_;
-  std::uint64_t id_ = 0;
+  Entry entry_;
+  std::function<void()> function_;
 };
 
 class AbortSource;
 
-/// Observes an AbortSource. Cheap to copy; may outlive the source.
+/// Observes an AbortSource. Cheap to copy; may outlive the source. A default-constructed one is
+/// never aborted.
 class AbortToken {
  public:
   AbortToken() = default;
   bool isAborted() const;
-  /// Calls `function` when the abort is requested (at once if it already was). Returns an id for remove().
+  /// Calls `function` when the abort is requested (at once if it already was). Returns an id for
+  /// remove().
   std::uint64_t onAbort(std::function<void()> function);
   void remove(std::uint64_t id);
 
@@ -56,7 +68,7 @@ class AbortSource {
  public:
   AbortSource();
   AbortToken token() const;
-  /// Idempotent. Runs the callbacks before it returns.
+  /// Idempotent. Runs the callbacks, in the order of onAbort(), before it returns.
   void requestAbort();
   bool isAborted() const;
 

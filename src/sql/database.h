@@ -28,7 +28,11 @@
 #include "skep/store/page_store.h"
 #include "skep/vfs/environment.h"
 
+struct sqlite3;
+
 namespace skep::sql {
+
+class Connection;
 
 struct DatabaseOptions {
   std::string name;
@@ -126,14 +130,16 @@ class Database {
   const store::Head& head() const;
   /// Null while all is well; the reason once the database is broken.
   const Error* brokenBy() const;
-  /// The pages beneath: for checks, export and import.
+  /// The pages beneath, and the SQLite handle above them: for checks, export and import.
   vfs::PagedFile& file();
+  sqlite3* handle();
 
  private:
-  friend class Statement;
-  struct Impl;
-  explicit Database(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Database(std::unique_ptr<Connection> connection);
+  Result<store::Txid> finishTransaction();
+  Status endByRollback();
+
+  std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace skep::sql

@@ -26,7 +26,7 @@ struct sqlite3_stmt;
 
 namespace skep::sql {
 
-class Database;
+class Connection;
 
 class Statement {
  public:
@@ -36,9 +36,9 @@ class Statement {
   Statement& operator=(Statement&& other) noexcept;
 
   /// Binds by position, from 1. InvalidArgument when there is no such parameter.
-  Status bind(int index, const Value& value);
+  Status bind(int index, const ValueView& value);
   /// Binds by name with its prefix, ":id", "@id" or "$id".
-  Status bind(std::string_view name, const Value& value);
+  Status bind(std::string_view name, const ValueView& value);
   /// Binds all positions in order; InvalidArgument unless the count is exactly that of the parameters.
   Status bindAll(std::span<const Value> values);
   int parameterCount() const;
@@ -48,7 +48,8 @@ class Statement {
   /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error or the end
   /// the next step() starts over. Suspends.
   Result<bool> step();
-  /// Ends the run; bindings stay. Also done by the destructor.
+  /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
+  /// which never suspends.
   void reset();
   void clearBindings();
 
@@ -71,12 +72,13 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Database& database, sqlite3_stmt* statement, bool cached)
-      : database_(&database), statement_(statement), cached_(cached) {}
+  Statement(Connection& connection, sqlite3_stmt* statement, bool cached);
   void release();
 
-  Database* database_ = nullptr;
+  Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
+  bool needsTransaction_ = false;  // writes, or makes a savepoint: opens a turn's transaction
+  bool isVacuum_ = false;
   bool cached_ = false;  // goes back to the database's cache instead of being finalized
 };
 

@@ -123,7 +123,8 @@ struct CommitHead {
   std::int64_t timeMs = 0;  // wall time of the commit, for reads by time
 };
 
-/// Removes the versions of `chunk` that are older than `txid`.
+/// Removes the versions of `chunk` that are older than `txid`: no reader needs them once a version as of `txid`
+/// exists. Applied before the puts of the same write.
 struct SupersededChunk {
   ChunkNumber chunk = 0;
   Txid txid = 0;
@@ -131,6 +132,7 @@ struct SupersededChunk {
 
 /// One database's part of a store transaction: all of it or nothing, and only if the database's head has
 /// exactly this epoch and txid (Fenced, or InvalidArgument for the right epoch with a wrong txid, otherwise).
+/// Epoch 0 owns nothing: InvalidArgument.
 ///
 /// The same struct serves a commit (commit + record), a fold (chunks + trimLogThrough + superseded), staging
 /// (chunks with txid > expectedTxid), the flip of a staged commit (commit with flip = true), and changes of
@@ -142,18 +144,20 @@ struct DatabaseWrite {
 
   std::optional<CommitHead> commit;
   Bytes record;                     // with commit: appended to the log at commit->txid; must not be empty then
-  bool flip = false;                // with commit: the staged chunk versions (txid == commit->txid) become visible.
+  bool flip = false;                // with commit: the staged chunk versions (txid == commit->txid) become visible;
+                                    // InvalidArgument when there are none at that txid.
                                     // A commit without flip is refused (InvalidArgument) while head.stagingTxid != 0.
                                     // The store sets head.sweepTxid = commit->txid.
   bool alarmChanged = false;        // set head.alarmMs to `alarmMs` (nullopt: no timer); keeps the due index in step
   std::optional<std::int64_t> alarmMs;
 
   std::vector<StoredChunk> chunks;  // put these versions. txid ≤ the head's txid after this write is a fold;
-                                    // above it is staging, which sets head.stagingTxid to that txid
+                                    // above it is staging, which sets head.stagingTxid to that txid: one txid at a time
   Txid trimLogThrough = 0;          // head.logStart becomes this, when greater: records up to it are no longer needed to
                                     // read the head. At most the head's txid after this write
-  Txid expireThrough = 0;           // and records with txid ≤ this are deleted (retention off: same as trimLogThrough)
-  std::vector<SupersededChunk> superseded;     // versions to delete, exactly
+  Txid expireThrough = 0;           // and records with txid ≤ this are deleted (retention off: same as trimLogThrough).
+                                    // At most the head's logStart after this write
+  std::vector<SupersededChunk> superseded;     // what was kept of these chunks and is older; each txid ≤ the head's after
   std::optional<ChunkNumber> dropChunksFrom;   // delete every version of the chunks with this number or a higher one
                                                // that is visible at the head after this write (txid ≤ it)
   bool discardStaging = false;      // delete every version with txid > head.txid and set head.stagingTxid = 0.

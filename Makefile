@@ -1,0 +1,63 @@
+# Skep's front door. `make` builds, `make test` tests, `make demo` shows; the rest stands in CONTRIBUTING.md.
+# CMake does the work: the presets are in CMakePresets.json.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+
+PREFIX ?= /usr/local
+
+.PHONY: all setup release test demo bench fuzz test-asan test-tsan format tidy install clean distclean help
+
+all: setup release ## install what is missing, build everything
+
+setup: ## install the Debian packages and the SQLite sources that are missing
+	@scripts/setup.sh build
+
+release:
+	@cmake --preset release >/dev/null && cmake --build --preset release
+
+test: ## build, then run all tests; ends with "N passed, N failed"
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory release
+	@scripts/test.sh build
+
+demo: all ## a sample fleet of databases, and a shell on one of them
+	@scripts/demo.sh
+
+bench: all ## run every benchmark in build/bench
+	@scripts/bench.sh
+
+fuzz: ## build the fuzz targets with clang; run them with build/fuzz/fuzz/NAME
+	@scripts/setup.sh fuzz
+	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz
+	@scripts/fuzz.sh
+
+test-asan: ## the tests with the address and undefined-behaviour sanitizers
+	@scripts/setup.sh test
+	@cmake --preset asan >/dev/null && cmake --build --preset asan
+	@scripts/test.sh build/asan
+
+test-tsan: ## the tests with the thread sanitizer
+	@scripts/setup.sh test
+	@cmake --preset tsan >/dev/null && cmake --build --preset tsan
+	@scripts/test.sh build/tsan
+
+format: ## clang-format every source file
+	@scripts/setup.sh format
+	@git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+tidy: ## clang-tidy over the sources (needs the packages clang-tidy and clang)
+	@cmake --preset dev >/dev/null && git ls-files 'src/*.cc' | xargs clang-tidy -p build/dev --quiet
+
+install: all ## copy the command to $(PREFIX)/bin
+	@install -D -m 755 build/skep $(DESTDIR)$(PREFIX)/bin/skep
+
+clean: ## remove the build
+	@rm -rf build
+
+distclean: clean ## and what set-up and the demo fetched or made
+	@rm -rf node_modules demo-data
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

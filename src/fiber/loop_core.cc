@@ -1,0 +1,305 @@
+#include "skep/fiber/loop_core.h"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <limits>
+#include <utility>
+
+#include "skep/base/check.h"
+
+namespace skep::fiber::detail {
+namespace {
+
+using boost::context::detail::jump_fcontext;
+using boost::context::detail::make_fcontext;
+using boost::context::detail::transfer_t;
+
+// Looking for I/O costs a system call, several times what a round of one fiber does. Small rounds
+// are taken together up to these bounds; a round is never cut short.
+constexpr std::size_t kTasksPerTurn = 64;
+constexpr Duration kTurnDuration = std::chrono::microseconds(20);
+
+// An alarm of a ManualClock never finds its timer due: it must not spin meanwhile.
+constexpr Duration kAlarmDelayAfterEarly = std::chrono::microseconds(100);
+constexpr Duration kAlarmDelayMax = std::chrono::hours(1);
+
+struct Running {
+  LoopCore* core = nullptr;
+  Fiber* fiber = nullptr;
+};
+thread_local Running running;
+
+ExceptionGlobals& exceptionGlobals() {
+  return *reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
+}
+
+}  // namespace
+
+/// Marks the loop as run by this thread. Loops nest: a fiber may run another loop to its end.
+class LoopCore::RunScope {
+ public:
+  explicit RunScope(LoopCore& core) : core_(core), outer_(running) {
+    SKEP_CHECK(!core.running_, "the loop is already being run");
+    core.running_ = true;
+    core.home_.sanitizer.adoptThreadState();
+    core.inbox_.setAwake();
+    running = {&core, nullptr};
+  }
+  ~RunScope() {
+    running = outer_;
+    core_.running_ = false;
+    const bool slept = core_.inbox_.leaveAwake(LoopState::Elsewhere);
+    if (core_.notify_ && (!slept || !core_.ready_.isEmpty())) core_.notify_();
+  }
+  RunScope(const RunScope&) = delete;
+  RunScope& operator=(const RunScope&) = delete;
+
+ private:
+  LoopCore& core_;
+  const Running outer_;
+};
+
+LoopCore::LoopCore(Loop& loop, Clock& clock, LoopOptions options)
+    : loop_(loop),
+      clock_(clock),
+      keepIo_(io_.get_executor()),
+      alarm_(io_),
+      stacks_(options.stackBytes, options.pooledStacksMax) {}
+
+LoopCore::~LoopCore() {
+  SKEP_CHECK(!running_, "a loop is destroyed from within");
+  inbox_.drainPushers();
+  inbox_.moveTo(ready_);
+  for (Task* task = ready_.takeAll(); task != nullptr;) {
+    SKEP_CHECK(task->kind == Task::Kind::Call,
+               "a loop is destroyed while a fiber is ready to run on it");
+    delete static_cast<Call*>(std::exchange(task, task->next));
+  }
+  SKEP_CHECK(fiberCount_ == 0, "a loop is destroyed while %zu of its fibers wait", fiberCount_);
+  SKEP_CHECK(timers_.isEmpty(), "a loop is destroyed while a timer is pending");
+}
+
+LoopCore* LoopCore::current() {
+  return running.core;
+}
+Fiber* LoopCore::currentFiber() {
+  return running.fiber;
+}
+
+void LoopCore::spawn(std::string_view name, std::function<void()> body) {
+  makeReady(*new Fiber(*this, name, std::move(body)));
+}
+
+void LoopCore::post(std::function<void()> function) {
+  makeReady(*new Call(std::move(function)));
+}
+
+void LoopCore::stop() {
+  post([this] { stopping_ = true; });
+}
+
+void LoopCore::makeReady(Task& task) {
+  if (running.core == this) {
+    ready_.append(task);
+  } else {
+    inbox_.push(task, [this](LoopState state) { wakeUp(state); });
+  }
+}
+
+void LoopCore::wakeUp(LoopState state) {
+  if (state == LoopState::Blocked) {
+    boost::asio::post(io_, [] {});
+  } else if (notify_) {
+    notify_();
+  }
+}
+
+void LoopCore::run() {
+  RunScope scope(*this);
+  while (!std::exchange(stopping_, false)) {
+    if (!takeTurn()) block();
+  }
+}
+
+void LoopCore::runUntilIdle() {
+  RunScope scope(*this);
+  while (takeTurn()) {
+  }
+}
+
+void LoopCore::runUntil(const std::function<bool()>& done) {
+  RunScope scope(*this);
+  while (!done()) {
+    if (!takeTurn()) block();
+  }
+}
+
+void LoopCore::poll() {
+  RunScope scope(*this);
+  takeTurn();
+}
+
+void LoopCore::setNotifier(std::function<void()> notify) {
+  SKEP_CHECK(!running_, "the notifier is set while the loop is not being run");
+  notify_ = std::move(notify);
+  if (notify_ && !inbox_.leaveAwake(LoopState::Elsewhere)) notify_();
+}
+
+/// Returns whether anything ran. False also means that nothing was ready: the loop may block.
+bool LoopCore::takeTurn() {
+  inbox_.moveTo(ready_);
+  std::size_t count = fireTimers();
+  count += runReady();
+  if (ioUsed_) count += io_.poll();
+  return count != 0;
+}
+
+std::size_t LoopCore::runReady() {
+  if (ready_.isEmpty()) return 0;
+  const MonotonicTime end = clock_.monotonic() + kTurnDuration;
+  std::size_t count = 0;
+  do {
+    count += runRound();
+    inbox_.moveTo(ready_);
+  } while (!ready_.isEmpty() && !stopping_ && count < kTasksPerTurn && clock_.monotonic() < end);
+  return count;
+}
+
+/// Runs what is ready now, but not what becomes ready meanwhile.
+std::size_t LoopCore::runRound() {
+  std::size_t count = 0;
+  for (Task* task = ready_.takeAll(); task != nullptr; ++count) {
+    runTask(*std::exchange(task, task->next));
+  }
+  return count;
+}
+
+std::size_t LoopCore::fireTimers() {
+  if (timers_.isEmpty()) return 0;
+  return timers_.fireDue(clock_.monotonic());
+}
+
+void LoopCore::runTask(Task& task) {
+  if (task.kind == Task::Kind::Fiber) return resume(static_cast<Fiber&>(task));
+  Call& call = static_cast<Call&>(task);
+  call.function();
+  delete &call;
+}
+
+void LoopCore::resume(Fiber& fiber) {
+  if (fiber.context_.handle == nullptr) start(fiber);
+  running.fiber = &fiber;
+  ExceptionGlobals& globals = exceptionGlobals();
+  home_.exceptions = std::exchange(globals, fiber.context_.exceptions);
+  home_.sanitizer.leaveFor(fiber.context_.sanitizer);
+  const transfer_t back = jump_fcontext(fiber.context_.handle, &fiber);
+  home_.sanitizer.arriveFrom(fiber.context_.sanitizer);
+  fiber.context_.handle = back.fctx;
+  fiber.context_.exceptions = std::exchange(globals, home_.exceptions);
+  running.fiber = nullptr;
+  if (fiber.finished_) finish(fiber);
+}
+
+void LoopCore::leave(Fiber& fiber) {
+  fiber.context_.sanitizer.leaveFor(home_.sanitizer);
+  const transfer_t back = jump_fcontext(home_.handle, nullptr);
+  fiber.context_.sanitizer.arriveFrom(home_.sanitizer);
+  home_.handle = back.fctx;
+}
+
+void LoopCore::start(Fiber& fiber) {
+  fiber.stack_ = stacks_.take();
+  fiber.context_.handle =
+      make_fcontext(fiber.stack_.top(), fiber.stack_.bytes, &LoopCore::fiberMain);
+  fiber.context_.sanitizer.setBounds(fiber.stack_.bottom, fiber.stack_.bytes);
+  fiber.context_.sanitizer.createThreadState();
+  ++fiberCount_;
+}
+
+void LoopCore::finish(Fiber& fiber) {
+  fiber.context_.sanitizer.destroyThreadState();
+  stacks_.giveBack(fiber.stack_);
+  delete &fiber;
+  --fiberCount_;
+}
+
+void LoopCore::fiberMain(transfer_t transfer) {
+  Fiber& fiber = *static_cast<Fiber*>(transfer.data);
+  LoopCore& core = fiber.core_;
+  fiber.context_.sanitizer.arriveFrom(core.home_.sanitizer);
+  core.home_.handle = transfer.fctx;
+  runBody(fiber);
+  fiber.finished_ = true;
+  fiber.context_.sanitizer.leaveForever(core.home_.sanitizer);
+  jump_fcontext(core.home_.handle, nullptr);
+  SKEP_UNREACHABLE();
+}
+
+void LoopCore::runBody(Fiber& fiber) {
+  const auto name = fiber.name_;
+  try {
+    fiber.body_();
+    fiber.body_ = nullptr;
+  } catch (const std::exception& error) {
+    SKEP_CHECK(false, "fiber '%.*s' ended with an exception: %s", static_cast<int>(name.size()),
+               name.data(), error.what());
+  } catch (...) {
+    SKEP_CHECK(false, "fiber '%.*s' ended with an exception", static_cast<int>(name.size()),
+               name.data());
+  }
+}
+
+std::uint64_t LoopCore::beginSuspension(Fiber& fiber) {
+  const std::uint64_t suspension = fiber.suspension_.load(std::memory_order_relaxed) + 1;
+  SKEP_CHECK(suspension % 2 == 1, "a fiber suspends while it suspends");
+  fiber.suspension_.store(suspension, std::memory_order_relaxed);
+  return suspension;
+}
+
+void LoopCore::checkMaySuspend() {
+  SKEP_CHECK(exceptionGlobals().caughtExceptions == nullptr, "no suspension in a catch block");
+}
+
+void LoopCore::armTimer(TimerEntry& entry, Duration delay) {
+  const MonotonicTime now = clock_.monotonic();
+  const Duration longest(std::numeric_limits<std::int64_t>::max() - now.ns);
+  timers_.arm(entry, now + std::clamp(delay, Duration::zero(), longest));
+}
+
+std::optional<Duration> LoopCore::untilNextTimer() const {
+  if (timers_.isEmpty()) return std::nullopt;
+  return std::max(timers_.earliest() - clock_.monotonic(), Duration::zero());
+}
+
+boost::asio::io_context& LoopCore::ioContext() {
+  ioUsed_ = true;
+  return io_;
+}
+
+void LoopCore::block() {
+  if (stopping_ || !inbox_.leaveAwake(LoopState::Blocked)) return;
+  armAlarm();
+  io_.run_one();
+  inbox_.setAwake();
+}
+
+void LoopCore::armAlarm() {
+  if (timers_.isEmpty()) return;
+  const MonotonicTime due = timers_.earliest();
+  // An alarm that is too early only costs a turn; setting it back would cost a system call each
+  // time.
+  if (alarmDue_ && *alarmDue_ <= due) return;
+  const Duration shortest = alarmWasEarly_ ? kAlarmDelayAfterEarly : Duration::zero();
+  alarm_.expires_after(std::clamp(due - clock_.monotonic(), shortest, kAlarmDelayMax));
+  alarm_.async_wait([this](boost::system::error_code cancelled) {
+    if (cancelled) return;
+    alarmWasEarly_ = alarmDue_ && clock_.monotonic() < *alarmDue_;
+    alarmDue_.reset();
+  });
+  alarmDue_ = due;
+}
+
+}  // namespace skep::fiber::detail

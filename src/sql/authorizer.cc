@@ -1,0 +1,112 @@
+#include "skep/sql/authorizer.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+
+namespace skep::sql {
+namespace {
+
+constexpr std::string_view kReservedPrefix = "_skep_";
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+/// Pragmas that only report, or that change nothing beyond this connection's behaviour.
+constexpr std::array kFreePragmas = {
+    "analysis_limit",    "application_id",   "auto_vacuum",         "automatic_index",
+    "case_sensitive_like", "cell_size_check", "collation_list",     "compile_options",
+    "data_version",      "database_list",    "defer_foreign_keys",  "foreign_key_check",
+    "foreign_key_list",  "foreign_keys",     "freelist_count",      "full_column_names",
+    "function_list",     "ignore_check_constraints", "incremental_vacuum", "index_info",
+    "index_list",        "index_xinfo",      "integrity_check",     "legacy_alter_table",
+    "module_list",       "optimize",         "page_count",          "pragma_list",
+    "query_only",        "quick_check",      "recursive_triggers",  "reverse_unordered_selects",
+    "secure_delete",     "short_column_names", "stats",             "table_info",
+    "table_list",        "table_xinfo",      "user_version",
+};
+/// Pragmas whose value may be read but not set: the VFS, the quota or the store's formats rest on it.
+constexpr std::array kReadOnlyPragmas = {
+    "busy_timeout", "cache_size",     "cache_spill", "encoding",       "journal_mode", "journal_size_limit",
+    "locking_mode", "max_page_count", "mmap_size",   "page_size",      "synchronous",  "schema_version",
+    "temp_store",   "threads",        "trusted_schema", "writable_schema",
+};
+
+template <std::size_t Size>
+bool contains(const std::array<const char*, Size>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string refusePragma(std::string_view pragma, std::string_view argument) {
+  const std::string name = lower(pragma);
+  if (contains(kFreePragmas, name)) return {};
+  if (!contains(kReadOnlyPragmas, name)) return "PRAGMA " + name + " is not available";
+  if (argument.data() == nullptr) return {};
+  return "PRAGMA " + name + " can be read but not changed: Skep sets it";
+}
+
+std::string refuseReserved(std::string_view name) {
+  if (!isReservedName(name)) return {};
+  return "'" + std::string(name) + "': names that start with _skep_ are reserved";
+}
+
+}  // namespace
+
+bool isReservedName(std::string_view name) {
+  return name.size() >= kReservedPrefix.size() && lower(name.substr(0, kReservedPrefix.size())) == kReservedPrefix;
+}
+
+std::string refusal(const AuthorizerContext& context, int action, std::string_view first, std::string_view second) {
+  switch (action) {
+    case SQLITE_ATTACH:
+      if (context.inVacuum && first.empty()) return {};
+      return context.inVacuum ? "VACUUM INTO is not available: use skep export"
+                              : "ATTACH is not available: a transaction covers one database";
+    case SQLITE_DETACH:
+      return "DETACH is not available";
+    case SQLITE_PRAGMA:
+      return refusePragma(first, second);
+    case SQLITE_TRANSACTION:
+      return context.inTurn ? std::string(first) + " is not available here: the turn is the transaction" : std::string();
+    default:
+      break;
+  }
+  if (context.isSystem) return {};
+  switch (action) {
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+    case SQLITE_DELETE:
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_TEMP_TABLE:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_CREATE_TEMP_VIEW:
+    case SQLITE_CREATE_VTABLE:
+    case SQLITE_DROP_TABLE:
+    case SQLITE_DROP_VIEW:
+    case SQLITE_DROP_VTABLE:
+      return refuseReserved(first);
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_TEMP_INDEX:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_CREATE_TEMP_TRIGGER:
+    case SQLITE_DROP_INDEX:
+    case SQLITE_DROP_TRIGGER: {
+      std::string reason = refuseReserved(first);
+      return reason.empty() ? refuseReserved(second) : reason;
+    }
+    case SQLITE_ALTER_TABLE:
+      // The new name of a rename is not among the arguments, so the text must not mention the prefix at all.
+      if (lower(context.statement).find(kReservedPrefix) == std::string::npos) return {};
+      return "ALTER TABLE with a name that starts with _skep_: such names are reserved";
+    default:
+      return {};
+  }
+}
+
+}  // namespace skep::sql

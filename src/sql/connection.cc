@@ -1,0 +1,265 @@
+#include "skep/sql/connection.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "skep/sql/authorizer.h"
+#include "skep/sql/error.h"
+#include "skep/vfs/sqlite_vfs.h"
+
+namespace skep::sql {
+namespace {
+
+// How often SQLite looks up from its work, in virtual machine instructions: some 20 to 50 µs.
+constexpr int kProgressSteps = 1000;
+// A statement that runs for longer than this lets the loop's other fibers run.
+constexpr Duration kSlice = std::chrono::milliseconds(2);
+
+std::string_view viewOf(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
+
+}  // namespace
+
+Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
+    : options(std::move(databaseOptions)), environment_(environment), cache_(options.statementCacheBytesMax) {}
+
+Connection::~Connection() { closeHandle(); }
+
+Status Connection::open() {
+  SKEP_TRY(file, vfs::PagedFile::open(environment_, {.name = options.name,
+                                                     .create = options.create,
+                                                     .mode = options.mode == DatabaseOptions::Mode::ReadOnly
+                                                                 ? vfs::OpenFile::Mode::ReadOnly
+                                                                 : vfs::OpenFile::Mode::ReadWrite,
+                                                     .databaseBytesMax = options.limits.databaseBytesMax}));
+  account.bytesMax = options.limits.memoryBytesMax;
+  Status opened = [&]() -> Status {
+    vfs::AccountScope scope(account);
+    SKEP_TRY(handle, vfs::openConnection(*file));
+    return {};
+  }();
+  if (!opened) {
+    Status closed = file->close();
+    return opened;
+  }
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.valueBytesMax, 1'000'000'000)));
+  sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.sqlBytesMax, 1'000'000'000)));
+  sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  if (options.limits.databaseBytesMax != 0) SKEP_CHECK_OK(limitPages());
+  sqlite3_set_authorizer(handle, authorize, this);
+  sqlite3_progress_handler(handle, kProgressSteps, progress, this);
+  sqlite3_rollback_hook(handle, rolledBack, this);
+  return {};
+}
+
+/// Lets SQLite refuse growth past the quota at once, not only at the commit.
+Status Connection::limitPages() {
+  const std::uint64_t pages = std::clamp<std::uint64_t>(options.limits.databaseBytesMax / store::kPageBytes, 1, 0xfffffffe);
+  vfs::AccountScope scope(account);
+  const int rc = sqlite3_exec(handle, ("PRAGMA max_page_count = " + std::to_string(pages)).c_str(), nullptr, nullptr, nullptr);
+  return rc == SQLITE_OK ? Status{} : Status(explain(rc));
+}
+
+void Connection::closeHandle() {
+  if (handle == nullptr) return;
+  SKEP_CHECK(statementCount == 0, "%zu statements outlive their database '%s'", statementCount, options.name.c_str());
+  vfs::AccountScope scope(account);
+  for (sqlite3_stmt* statement : released_) sqlite3_finalize(statement);
+  released_.clear();
+  cache_.clear();
+  const int rc = sqlite3_close(handle);
+  SKEP_CHECK(rc == SQLITE_OK, "sqlite3_close: %s", sqlite3_errstr(rc));
+  handle = nullptr;
+}
+
+Connection::Entry::Entry(Connection& connection)
+    : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
+  for (sqlite3_stmt* statement : connection_.released_) sqlite3_finalize(statement);
+  connection_.released_.clear();
+  if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
+    connection_.internal_ = true;
+    vfs::resetJournal(connection_.handle, *connection_.file);
+    connection_.internal_ = false;
+  }
+}
+
+Connection::Entry::~Entry() {
+  connection_.leave();
+  connection_.lock_.unlock();
+}
+
+/// What is due when a fiber leaves SQLite. Does not suspend.
+void Connection::leave() {
+  if (!rolledBack_) {
+    if (!undo.empty() && sqlite3_get_autocommit(handle) != 0) undo.clear();
+    return;
+  }
+  rolledBack_ = false;
+  file->rollback();
+  if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
+  auto callbacks = std::exchange(undo, {});
+  for (auto callback = callbacks.rbegin(); callback != callbacks.rend(); ++callback) (*callback)();
+}
+
+void Connection::release(sqlite3_stmt* statement, bool cached) {
+  --statementCount;
+  if (!lock_.try_lock()) {
+    released_.push_back(statement);
+    return;
+  }
+  {
+    vfs::AccountScope scope(account);
+    sqlite3_reset(statement);
+    if (cached) {
+      sqlite3_clear_bindings(statement);
+      cache_.put(statement);
+    } else {
+      sqlite3_finalize(statement);
+    }
+    leave();
+  }
+  lock_.unlock();
+}
+
+Status Connection::checkTransaction() const {
+  if (const Error* broken = file->brokenBy()) return *broken;
+  if (!transactionLost) return {};
+  return Error{ErrorCode::Aborted, "the transaction was rolled back by an earlier error; roll back and start again"};
+}
+
+Result<sqlite3_stmt*> Connection::compile(std::string_view sql, int offsetBase, std::size_t* tailOffset, bool keep) {
+  SKEP_CHECK_OK(checkTransaction());
+  if (options.limits.sqlBytesMax != 0 && sql.size() > options.limits.sqlBytesMax) {
+    return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(sql.size()) +
+                                               " bytes; the limit is " + std::to_string(options.limits.sqlBytesMax)};
+  }
+  sqlite3_stmt* statement = nullptr;
+  const char* tail = nullptr;
+  compiling_ = sql;
+  refusal_.clear();
+  startRun();
+  const unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
+  const int rc = sqlite3_prepare_v3(handle, sql.data(), static_cast<int>(sql.size()), flags, &statement, &tail);
+  compiling_ = {};
+  if (rc != SQLITE_OK) return explain(rc, offsetBase);
+  if (tailOffset != nullptr) *tailOffset = tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
+  return statement;
+}
+
+Result<bool> Connection::step(sqlite3_stmt* statement, bool needsTransaction, bool isVacuum) {
+  SKEP_CHECK_OK(checkTransaction());
+  if (sqlite3_stmt_busy(statement) == 0) {
+    if (needsTransaction && transaction == Transaction::Turn && sqlite3_get_autocommit(handle) != 0) {
+      SKEP_CHECK_OK(control("BEGIN"));
+      turnOpened = true;
+    }
+    startRun();
+    ++counters.statements;
+  }
+  const std::int64_t changesBefore = sqlite3_total_changes64(handle);
+  const store::Txid txidBefore = file->committedTxid();
+  inVacuum_ = isVacuum;
+  const int rc = sqlite3_step(statement);
+  inVacuum_ = false;
+  counters.rowsWritten += static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
+  if (file->committedTxid() != txidBefore) ++counters.commits;
+  if (rc == SQLITE_ROW) {
+    ++counters.rowsRead;
+    return true;
+  }
+  if (rc == SQLITE_DONE) {
+    sqlite3_reset(statement);
+    return false;
+  }
+  Error error = explain(rc);
+  sqlite3_reset(statement);
+  return error;
+}
+
+Status Connection::control(const char* sql) {
+  internal_ = true;
+  sqlite3_stmt* statement = nullptr;
+  int rc = sqlite3_prepare_v2(handle, sql, -1, &statement, nullptr);
+  if (rc == SQLITE_OK) rc = sqlite3_step(statement);
+  Status result;
+  if (rc != SQLITE_DONE) result = explain(rc);
+  sqlite3_finalize(statement);
+  internal_ = false;
+  return result;
+}
+
+Error Connection::explain(int code, int offsetBase) {
+  Error error = sqliteError(handle, code, offsetBase);
+  std::optional<Error> fileError = file->takeLastError();
+  const int primary = code & 0xff;
+  if (primary == SQLITE_AUTH && !refusal_.empty()) {
+    error.message = std::exchange(refusal_, {});
+  } else if (primary == SQLITE_INTERRUPT && stopReason_) {
+    error.code = stopReason_->code;
+    error.message = stopReason_->message;
+  } else if (fileError && (primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
+                           primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
+    error.code = fileError->code;
+    error.message = fileError->message;
+  } else if (primary == SQLITE_FULL) {
+    error.message = "database '" + options.name + "' is at its quota of " + std::to_string(options.limits.databaseBytesMax) + " bytes";
+  } else if (primary == SQLITE_NOMEM) {
+    error.message = account.limitReached
+                        ? "the database's memory limit of " + std::to_string(account.bytesMax) + " bytes is reached"
+                        : "out of memory";
+  }
+  account.limitReached = false;
+  return error;
+}
+
+void Connection::startRun() {
+  steps_ = 0;
+  stopReason_.reset();
+  interrupted_ = false;
+  runTimed_ = false;
+}
+
+int Connection::progress(void* self) {
+  auto& connection = *static_cast<Connection*>(self);
+  const Limits& limits = connection.options.limits;
+  connection.steps_ += kProgressSteps;
+  auto stop = [&](ErrorCode code, std::string message) {
+    connection.stopReason_ = Error{code, std::move(message)};
+    return 1;
+  };
+  if (connection.interrupted_) return stop(ErrorCode::Aborted, "interrupted");
+  if (limits.stepsMax != 0 && connection.steps_ > limits.stepsMax) {
+    return stop(ErrorCode::LimitExceeded, "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
+  }
+  const MonotonicTime now = connection.environment_.loop.clock().monotonic();
+  if (!std::exchange(connection.runTimed_, true)) connection.runStart_ = connection.sliceStart_ = now;
+  if (limits.timeMsMax != 0 && now - connection.runStart_ > std::chrono::milliseconds(limits.timeMsMax)) {
+    return stop(ErrorCode::TimedOut, "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
+  }
+  if (now - connection.sliceStart_ > kSlice) {
+    vfs::SuspendGuard guard;
+    fiber::yield();
+    connection.sliceStart_ = connection.environment_.loop.clock().monotonic();
+  }
+  return 0;
+}
+
+void Connection::rolledBack(void* self) { static_cast<Connection*>(self)->rolledBack_ = true; }
+
+int Connection::authorize(void* self, int action, const char* first, const char* second, const char*, const char*) {
+  auto& connection = *static_cast<Connection*>(self);
+  if (connection.internal_) return SQLITE_OK;
+  const AuthorizerContext context{.isSystem = connection.options.trust == DatabaseOptions::Trust::System,
+                                  .inTurn = connection.transaction == Transaction::Turn,
+                                  .inVacuum = connection.inVacuum_,
+                                  .statement = connection.compiling_};
+  std::string reason = refusal(context, action, viewOf(first), viewOf(second));
+  if (reason.empty()) return SQLITE_OK;
+  connection.refusal_ = std::move(reason);
+  return SQLITE_DENY;
+}
+
+}  // namespace skep::sql

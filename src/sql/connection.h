@@ -1,0 +1,109 @@
+// Connection: one sqlite3 handle and everything that guards it. The inside of Database.
+//
+// A fiber that wants into SQLite makes an Entry: it holds the lock, and SQLite's heap is charged to this database.
+// Leaving, the Entry finishes what happened inside: a rollback discards the file's uncommitted pages and runs the undo
+// callbacks. Statements that were dropped while another fiber was inside are finalized by the next Entry.
+
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "skep/base/result.h"
+#include "skep/fiber/sync.h"
+#include "skep/sql/database.h"
+#include "skep/sql/statement_cache.h"
+#include "skep/vfs/paged_file.h"
+#include "skep/vfs/sqlite_memory.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace skep::sql {
+
+class Connection {
+ public:
+  enum class Transaction : std::uint8_t { None, Explicit, Turn };
+
+  Connection(vfs::Environment& environment, DatabaseOptions options);
+  ~Connection();
+  Status open();
+  /// Closes the handle; uncommitted work is rolled back. Every Statement is gone by then.
+  void closeHandle();
+
+  /// Compiles one statement. Call inside an Entry.
+  Result<sqlite3_stmt*> compile(std::string_view sql, int offsetBase, std::size_t* tailOffset, bool keep);
+  /// Runs one step. Call inside an Entry. SQLITE_ROW: true, SQLITE_DONE: false.
+  Result<bool> step(sqlite3_stmt* statement, bool needsTransaction, bool isVacuum);
+  /// Runs a fixed statement of our own (BEGIN and the like), which the authorizer lets pass. Call inside an Entry.
+  Status control(const char* sql);
+  /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
+  Error explain(int code, int offsetBase = 0);
+  /// Fails once the transaction that the API opened was rolled back by SQLite itself.
+  Status checkTransaction() const;
+
+  class Entry {
+   public:
+    explicit Entry(Connection& connection);  // suspends
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    Connection& connection_;
+    vfs::AccountScope account_;
+  };
+
+  /// Gives a statement back from any fiber, also while another one is inside. Does not suspend.
+  void release(sqlite3_stmt* statement, bool cached);
+
+  sqlite3* handle = nullptr;
+  DatabaseOptions options;
+  std::unique_ptr<vfs::PagedFile> file;
+  Transaction transaction = Transaction::None;
+  bool turnOpened = false;       // the turn's implicit transaction has begun
+  bool transactionLost = false;  // SQLite rolled back what the API had begun
+  std::vector<std::function<void()>> undo;
+  Counters counters;
+  std::size_t statementCount = 0;  // handed out
+  std::uint64_t savepointCount = 0;
+  vfs::MemoryAccount account;
+
+  void interrupt() { interrupted_ = true; }
+
+ private:
+  friend class Entry;
+  static int authorize(void* self, int action, const char* first, const char* second, const char* database,
+                       const char* trigger);
+  static int progress(void* self);
+  static void rolledBack(void* self);
+  Status limitPages();
+  void startRun();
+  void leave();
+
+  vfs::Environment& environment_;
+  fiber::Mutex lock_;
+  StatementCache cache_;
+  std::vector<sqlite3_stmt*> released_;  // waiting for the next Entry
+  bool internal_ = false;                // our own statement: the authorizer lets it pass
+  bool inVacuum_ = false;
+  bool rolledBack_ = false;
+  std::string_view compiling_;
+  std::string refusal_;
+
+  // The run that is going on, for the limits.
+  std::uint64_t steps_ = 0;
+  bool runTimed_ = false;  // the times below are taken at the first look at the clock, not before: most runs are short
+  MonotonicTime runStart_;
+  MonotonicTime sliceStart_;
+  std::optional<Error> stopReason_;
+  std::atomic<bool> interrupted_{false};
+
+ public:
+  StatementCache& cache() { return cache_; }
+};
+
+}  // namespace skep::sql

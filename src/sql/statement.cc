@@ -1,0 +1,178 @@
+#include "skep/sql/statement.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "skep/sql/connection.h"
+
+namespace skep::sql {
+
+namespace {
+
+/// Whether the first word of `sql`, after space and comments, is `word`.
+bool startsWithWord(std::string_view sql, std::string_view word) {
+  while (!sql.empty()) {
+    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
+      sql.remove_prefix(1);
+    } else if (sql.starts_with("--")) {
+      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
+    } else if (sql.starts_with("/*")) {
+      const std::size_t end = sql.find("*/", 2);
+      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+    } else {
+      break;
+    }
+  }
+  return sql.size() >= word.size() &&
+         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
+}
+
+}  // namespace
+
+Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+    : connection_(&connection), statement_(statement), cached_(cached) {
+  if (statement == nullptr) return;
+  const char* sql = sqlite3_sql(statement);
+  if (sqlite3_stmt_readonly(statement) == 0) {
+    needsTransaction_ = true;
+    isVacuum_ = startsWithWord(sql, "VACUUM");
+  } else {
+    needsTransaction_ = startsWithWord(sql, "SAVEPOINT");
+  }
+}
+
+Statement::~Statement() { release(); }
+
+Statement::Statement(Statement&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)),
+      statement_(std::exchange(other.statement_, nullptr)),
+      needsTransaction_(other.needsTransaction_),
+      isVacuum_(other.isVacuum_),
+      cached_(other.cached_) {}
+
+Statement& Statement::operator=(Statement&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  connection_ = std::exchange(other.connection_, nullptr);
+  statement_ = std::exchange(other.statement_, nullptr);
+  needsTransaction_ = other.needsTransaction_;
+  isVacuum_ = other.isVacuum_;
+  cached_ = other.cached_;
+  return *this;
+}
+
+void Statement::release() {
+  if (statement_ != nullptr) connection_->release(std::exchange(statement_, nullptr), cached_);
+}
+
+Status Statement::bind(int index, const ValueView& value) {
+  if (index < 1 || index > parameterCount()) {
+    return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
+                                                 " parameters; there is no parameter " + std::to_string(index)};
+  }
+  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not disturbed.
+  vfs::AccountScope scope(connection_->account);
+  int rc = SQLITE_OK;
+  switch (value.type()) {
+    case ValueType::Null: rc = sqlite3_bind_null(statement_, index); break;
+    case ValueType::Integer: rc = sqlite3_bind_int64(statement_, index, value.integer()); break;
+    case ValueType::Real: rc = sqlite3_bind_double(statement_, index, value.real()); break;
+    case ValueType::Text:
+      rc = sqlite3_bind_text64(statement_, index, value.text().data(), value.text().size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      break;
+    case ValueType::Blob:
+      rc = value.blob().empty() ? sqlite3_bind_zeroblob(statement_, index, 0)
+                                : sqlite3_bind_blob64(statement_, index, value.blob().data(), value.blob().size(), SQLITE_TRANSIENT);
+      break;
+  }
+  if (rc == SQLITE_OK) return {};
+  return connection_->explain(rc);
+}
+
+Status Statement::bind(std::string_view name, const ValueView& value) {
+  const int index = sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
+  if (index == 0) {
+    return Error{ErrorCode::InvalidArgument, "the statement has no parameter named '" + std::string(name) + "'"};
+  }
+  return bind(index, value);
+}
+
+Status Statement::bindAll(std::span<const Value> values) {
+  if (static_cast<int>(values.size()) != parameterCount()) {
+    return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
+                                                 " parameters; " + std::to_string(values.size()) + " were given"};
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) SKEP_CHECK_OK(bind(static_cast<int>(i) + 1, values[i]));
+  return {};
+}
+
+int Statement::parameterCount() const { return sqlite3_bind_parameter_count(statement_); }
+
+std::string_view Statement::parameterName(int index) const {
+  const char* name = sqlite3_bind_parameter_name(statement_, index);
+  return name == nullptr ? std::string_view() : std::string_view(name);
+}
+
+Result<bool> Statement::step() {
+  Connection::Entry entry(*connection_);
+  return connection_->step(statement_, needsTransaction_, isVacuum_);
+}
+
+void Statement::reset() {
+  if (statement_ == nullptr) return;
+  Connection::Entry entry(*connection_);
+  sqlite3_reset(statement_);
+}
+
+void Statement::clearBindings() { sqlite3_clear_bindings(statement_); }
+
+int Statement::columnCount() const { return sqlite3_column_count(statement_); }
+std::string_view Statement::columnName(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name == nullptr ? std::string_view() : std::string_view(name);
+}
+std::string_view Statement::columnDeclaredType(int column) const {
+  const char* type = sqlite3_column_decltype(statement_, column);
+  return type == nullptr ? std::string_view() : std::string_view(type);
+}
+
+ValueType Statement::type(int column) const {
+  switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_INTEGER: return ValueType::Integer;
+    case SQLITE_FLOAT: return ValueType::Real;
+    case SQLITE_TEXT: return ValueType::Text;
+    case SQLITE_BLOB: return ValueType::Blob;
+    default: return ValueType::Null;
+  }
+}
+std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
+std::string_view Statement::text(int column) const {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  if (data == nullptr) return {};
+  return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+ByteView Statement::blob(int column) const {
+  const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(statement_, column));
+  if (data == nullptr) return {};
+  return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Value Statement::value(int column) const {
+  switch (type(column)) {
+    case ValueType::Null: return {};
+    case ValueType::Integer: return integer(column);
+    case ValueType::Real: return real(column);
+    case ValueType::Text: return text(column);
+    case ValueType::Blob: return toBytes(blob(column));
+  }
+  SKEP_UNREACHABLE();
+}
+
+bool Statement::isReadOnly() const { return sqlite3_stmt_readonly(statement_) != 0; }
+int Statement::explainMode() const { return sqlite3_stmt_isexplain(statement_); }
+
+}  // namespace skep::sql

@@ -1,0 +1,154 @@
+#include "skep/store/head_rules.h"
+
+#include <string>
+
+namespace skep::store {
+namespace {
+
+Error refused(const DatabaseWrite& write, const std::string& why) {
+  return Error{ErrorCode::InvalidArgument,
+               "write to database " + std::to_string(write.id.value) + " refused: " + why};
+}
+
+Status checkOwner(const Head& before, const DatabaseWrite& write) {
+  if (write.epoch == 0) return refused(write, "epoch 0 owns nothing; claim the database first");
+  if (write.epoch != before.epoch) {
+    return Error{ErrorCode::Fenced, "database " + std::to_string(write.id.value) +
+                                        " has another owner: its epoch is " +
+                                        std::to_string(before.epoch) + ", not " +
+                                        std::to_string(write.epoch)};
+  }
+  if (write.expectedTxid != before.txid) {
+    return refused(write, "the head is at txid " + std::to_string(before.txid) + ", not " +
+                              std::to_string(write.expectedTxid));
+  }
+  return {};
+}
+
+// The one txid above `headTxid` that the write's chunks have, 0 when it stages nothing.
+Result<Txid> stagedTxid(const DatabaseWrite& write, Txid headTxid) {
+  Txid staged = 0;
+  for (const StoredChunk& chunk : write.chunks) {
+    if (chunk.bytes.size() > kChunkBytesMax) {
+      return refused(write, "chunk " + std::to_string(chunk.chunk) + " has " +
+                                std::to_string(chunk.bytes.size()) + " bytes, more than " +
+                                std::to_string(kChunkBytesMax));
+    }
+    if (chunk.txid <= headTxid) {
+      if (write.dropChunksFrom && chunk.chunk >= *write.dropChunksFrom) {
+        return refused(write, "it puts and drops chunk " + std::to_string(chunk.chunk));
+      }
+      continue;
+    }
+    if (staged != 0 && staged != chunk.txid) return refused(write, "it stages two txids at once");
+    staged = chunk.txid;
+  }
+  return staged;
+}
+
+// A flip needs something staged at its txid: by earlier writes, or by this one.
+Status checkFlip(const Head& before, const DatabaseWrite& write) {
+  bool staged = before.stagingTxid == write.commit->txid;
+  if (before.stagingTxid == 0) {
+    for (const StoredChunk& chunk : write.chunks) staged |= chunk.txid == write.commit->txid;
+  }
+  if (staged) return {};
+  return refused(write, "nothing is staged at txid " + std::to_string(write.commit->txid) +
+                            " that it could flip to");
+}
+
+Status checkCommit(const Head& before, const DatabaseWrite& write) {
+  if (!write.commit) {
+    if (!write.record.empty()) return refused(write, "a record without a commit");
+    if (write.flip) return refused(write, "a flip without a commit");
+    return {};
+  }
+  if (write.record.empty()) return refused(write, "a commit without a record");
+  if (write.commit->txid <= before.txid) {
+    return refused(write, "commit to txid " + std::to_string(write.commit->txid) +
+                              ", which is not above the head");
+  }
+  if (write.flip) return checkFlip(before, write);
+  if (before.stagingTxid != 0) {
+    return refused(write, "chunks are staged at txid " + std::to_string(before.stagingTxid) +
+                              "; flip or discard them before another commit");
+  }
+  return {};
+}
+
+Status applyStaging(const Head& before, const DatabaseWrite& write, Head& after) {
+  SKEP_TRY(const Txid staged, stagedTxid(write, after.txid));
+  if (write.discardStaging) {
+    if (write.commit || staged != 0) {
+      return refused(write, "discardStaging together with a commit or with staging");
+    }
+    after.stagingTxid = 0;
+    return {};
+  }
+  if (write.flip) after.stagingTxid = 0;
+  if (staged == 0) return {};
+  if (after.stagingTxid != 0 && after.stagingTxid != staged) {
+    return refused(write, "it stages txid " + std::to_string(staged) + " while txid " +
+                              std::to_string(before.stagingTxid) + " is staged");
+  }
+  after.stagingTxid = staged;
+  return {};
+}
+
+Status applyTrim(const DatabaseWrite& write, Head& after) {
+  if (write.trimLogThrough > after.txid) return refused(write, "a trim past the head");
+  if (write.trimLogThrough > after.logStart) after.logStart = write.trimLogThrough;
+  if (after.logStart == after.txid) after.logBytes = 0;
+  if (write.expireThrough > after.logStart) {
+    return refused(write, "expiry of records that are needed to read the head");
+  }
+  for (const SupersededChunk& superseded : write.superseded) {
+    if (superseded.txid > after.txid) return refused(write, "a chunk superseded past the head");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Head> headAfter(const Head& before, const DatabaseWrite& write) {
+  SKEP_CHECK_OK(checkOwner(before, write));
+  SKEP_CHECK_OK(checkCommit(before, write));
+  if (write.properties) SKEP_CHECK_OK(checkProperties(*write.properties));
+  Head after = before;
+  if (write.sweepDone) after.sweepTxid = 0;
+  if (write.commit) {
+    after.txid = write.commit->txid;
+    after.pageCount = write.commit->pageCount;
+    after.digest = write.commit->digest;
+    after.commitId = write.commit->commitId;
+    after.logBytes += write.record.size();
+    if (write.flip) after.sweepTxid = write.commit->txid;
+  }
+  SKEP_CHECK_OK(applyStaging(before, write, after));
+  SKEP_CHECK_OK(applyTrim(write, after));
+  if (write.alarmChanged) after.alarmMs = write.alarmMs;
+  return after;
+}
+
+bool isPartlyTrimmed(const Head& before, const Head& after) {
+  return after.logStart > before.logStart && after.logStart < after.txid;
+}
+
+Status checkProperties(const Properties& properties) {
+  const auto tooMuch = [](const char* what, std::size_t have, std::size_t most) {
+    return Error{ErrorCode::InvalidArgument, std::string(what) + ": " + std::to_string(have) +
+                                                 ", more than " + std::to_string(most)};
+  };
+  if (properties.metadata.size() > kMetadataBytesMax) {
+    return tooMuch("bytes of metadata", properties.metadata.size(), kMetadataBytesMax);
+  }
+  if (properties.hotChunks.size() > kHotChunksMax) {
+    return tooMuch("hot chunks", properties.hotChunks.size(), kHotChunksMax);
+  }
+  if (properties.retentionMs < 0) {
+    return Error{ErrorCode::InvalidArgument, "a retention must not be negative"};
+  }
+  return {};
+}
+
+}  // namespace skep::store

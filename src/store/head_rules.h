@@ -1,0 +1,31 @@
+// The rules of PageStore::write as pure functions: may this write happen, and what does it make of
+// the head?
+//
+// Every backend that decides in C++ decides here, so that the rules exist once (Postgres decides
+// inside its own statement, by the same rules; the conformance suite compares them). No I/O, no
+// state, any thread.
+//
+//   SKEP_TRY(Head after, headAfter(before, write));
+//   after.logBytes -= bytesOfRecords(before.logStart, after.logStart);   // only if
+//   isPartlyTrimmed(before, after)
+
+#pragma once
+
+#include "skep/base/result.h"
+#include "skep/store/page_store.h"
+
+namespace skep::store {
+
+/// The head that `write` leaves behind, or why it is refused: Fenced for an epoch that is not the
+/// head's, InvalidArgument for everything else. logBytes counts the new record; it is 0 when the
+/// trim leaves no record, and otherwise does not yet know of the trim, since only the store knows
+/// the sizes of what it trims.
+Result<Head> headAfter(const Head& before, const DatabaseWrite& write);
+
+/// Whether a trim left some records and took off others, so that the store must correct logBytes.
+bool isPartlyTrimmed(const Head& before, const Head& after);
+
+/// InvalidArgument for properties past their limits.
+Status checkProperties(const Properties& properties);
+
+}  // namespace skep::store

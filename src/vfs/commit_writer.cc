@@ -1,0 +1,361 @@
+// PagedFile's writing side: from versions in memory to versions in the store.
+//
+// One fiber a database, alive while there is something to write. Each round encodes everything that was committed since
+// the last one into one store write (a commit, often with a fold), submits it, and settles its outcome.
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "skep/base/log.h"
+#include "skep/store/delta.h"
+#include "skep/store/record.h"
+#include "skep/vfs/paged_file.h"
+
+namespace skep::vfs {
+namespace {
+
+// A delta that is nearly as long as the page is not worth the chain that it makes.
+constexpr std::size_t kDeltaBytesMax = kPageBytes * 3 / 4;
+constexpr Duration kRetryFirst = std::chrono::milliseconds(10);
+constexpr Duration kRetryMost = std::chrono::seconds(1);
+
+std::uint64_t newCommitId() {
+  thread_local std::mt19937_64 random(std::random_device{}());
+  return random();
+}
+
+bool isZero(const std::byte* page) {
+  static constexpr std::byte kZeros[kPageBytes] = {};
+  return std::memcmp(page, kZeros, kPageBytes) == 0;
+}
+
+std::uint32_t chunkCountOf(std::uint32_t pageCount) {
+  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
+}
+
+}  // namespace
+
+bool PagedFile::hasWork() const {
+  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ || head_.sweepTxid != 0 ||
+         committedTxid_ != head_.txid || foldDue();
+}
+
+void PagedFile::kick() {
+  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
+  committing_ = true;
+  environment_.loop.spawn("commit", [this] { commitLoop(); });
+}
+
+void PagedFile::commitLoop() {
+  while (!broken_ && hasWork()) {
+    Status done = commitOnce();
+    if (!done) breakWith(std::move(done).error());
+  }
+  committing_ = false;
+  progress_.notifyAll();
+  background_.leave();
+}
+
+Status PagedFile::commitOnce() {
+  std::lock_guard lock(writing_);
+  if (discardNeeded_) SKEP_CHECK_OK(discardStaging());
+  if (head_.sweepTxid != 0) SKEP_CHECK_OK(sweep());
+  if (!hasWork()) return {};
+
+  Flight flight;
+  std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
+  if (!flip_ && foldDue()) {
+    flight.folds = true;
+    flight.folded = foldCandidates();
+    std::vector<PageNumber> pages;
+    for (store::ChunkNumber chunk : flight.folded) {
+      for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
+        const PageNumber page = store::firstPageOf(chunk) + i;
+        if (page <= pageCount_) pages.push_back(page);
+      }
+    }
+    SKEP_CHECK_OK(committedPages(pages, foldPages));
+  }
+  store::DatabaseWrite write = encode(flight);
+  foldPages.clear();
+  Status outcome = environment_.pipeline.submit(std::move(write));
+  if (!outcome) return settle(flight, outcome.error());
+  finish(flight);
+  return {};
+}
+
+store::DatabaseWrite PagedFile::newWrite() const {
+  store::DatabaseWrite write;
+  write.id = id_;
+  write.epoch = head_.epoch;
+  write.expectedTxid = head_.txid;
+  return write;
+}
+
+/// Takes what is pending into `flight` and encodes it. No suspension: the write is one instant's state.
+store::DatabaseWrite PagedFile::encode(Flight& flight) {
+  store::DatabaseWrite write = newWrite();
+  flight.commits = committedTxid_ != head_.txid;
+  flight.alarmChanged = pendingAlarm_.has_value();
+  if (pendingAlarm_) flight.alarmMs = *std::exchange(pendingAlarm_, std::nullopt);
+  flight.properties = std::exchange(pendingProperties_, std::nullopt);
+  write.alarmChanged = flight.alarmChanged;
+  write.alarmMs = flight.alarmMs;
+  write.properties = flight.properties;
+  if (flight.commits) encodeCommit(flight, write);
+  if (flight.folds) encodeFold(flight, write);
+  return write;
+}
+
+void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
+  Bytes deltas;
+  std::vector<store::PageChange> changes;
+  if (flip_) {
+    // The staged versions are all that this commit changes; what was committed on top of them follows in the next.
+    flight.flip = std::exchange(flip_, std::nullopt);
+    flight.commit.txid = flight.flip->txid;
+    flight.commit.pageCount = flight.flip->pageCount;
+    flight.commit.digest = flight.flip->digest;
+    write.flip = true;
+  } else {
+    flight.pages = std::exchange(pending_, {});
+    flight.commit.txid = committedTxid_;
+    flight.commit.pageCount = pageCount_;
+    changes = encodeChanges(flight, deltas);
+  }
+  flight.commit.commitId = newCommitId();
+  flight.commit.timeMs = environment_.loop.clock().wallMs();
+  if (chunkCountOf(flight.commit.pageCount) < chunkCountOf(head_.pageCount) && properties_.retentionMs == 0) {
+    write.dropChunksFrom = chunkCountOf(flight.commit.pageCount);
+  }
+  const store::RecordHeader header{.epoch = head_.epoch,
+                                   .firstTxid = head_.txid + 1,
+                                   .lastTxid = flight.commit.txid,
+                                   .pageCount = flight.commit.pageCount,
+                                   .digestBefore = head_.digest,
+                                   .digestAfter = flight.commit.digest,
+                                   .commitId = flight.commit.commitId,
+                                   .timeMs = flight.commit.timeMs,
+                                   .alarmMs = flight.alarmChanged ? flight.alarmMs : head_.alarmMs,
+                                   .flip = write.flip};
+  write.commit = flight.commit;
+  write.record = store::encodeRecord(id_, header, changes);
+  flight.record = write.record;
+}
+
+/// What changed since the newest encoded write, page by page; the payloads point into `deltas` and the page cache.
+std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& deltas) {
+  std::vector<store::PageChange> changes;
+  changes.reserve(flight.pages.size());
+  std::vector<std::size_t> deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
+  std::uint64_t digest = head_.digest;
+  for (auto& [page, pending] : flight.pages) {
+    if (pending.base) digest -= pending.base->contentHash();
+    if (page > pageCount_) continue;
+    PageBuffer* current = table_.find(page);
+    SKEP_CHECK(current != nullptr, "page %u is pending but not in memory", page);
+    digest += current->contentHash();
+    const std::size_t start = deltas.size();
+    if (pending.base && store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
+      changes.push_back({.page = page, .kind = store::PageChangeKind::Delta, .payload = {}});
+      deltaBytes.push_back(deltas.size() - start);
+    } else if (isZero(current->data)) {
+      changes.push_back({.page = page, .kind = store::PageChangeKind::Zero, .payload = {}});
+    } else {
+      changes.push_back({.page = page, .kind = store::PageChangeKind::Full, .payload = current->view()});
+    }
+  }
+  flight.commit.digest = digest;
+  ByteView rest(deltas);
+  auto size = deltaBytes.begin();
+  for (store::PageChange& change : changes) {
+    if (change.kind != store::PageChangeKind::Delta) continue;
+    change.payload = rest.first(*size);
+    rest = rest.subspan(*size++);
+  }
+  return changes;
+}
+
+std::size_t PagedFile::logBytesLimit() const {
+  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 4;
+  return std::clamp(share, environment_.options.logBytesMin, environment_.options.logBytesMax);
+}
+
+bool PagedFile::foldDue() const {
+  return head_.logBytes > (folding_ ? logBytesLimit() / 2 : logBytesLimit());
+}
+
+/// The chunks that hold the log's oldest records: folding them lets the log be trimmed.
+std::vector<store::ChunkNumber> PagedFile::foldCandidates() const {
+  std::vector<std::pair<store::Txid, store::ChunkNumber>> byAge;
+  byAge.reserve(firstTouch_.size());
+  for (const auto& [chunk, txid] : firstTouch_) byAge.emplace_back(txid, chunk);
+  const std::size_t count = std::min(byAge.size(), environment_.options.foldChunksMax);
+  std::partial_sort(byAge.begin(), byAge.begin() + static_cast<std::ptrdiff_t>(count), byAge.end());
+  std::vector<store::ChunkNumber> chunks;
+  for (std::size_t i = 0; i < count; ++i) chunks.push_back(byAge[i].second);
+  std::sort(chunks.begin(), chunks.end());
+  return chunks;
+}
+
+void PagedFile::encodeFold(Flight& flight, store::DatabaseWrite& write) {
+  const store::Txid txid = committedTxid_;
+  for (store::ChunkNumber chunk : flight.folded) {
+    if (store::firstPageOf(chunk) > pageCount_) continue;
+    std::array<const std::byte*, store::kPagesPerChunk> pages{};
+    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
+      const PageNumber page = store::firstPageOf(chunk) + i;
+      if (page > pageCount_) break;
+      PageBuffer* buffer = table_.find(page);
+      SKEP_CHECK(buffer != nullptr, "page %u left memory during a fold", page);
+      pages[i] = buffer->data;
+    }
+    write.chunks.push_back({.chunk = chunk, .txid = txid, .bytes = store::encodeChunk(id_, chunk, txid, pages)});
+    counters_.chunkBytes += write.chunks.back().bytes.size();
+    if (properties_.retentionMs == 0) write.superseded.push_back({.chunk = chunk, .txid = txid});
+  }
+  // The log is needed from the oldest record on that touches a chunk which was not folded at or after it.
+  auto isFolded = [&](store::ChunkNumber chunk) {
+    return std::binary_search(flight.folded.begin(), flight.folded.end(), chunk);
+  };
+  store::Txid neededFrom = txid + 1;
+  for (const auto& [chunk, touched] : firstTouch_) {
+    if (!isFolded(chunk)) neededFrom = std::min(neededFrom, touched);
+  }
+  for (const auto& [page, pending] : flight.pages) {
+    if (!isFolded(store::chunkOf(page))) neededFrom = std::min(neededFrom, txid);
+  }
+  flight.trimThrough = std::max(head_.logStart, neededFrom - 1);
+  write.trimLogThrough = flight.trimThrough;
+  write.expireThrough = properties_.retentionMs == 0 ? flight.trimThrough : 0;
+}
+
+void PagedFile::finish(Flight& flight) {
+  unavailableSince_.reset();
+  retryDelay_ = Duration{};
+  if (flight.alarmChanged) head_.alarmMs = flight.alarmMs;
+  if (flight.properties) properties_ = *flight.properties;
+  if (flight.commits) {
+    head_.txid = flight.commit.txid;
+    head_.pageCount = flight.commit.pageCount;
+    head_.digest = flight.commit.digest;
+    head_.commitId = flight.commit.commitId;
+    head_.logBytes += flight.record.size();
+    ++counters_.recordsWritten;
+    counters_.recordBytes += flight.record.size();
+    log_.append({.txid = flight.commit.txid, .bytes = std::move(flight.record)});
+    for (const auto& [page, pending] : flight.pages) {
+      firstTouch_.try_emplace(store::chunkOf(page), flight.commit.txid);
+      PageBuffer* current = table_.find(page);
+      if (current != nullptr && !pending_.contains(page)) current->pinned = false;
+    }
+    firstTouch_.erase(firstTouch_.lower_bound(chunkCountOf(head_.pageCount)), firstTouch_.end());
+  }
+  for (store::ChunkNumber chunk : flight.folded) firstTouch_.erase(chunk);
+  if (flight.flip) {
+    for (const auto& [chunk, mask] : flight.flip->chunks) {
+      firstTouch_.erase(chunk);
+      sweepChunks_.push_back(chunk);
+    }
+    head_.sweepTxid = flight.commit.txid;
+    ++foldGeneration_;
+  }
+  counters_.chunksFolded += flight.folded.size();
+  if (flight.trimThrough > head_.logStart) {
+    head_.logStart = flight.trimThrough;
+    log_.trimThrough(flight.trimThrough);
+    if (log_.isResident()) head_.logBytes = log_.bytes();
+  }
+  if (flight.trimThrough == head_.txid) head_.logBytes = 0;
+  if (!flight.folded.empty()) ++foldGeneration_;
+  folding_ = foldDue();
+  progress_.notifyAll();
+}
+
+/// A write that was not applied goes back to pending: the next round encodes it again, with what came meanwhile.
+void PagedFile::restore(Flight& flight) {
+  for (auto& [page, taken] : flight.pages) pending_.insert_or_assign(page, std::move(taken));
+  if (flight.alarmChanged && !pendingAlarm_) pendingAlarm_ = flight.alarmMs;
+  if (flight.properties && !pendingProperties_) pendingProperties_ = std::move(flight.properties);
+  if (flight.flip) flip_ = std::move(flight.flip);
+}
+
+Status PagedFile::settle(Flight& flight, const Error& reason) {
+  if (reason.code == ErrorCode::Unavailable || reason.code == ErrorCode::Overloaded) {
+    restore(flight);
+    return backOff(reason);
+  }
+  if (reason.code != ErrorCode::UnknownOutcome) return reason;
+  const store::Txid before = head_.txid;
+  SKEP_TRY(store::Head now, retake());
+  ++counters_.outcomesResolved;
+  if (flight.commits && now.txid == flight.commit.txid && now.commitId == flight.commit.commitId) {
+    finish(flight);
+    return {};
+  }
+  if (now.txid != before) {
+    return Error{ErrorCode::Internal, "the store is at txid " + std::to_string(now.txid) + ", which nobody here wrote"};
+  }
+  // Not applied, or a write without a commit, which may be repeated.
+  restore(flight);
+  return {};
+}
+
+Result<store::Head> PagedFile::retake() {
+  while (true) {
+    Result<store::OpenedDatabase> opened = environment_.store.open({.name = options_.name,
+                                                                    .create = store::Create::Never,
+                                                                    .claim = store::Claim::Retake,
+                                                                    .retakeEpoch = head_.epoch,
+                                                                    .firstChunks = 0});
+    if (opened) {
+      head_.epoch = opened->head.epoch;
+      head_.stagingTxid = opened->head.stagingTxid;
+      if (opened->head.logStart > head_.logStart) {
+        // A fold with an unknown outcome was applied: what it trimmed is gone.
+        head_.logStart = opened->head.logStart;
+        log_.trimThrough(head_.logStart);
+        ++foldGeneration_;
+      }
+      return opened->head;
+    }
+    const Error& error = opened.error();
+    if (error.code != ErrorCode::Unavailable && error.code != ErrorCode::Overloaded) return error;
+    SKEP_CHECK_OK(backOff(error));
+  }
+}
+
+Status PagedFile::backOff(const Error& reason) {
+  const MonotonicTime now = environment_.loop.clock().monotonic();
+  if (!unavailableSince_) unavailableSince_ = now;
+  if (now - *unavailableSince_ > environment_.options.commitRetry) return reason;
+  retryDelay_ = retryDelay_ == Duration{} ? kRetryFirst : std::min(retryDelay_ * 2, kRetryMost);
+  fiber::sleepFor(retryDelay_);
+  return {};
+}
+
+Status PagedFile::submitCertain(const store::DatabaseWrite& write) {
+  while (true) {
+    store::DatabaseWrite attempt = write;
+    attempt.epoch = head_.epoch;
+    Status outcome = environment_.pipeline.submit(std::move(attempt));
+    if (outcome) {
+      unavailableSince_.reset();
+      retryDelay_ = Duration{};
+      return {};
+    }
+    const Error& error = outcome.error();
+    if (error.code == ErrorCode::UnknownOutcome) {
+      // A late arrival of this attempt would overwrite the next: a new epoch shuts it out.
+      SKEP_CHECK_OK(retake());
+      ++counters_.outcomesResolved;
+    } else if (error.code == ErrorCode::Unavailable || error.code == ErrorCode::Overloaded) {
+      SKEP_CHECK_OK(backOff(error));
+    } else {
+      return error;
+    }
+  }
+}
+
+}  // namespace skep::vfs

@@ -1,0 +1,167 @@
+// PagedFile's reading side: from chunks and log records to pages in memory.
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "skep/store/delta.h"
+#include "skep/vfs/paged_file.h"
+
+namespace skep::vfs {
+namespace {
+
+// A load that overlaps a fold starts over. Folds are far rarer than loads; more than this in a row is a bug.
+constexpr int kLoadAttemptsMax = 1000;
+
+std::uint32_t chunkCountOf(std::uint32_t pageCount) {
+  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
+}
+
+}  // namespace
+
+Result<PageRef> PagedFile::committedPage(PageNumber page) {
+  if (page == 0 || page > pageCount_) {
+    return Error{ErrorCode::InvalidArgument, "page " + std::to_string(page) + " is past the end of database '" +
+                                                 options_.name + "' (" + std::to_string(pageCount_) + " pages)"};
+  }
+  if (PageBuffer* found = table_.find(page)) return PageRef(found);
+  table_.shard().countMiss();
+  PageRef loaded;
+  SKEP_CHECK_OK(loadChunks(planRead(store::chunkOf(page)), page, loaded));
+  return loaded;
+}
+
+Status PagedFile::committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out) {
+  for (std::size_t next = 0; next < pages.size(); ++next) {
+    if (PageBuffer* found = table_.find(pages[next])) {
+      out.emplace_back(found);
+      continue;
+    }
+    table_.shard().countMiss();
+    std::vector<store::ChunkNumber> chunks;
+    for (std::size_t ahead = next; ahead < pages.size() && chunks.size() < readAheadMax(); ++ahead) {
+      const store::ChunkNumber chunk = store::chunkOf(pages[ahead]);
+      if (table_.find(pages[ahead]) == nullptr && (chunks.empty() || chunks.back() != chunk)) chunks.push_back(chunk);
+    }
+    SKEP_CHECK_OK(loadChunks(chunks, pages[next], out.emplace_back()));
+  }
+  return {};
+}
+
+/// Read-ahead must not push out of the cache what it has just brought in.
+std::size_t PagedFile::readAheadMax() const {
+  constexpr std::size_t kChunkMemory = store::kPagesPerChunk * sizeof(PageBuffer);
+  const std::size_t affordable = environment_.cache.budgetBytes() / 4 / kChunkMemory;
+  return std::clamp<std::size_t>(affordable, 1, environment_.options.readAheadChunksMax);
+}
+
+/// The chunks to read for a miss in `chunk`: itself, and twice as many as last time while misses follow one another.
+std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
+  scanWindow_ = chunk == nextScanChunk_ ? std::min(scanWindow_ * 2, readAheadMax()) : 1;
+  const auto end = static_cast<store::ChunkNumber>(std::min<std::size_t>(chunkCountOf(pageCount_), chunk + scanWindow_));
+  std::vector<store::ChunkNumber> chunks{chunk};
+  for (store::ChunkNumber ahead = chunk + 1; ahead < end; ++ahead) {
+    if (table_.find(store::firstPageOf(ahead)) == nullptr) chunks.push_back(ahead);
+  }
+  nextScanChunk_ = std::max(end, chunk + 1);
+  return chunks;
+}
+
+/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which is in one of them:
+/// the others may be evicted again before anyone looks.
+Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded) {
+  for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
+    const std::uint64_t generation = foldGeneration_;
+    const bool withLog = !log_.isResident();
+    store::ChunkReadRequest request;
+    request.id = id_;
+    request.atTxid = committedTxid_;
+    request.chunks = chunks;
+    if (withLog) request.logAfter = head_.logStart;
+    Result<store::ChunkRead> read = environment_.store.readChunks(request);
+    ++counters_.storeReads;
+    if (broken_) return *broken_;
+    if (generation != foldGeneration_) continue;
+    if (!read) return std::move(read).error();
+    counters_.chunksRead += read->chunks.size();
+    if (withLog && !log_.isResident()) log_.reload(std::move(read->log));
+    SKEP_CHECK_OK(log_.decodeAll());
+    std::size_t next = 0;
+    for (store::ChunkNumber chunk : chunks) {
+      const bool stored = next < read->chunks.size() && read->chunks[next].chunk == chunk;
+      SKEP_CHECK_OK(install(chunk, stored ? &read->chunks[next++] : nullptr));
+      if (chunk == store::chunkOf(wanted)) loaded = PageRef(table_.find(wanted));
+    }
+    return loaded ? Status{} : Status(missingPage(wanted));
+  }
+  return Error{ErrorCode::Internal, "database '" + options_.name + "': reads never caught up with folds"};
+}
+
+/// Puts every page of a chunk that is not in memory yet there. A page that can't be rebuilt is left out: whoever asks
+/// for it learns so.
+Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* stored) {
+  std::optional<store::DecodedChunk> base;
+  if (stored != nullptr) {
+    SKEP_TRY(store::DecodedChunk decoded, store::decodeChunk(id_, chunk, stored->txid, stored->bytes));
+    base.emplace(std::move(decoded));
+  }
+  const store::Txid version = stored != nullptr ? stored->txid : 0;
+  for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
+    const PageNumber page = store::firstPageOf(chunk) + i;
+    if (page > pageCount_) break;
+    if (table_.find(page) != nullptr) continue;
+    PageRef buffer = table_.shard().allocate(page);
+    SKEP_TRY(bool rebuilt, rebuild(page, base ? &*base : nullptr, version, buffer->data));
+    if (rebuilt) table_.put(std::move(buffer));
+  }
+  return {};
+}
+
+/// Builds the newest content of `page` into `content`: its bytes in the chunk, and then every later change. False when
+/// there is nothing to start from.
+Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version,
+                                std::byte* content) const {
+  bool known = false;
+  const std::size_t index = (page - 1) % store::kPagesPerChunk;
+  if (base != nullptr && base->has(index)) {
+    std::memcpy(content, base->page(index).data(), kPageBytes);
+    known = true;
+  }
+  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid txid, const store::PageChange& change) -> Status {
+    switch (change.kind) {
+      case store::PageChangeKind::Full:
+        std::memcpy(content, change.payload.data(), kPageBytes);
+        break;
+      case store::PageChangeKind::Zero:
+        std::memset(content, 0, kPageBytes);
+        break;
+      case store::PageChangeKind::Delta: {
+        if (!known) {
+          return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
+                                               " has a delta at txid " + std::to_string(txid) + " but no version before it"};
+        }
+        std::byte previous[kPageBytes];
+        std::memcpy(previous, content, kPageBytes);
+        SKEP_CHECK_OK(store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));
+        break;
+      }
+    }
+    known = true;
+    return {};
+  }));
+  return known;
+}
+
+Error PagedFile::missingPage(PageNumber page) const {
+  if (isReadOnly()) {
+    Result<store::DatabaseInfo> now = environment_.store.info(options_.name);
+    if (now && now->head.txid != head_.txid) {
+      return Error{ErrorCode::SnapshotGone, "database '" + options_.name + "': txid " + std::to_string(head_.txid) +
+                                                " was folded away by its owner; open it again"};
+    }
+  }
+  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
+                                       " is missing in the store at txid " + std::to_string(committedTxid_)};
+}
+
+}  // namespace skep::vfs

@@ -1,0 +1,274 @@
+#include "skep/vfs/paged_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "skep/base/log.h"
+
+namespace skep::vfs {
+namespace {
+
+// SQLite's header on page 1: the size of the database in pages, big-endian, at byte 28.
+// https://www.sqlite.org/fileformat2.html section 1.3
+constexpr std::size_t kPageCountOffset = 28;
+
+std::uint32_t headerPageCount(ByteView firstPage) {
+  std::uint32_t count = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    count = (count << 8) | static_cast<std::uint32_t>(firstPage[kPageCountOffset + i]);
+  }
+  return count;
+}
+
+}  // namespace
+
+PagedFile::PagedFile(Environment& environment, OpenFile options)
+    : environment_(environment),
+      options_(std::move(options)),
+      table_(environment.cache.shard(environment.loop)),
+      stagedTable_(environment.cache.shard(environment.loop)),
+      log_(store::DatabaseId{}) {}
+
+Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, OpenFile options) {
+  std::unique_ptr<PagedFile> file(new PagedFile(environment, std::move(options)));
+  store::OpenRequest request;
+  request.name = file->options_.name;
+  request.create = file->options_.create;
+  request.claim = file->isReadOnly() ? store::Claim::None : store::Claim::Take;
+  SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
+  SKEP_CHECK_OK(file->adopt(std::move(opened)));
+  return file;
+}
+
+Status PagedFile::adopt(store::OpenedDatabase opened) {
+  id_ = opened.id;
+  head_ = opened.head;
+  properties_ = std::move(opened.properties);
+  created_ = opened.created;
+  pageCount_ = head_.pageCount;
+  committedTxid_ = head_.txid;
+
+  log_ = LogTail(id_);
+  log_.reload(std::move(opened.log));
+  SKEP_CHECK_OK(log_.verify(head_));
+  log_.forEachPage([&](store::Txid txid, PageNumber page) { firstTouch_.try_emplace(store::chunkOf(page), txid); });
+
+  std::size_t next = 0;
+  const std::uint32_t firstChunks = store::OpenRequest{}.firstChunks;
+  for (store::ChunkNumber chunk = 0; chunk < firstChunks && store::firstPageOf(chunk) <= pageCount_; ++chunk) {
+    const bool stored = next < opened.chunks.size() && opened.chunks[next].chunk == chunk;
+    SKEP_CHECK_OK(install(chunk, stored ? &opened.chunks[next++] : nullptr));
+  }
+  for (; next < opened.chunks.size(); ++next) {
+    SKEP_CHECK_OK(install(opened.chunks[next].chunk, &opened.chunks[next]));
+  }
+
+  if (isReadOnly()) return {};
+  if (head_.stagingTxid != 0) SKEP_CHECK_OK(discardStaging());
+  if (head_.sweepTxid != 0) kick();
+  return {};
+}
+
+PagedFile::~PagedFile() {
+  SKEP_CHECK(!committing_, "a PagedFile is closed before it is destroyed");
+}
+
+Status PagedFile::checkUsable() const {
+  if (broken_) return *broken_;
+  return {};
+}
+
+void PagedFile::breakWith(Error error) {
+  if (broken_) return;
+  const ErrorCode code = error.code == ErrorCode::Fenced ? ErrorCode::Fenced : ErrorCode::Broken;
+  std::string message = "database '" + options_.name + "' must be opened again: " + error.message;
+  logWarn("vfs", "database broken", {{"database", options_.name}, {"code", errorCodeName(error.code)}, {"reason", error.message}});
+  broken_ = Error{code, std::move(message)};
+  progress_.notifyAll();
+}
+
+PageBuffer* PagedFile::findPage(PageNumber page) {
+  if (!overlay_.empty()) {
+    auto written = overlay_.find(page);
+    if (written != overlay_.end()) return written->second.get();
+  }
+  PageBuffer* found = staging_.active && isStaged(page) ? stagedTable_.find(page) : table_.find(page);
+  if (found != nullptr) {
+    found->recentlyUsed = true;
+    table_.shard().countHit();
+  }
+  return found;
+}
+
+Result<PageRef> PagedFile::readPage(PageNumber page) {
+  SKEP_CHECK_OK(checkUsable());
+  if (PageBuffer* found = findPage(page)) return PageRef(found);
+  if (staging_.active && isStaged(page)) return readStaged(page);
+  return committedPage(page);
+}
+
+Status PagedFile::writePage(PageNumber page, ByteView content) {
+  SKEP_CHECK(content.size() == kPageBytes);
+  SKEP_CHECK_OK(checkUsable());
+  PageRef& slot = overlay_[page];
+  if (!slot || slot->references > 1) slot = table_.shard().allocate(page);
+  slot->hashKnown = false;
+  std::memcpy(slot->data, content.data(), kPageBytes);
+  if (overlay_.size() * kPageBytes > environment_.options.transactionBytesMax) return stageOverlay();
+  return {};
+}
+
+std::uint32_t PagedFile::newPageCount() const {
+  auto written = overlay_.find(1);
+  if (written != overlay_.end()) return headerPageCount(written->second->view());
+  if (staging_.active && isStaged(1)) return staging_.pageCount;
+  return pageCount_;
+}
+
+Status PagedFile::prepareCommit() {
+  SKEP_CHECK_OK(checkUsable());
+  prepared_.clear();
+  if (!hasUncommitted()) return {};
+  const std::uint32_t newCount = newPageCount();
+  if (newCount == 0) return Error{ErrorCode::Internal, "the transaction leaves a database without pages"};
+  if (options_.databaseBytesMax != 0 && newCount > pageCount_ &&
+      static_cast<std::uint64_t>(newCount) * kPageBytes > options_.databaseBytesMax) {
+    return Error{ErrorCode::QuotaExceeded, "database '" + options_.name + "' would pass its quota of " +
+                                               std::to_string(options_.databaseBytesMax) + " bytes"};
+  }
+  while (pending_.size() * kPageBytes > environment_.options.undurableBytesMax) {
+    progress_.wait();
+    SKEP_CHECK_OK(checkUsable());
+  }
+  // Pages that come into being or vanish without being written count as the transaction's own.
+  const std::uint32_t untouched = newCount > pageCount_ ? newCount - pageCount_ : pageCount_ - newCount;
+  const bool isHuge = static_cast<std::size_t>(untouched) * kPageBytes > environment_.options.transactionBytesMax;
+  if (!staging_.active && isHuge) SKEP_CHECK_OK(stageOverlay());
+  if (staging_.active) return finishStaging(newCount);
+  return prepareBases(newCount);
+}
+
+Status PagedFile::prepareBases(std::uint32_t newCount) {
+  std::vector<PageNumber> bases;
+  for (const auto& [page, written] : overlay_) {
+    if (page <= pageCount_) bases.push_back(page);
+  }
+  for (PageNumber page = newCount + 1; page <= pageCount_; ++page) {
+    if (!overlay_.contains(page)) bases.push_back(page);
+  }
+  return committedPages(bases, prepared_);
+}
+
+store::Txid PagedFile::commitLocal() {
+  if (staging_.active) return commitStaged();
+  const std::uint32_t newCount = newPageCount();
+  bool changed = newCount != pageCount_ || transactionAlarm_.has_value();
+  auto supersede = [&](PageNumber page) {
+    PageBuffer* base = page <= pageCount_ ? table_.find(page) : nullptr;
+    SKEP_CHECK(base != nullptr || page > pageCount_, "page %u has no version to build on", page);
+    pending_.try_emplace(page, PendingPage{PageRef(base)});
+    changed = true;
+  };
+  for (auto& [page, written] : overlay_) {
+    if (page > newCount) continue;
+    PageBuffer* base = page <= pageCount_ ? table_.find(page) : nullptr;
+    if (base != nullptr && std::memcmp(base->data, written->data, kPageBytes) == 0) continue;
+    supersede(page);
+    written->pinned = true;
+    table_.put(std::move(written));
+  }
+  for (PageNumber page = pageCount_ + 1; page <= newCount; ++page) {
+    if (overlay_.contains(page)) continue;
+    // Grown over without being written: SQLite does so with pages that went straight to its free list.
+    PageRef zero = table_.shard().allocate(page);
+    std::memset(zero->data, 0, kPageBytes);
+    zero->pinned = true;
+    supersede(page);
+    table_.put(std::move(zero));
+  }
+  for (PageNumber page = newCount + 1; page <= pageCount_; ++page) {
+    supersede(page);
+    table_.erase(page);
+  }
+  overlay_.clear();
+  prepared_.clear();
+  if (!changed) return committedTxid_;
+  pageCount_ = newCount;
+  ++committedTxid_;
+  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  kick();
+  return committedTxid_;
+}
+
+store::Txid PagedFile::commitStaged() {
+  SKEP_CHECK(staging_.prepared && overlay_.empty(), "a staged transaction is prepared before it commits");
+  for (const auto& [chunk, mask] : staging_.chunks) {
+    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) table_.erase(store::firstPageOf(chunk) + i);
+  }
+  for (PageNumber page = staging_.pageCount + 1; page <= pageCount_; ++page) table_.erase(page);
+  stagedTable_.clear();
+  pageCount_ = staging_.pageCount;
+  committedTxid_ = staging_.txid;
+  flip_ = std::exchange(staging_, Staging{});
+  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  kick();
+  return committedTxid_;
+}
+
+void PagedFile::rollback() {
+  overlay_.clear();
+  prepared_.clear();
+  transactionAlarm_.reset();
+  if (!staging_.active) return;
+  staging_ = Staging{};
+  stagedTable_.clear();
+  discardNeeded_ = true;
+  kick();
+}
+
+void PagedFile::setAlarm(std::optional<std::int64_t> alarmMs) { transactionAlarm_ = alarmMs; }
+
+void PagedFile::flushAlarm() {
+  if (!transactionAlarm_) return;
+  pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  kick();
+}
+
+void PagedFile::setProperties(store::Properties properties) {
+  pendingProperties_ = std::move(properties);
+  kick();
+}
+
+Status PagedFile::waitDurable(store::Txid txid) {
+  while (head_.txid < txid) {
+    SKEP_CHECK_OK(checkUsable());
+    progress_.wait();
+  }
+  return {};
+}
+
+Status PagedFile::waitAllDurable() {
+  while (committing_ || hasWork()) {
+    SKEP_CHECK_OK(checkUsable());
+    kick();
+    progress_.wait();
+  }
+  return checkUsable();
+}
+
+void PagedFile::releaseMemory() {
+  table_.evictUnpinned();
+  if (!committing_ && !hasWork()) log_.drop();
+}
+
+Status PagedFile::close() {
+  rollback();
+  Status durable = isReadOnly() ? Status{} : waitAllDurable();
+  background_.close();
+  table_.clear();
+  return durable;
+}
+
+std::optional<Error> PagedFile::takeLastError() { return std::exchange(lastError_, std::nullopt); }
+
+}  // namespace skep::vfs
