@@ -2,7 +2,8 @@
 
 #include <sqlite3.h>
 
-#include <cstring>
+#include <algorithm>
+#include <utility>
 
 #include "skep/sql/authorizer.h"
 #include "skep/sql/error.h"
@@ -17,24 +18,6 @@ constexpr int kProgressSteps = 1000;
 constexpr Duration kSlice = std::chrono::milliseconds(2);
 
 std::string_view viewOf(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
-
-/// The first word of a statement, after space and comments.
-bool startsWithWord(std::string_view sql, std::string_view word) {
-  while (!sql.empty()) {
-    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const std::size_t end = sql.find("*/", 2);
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      break;
-    }
-  }
-  return sql.size() >= word.size() &&
-         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
-}
 
 }  // namespace
 
@@ -65,10 +48,19 @@ Status Connection::open() {
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.valueBytesMax, 1'000'000'000)));
   sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.sqlBytesMax, 1'000'000'000)));
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  if (options.limits.databaseBytesMax != 0) SKEP_CHECK_OK(limitPages());
   sqlite3_set_authorizer(handle, authorize, this);
   sqlite3_progress_handler(handle, kProgressSteps, progress, this);
   sqlite3_rollback_hook(handle, rolledBack, this);
   return {};
+}
+
+/// Lets SQLite refuse growth past the quota at once, not only at the commit.
+Status Connection::limitPages() {
+  const std::uint64_t pages = std::clamp<std::uint64_t>(options.limits.databaseBytesMax / store::kPageBytes, 1, 0xfffffffe);
+  vfs::AccountScope scope(account);
+  const int rc = sqlite3_exec(handle, ("PRAGMA max_page_count = " + std::to_string(pages)).c_str(), nullptr, nullptr, nullptr);
+  return rc == SQLITE_OK ? Status{} : Status(explain(rc));
 }
 
 void Connection::closeHandle() {
@@ -87,6 +79,11 @@ Connection::Entry::Entry(Connection& connection)
     : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
   for (sqlite3_stmt* statement : connection_.released_) sqlite3_finalize(statement);
   connection_.released_.clear();
+  if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
+    connection_.internal_ = true;
+    vfs::resetJournal(connection_.handle, *connection_.file);
+    connection_.internal_ = false;
+  }
 }
 
 Connection::Entry::~Entry() {
@@ -96,11 +93,6 @@ Connection::Entry::~Entry() {
 
 /// What is due when a fiber leaves SQLite. Does not suspend.
 void Connection::leave() {
-  if (file->journalResetDue() && sqlite3_get_autocommit(handle) != 0) {
-    internal_ = true;
-    vfs::resetJournal(handle, *file);
-    internal_ = false;
-  }
   if (!rolledBack_) {
     if (!undo.empty() && sqlite3_get_autocommit(handle) != 0) undo.clear();
     return;
@@ -157,15 +149,10 @@ Result<sqlite3_stmt*> Connection::compile(std::string_view sql, int offsetBase, 
   return statement;
 }
 
-bool Connection::openTransactionFor(sqlite3_stmt* statement) const {
-  if (transaction != Transaction::Turn || sqlite3_get_autocommit(handle) == 0 || internal_) return false;
-  return sqlite3_stmt_readonly(statement) == 0 || startsWithWord(viewOf(sqlite3_sql(statement)), "SAVEPOINT");
-}
-
-Result<bool> Connection::step(sqlite3_stmt* statement) {
+Result<bool> Connection::step(sqlite3_stmt* statement, bool needsTransaction, bool isVacuum) {
   SKEP_CHECK_OK(checkTransaction());
   if (sqlite3_stmt_busy(statement) == 0) {
-    if (openTransactionFor(statement)) {
+    if (needsTransaction && transaction == Transaction::Turn && sqlite3_get_autocommit(handle) != 0) {
       SKEP_CHECK_OK(control("BEGIN"));
       turnOpened = true;
     }
@@ -174,7 +161,7 @@ Result<bool> Connection::step(sqlite3_stmt* statement) {
   }
   const std::int64_t changesBefore = sqlite3_total_changes64(handle);
   const store::Txid txidBefore = file->committedTxid();
-  inVacuum_ = sqlite3_stmt_readonly(statement) == 0 && startsWithWord(viewOf(sqlite3_sql(statement)), "VACUUM");
+  inVacuum_ = isVacuum;
   const int rc = sqlite3_step(statement);
   inVacuum_ = false;
   counters.rowsWritten += static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
@@ -217,6 +204,8 @@ Error Connection::explain(int code, int offsetBase) {
                            primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
+  } else if (primary == SQLITE_FULL) {
+    error.message = "database '" + options.name + "' is at its quota of " + std::to_string(options.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
     error.message = account.limitReached
                         ? "the database's memory limit of " + std::to_string(account.bytesMax) + " bytes is reached"
@@ -230,7 +219,7 @@ void Connection::startRun() {
   steps_ = 0;
   stopReason_.reset();
   interrupted_ = false;
-  runStart_ = sliceStart_ = environment_.loop.clock().monotonic();
+  runTimed_ = false;
 }
 
 int Connection::progress(void* self) {
@@ -246,6 +235,7 @@ int Connection::progress(void* self) {
     return stop(ErrorCode::LimitExceeded, "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
   }
   const MonotonicTime now = connection.environment_.loop.clock().monotonic();
+  if (!std::exchange(connection.runTimed_, true)) connection.runStart_ = connection.sliceStart_ = now;
   if (limits.timeMsMax != 0 && now - connection.runStart_ > std::chrono::milliseconds(limits.timeMsMax)) {
     return stop(ErrorCode::TimedOut, "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
   }

@@ -37,7 +37,7 @@ class Connection {
   /// Compiles one statement. Call inside an Entry.
   Result<sqlite3_stmt*> compile(std::string_view sql, int offsetBase, std::size_t* tailOffset, bool keep);
   /// Runs one step. Call inside an Entry. SQLITE_ROW: true, SQLITE_DONE: false.
-  Result<bool> step(sqlite3_stmt* statement);
+  Result<bool> step(sqlite3_stmt* statement, bool needsTransaction, bool isVacuum);
   /// Runs a fixed statement of our own (BEGIN and the like), which the authorizer lets pass. Call inside an Entry.
   Status control(const char* sql);
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
@@ -80,9 +80,9 @@ class Connection {
                        const char* trigger);
   static int progress(void* self);
   static void rolledBack(void* self);
+  Status limitPages();
   void startRun();
   void leave();
-  bool openTransactionFor(sqlite3_stmt* statement) const;
 
   vfs::Environment& environment_;
   fiber::Mutex lock_;
@@ -96,6 +96,7 @@ class Connection {
 
   // The run that is going on, for the limits.
   std::uint64_t steps_ = 0;
+  bool runTimed_ = false;  // the times below are taken at the first look at the clock, not before: most runs are short
   MonotonicTime runStart_;
   MonotonicTime sliceStart_;
   std::optional<Error> stopReason_;

@@ -2,17 +2,55 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "skep/sql/connection.h"
 
 namespace skep::sql {
 
+namespace {
+
+/// Whether the first word of `sql`, after space and comments, is `word`.
+bool startsWithWord(std::string_view sql, std::string_view word) {
+  while (!sql.empty()) {
+    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
+      sql.remove_prefix(1);
+    } else if (sql.starts_with("--")) {
+      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
+    } else if (sql.starts_with("/*")) {
+      const std::size_t end = sql.find("*/", 2);
+      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+    } else {
+      break;
+    }
+  }
+  return sql.size() >= word.size() &&
+         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
+}
+
+}  // namespace
+
+Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+    : connection_(&connection), statement_(statement), cached_(cached) {
+  if (statement == nullptr) return;
+  const char* sql = sqlite3_sql(statement);
+  if (sqlite3_stmt_readonly(statement) == 0) {
+    needsTransaction_ = true;
+    isVacuum_ = startsWithWord(sql, "VACUUM");
+  } else {
+    needsTransaction_ = startsWithWord(sql, "SAVEPOINT");
+  }
+}
+
 Statement::~Statement() { release(); }
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       statement_(std::exchange(other.statement_, nullptr)),
+      needsTransaction_(other.needsTransaction_),
+      isVacuum_(other.isVacuum_),
       cached_(other.cached_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
@@ -20,6 +58,8 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   release();
   connection_ = std::exchange(other.connection_, nullptr);
   statement_ = std::exchange(other.statement_, nullptr);
+  needsTransaction_ = other.needsTransaction_;
+  isVacuum_ = other.isVacuum_;
   cached_ = other.cached_;
   return *this;
 }
@@ -28,12 +68,13 @@ void Statement::release() {
   if (statement_ != nullptr) connection_->release(std::exchange(statement_, nullptr), cached_);
 }
 
-Status Statement::bind(int index, const Value& value) {
+Status Statement::bind(int index, const ValueView& value) {
   if (index < 1 || index > parameterCount()) {
     return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
                                                  " parameters; there is no parameter " + std::to_string(index)};
   }
-  Connection::Entry entry(*connection_);
+  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not disturbed.
+  vfs::AccountScope scope(connection_->account);
   int rc = SQLITE_OK;
   switch (value.type()) {
     case ValueType::Null: rc = sqlite3_bind_null(statement_, index); break;
@@ -51,7 +92,7 @@ Status Statement::bind(int index, const Value& value) {
   return connection_->explain(rc);
 }
 
-Status Statement::bind(std::string_view name, const Value& value) {
+Status Statement::bind(std::string_view name, const ValueView& value) {
   const int index = sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
   if (index == 0) {
     return Error{ErrorCode::InvalidArgument, "the statement has no parameter named '" + std::string(name) + "'"};
@@ -77,7 +118,7 @@ std::string_view Statement::parameterName(int index) const {
 
 Result<bool> Statement::step() {
   Connection::Entry entry(*connection_);
-  return connection_->step(statement_);
+  return connection_->step(statement_, needsTransaction_, isVacuum_);
 }
 
 void Statement::reset() {

@@ -36,9 +36,9 @@ class Statement {
   Statement& operator=(Statement&& other) noexcept;
 
   /// Binds by position, from 1. InvalidArgument when there is no such parameter.
-  Status bind(int index, const Value& value);
+  Status bind(int index, const ValueView& value);
   /// Binds by name with its prefix, ":id", "@id" or "$id".
-  Status bind(std::string_view name, const Value& value);
+  Status bind(std::string_view name, const ValueView& value);
   /// Binds all positions in order; InvalidArgument unless the count is exactly that of the parameters.
   Status bindAll(std::span<const Value> values);
   int parameterCount() const;
@@ -72,12 +72,13 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
-      : connection_(&connection), statement_(statement), cached_(cached) {}
+  Statement(Connection& connection, sqlite3_stmt* statement, bool cached);
   void release();
 
   Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
+  bool needsTransaction_ = false;  // writes, or makes a savepoint: opens a turn's transaction
+  bool isVacuum_ = false;
   bool cached_ = false;  // goes back to the database's cache instead of being finalized
 };
 
