@@ -160,7 +160,6 @@ TEST(Pitfalls, small_transactions_after_a_spilled_one_journal_in_memory_again) {
     ASSERT_OK(db->run(fillPages(6000)));
     ASSERT_TRUE(journalsToFile(*db));
     ASSERT_OK(db->commit());
-    EXPECT_FALSE(db->file().journalResetDue());
     for (int i = 0; i < 3; ++i) {
       ASSERT_OK(db->begin());
       ASSERT_OK(db->run("UPDATE t SET v = 'small' WHERE id = 1"));
