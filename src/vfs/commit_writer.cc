@@ -42,7 +42,7 @@ bool PagedFile::hasWork() const {
 }
 
 void PagedFile::kick() {
-  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
+  if (committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
   committing_ = true;
   environment_.loop.spawn("commit", [this] { commitLoop(); });
 }
