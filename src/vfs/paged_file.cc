@@ -242,7 +242,14 @@ void PagedFile::setProperties(store::Properties properties) {
 Status PagedFile::waitDurable(store::Txid txid) {
   while (head_.txid < txid) {
     SKEP_CHECK_OK(checkUsable());
-    progress_.wait();
+    fiber::GateHolder holder(background_);
+    if (committing_ || !hasWork() || !holder) {
+      progress_.wait();
+      continue;
+    }
+    // Nobody writes yet: this fiber, which waits anyway, does.
+    committing_ = true;
+    commitWhile([&] { return head_.txid < txid; });
   }
   return {};
 }

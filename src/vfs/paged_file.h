@@ -176,7 +176,7 @@ class PagedFile {
 
   // commit_writer.cc
   void kick();
-  void commitLoop();
+  void commitWhile(const std::function<bool()>& wanted);
   bool hasWork() const;
   Status commitOnce();
   bool foldDue() const;
@@ -238,7 +238,10 @@ class PagedFile {
   store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
   std::size_t scanWindow_ = 1;
 
-  bool committing_ = false;                // the commit fiber runs
+  // Shared, so that a look which is on its way can tell: a broken file may go without close().
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  bool kicked_ = false;                    // a round of the loop will look whether a commit fiber is needed
+  bool committing_ = false;                // some fiber writes to the store
   bool folding_ = false;                   // from the log's limit down to half of it
   Duration retryDelay_{};
   std::optional<MonotonicTime> unavailableSince_;
