@@ -1,5 +1,6 @@
 #include "skep/server/engine.h"
 
+#include "skep/backend/embedded/embedded_store.h"
 #include "skep/backend/memory/memory_store.h"
 
 namespace skep::server {
@@ -8,7 +9,10 @@ Result<std::unique_ptr<store::PageStore>> openStore(const StoreUrl& url, Clock& 
   switch (url.kind) {
     case StoreUrl::Kind::Memory:
       return std::unique_ptr<store::PageStore>(std::make_unique<backend::MemoryStore>(clock));
-    case StoreUrl::Kind::Embedded:
+    case StoreUrl::Kind::Embedded: {
+      SKEP_TRY(auto store, backend::EmbeddedStore::open({.directory = url.location}, clock));
+      return std::unique_ptr<store::PageStore>(std::move(store));
+    }
     case StoreUrl::Kind::Postgres:
       break;
   }
