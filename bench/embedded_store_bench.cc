@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -74,6 +75,13 @@ class BenchDirectory {
  private:
   std::string path_;
 };
+
+// Of all threads of this process.
+double cpuSeconds() {
+  timespec spent{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+  return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) * 1e-9;
+}
 
 double secondsNow(Clock& clock) {
   return static_cast<double>(clock.monotonic().ns) * 1e-9;
@@ -152,7 +160,10 @@ void writes(benchmark::State& state) {
   const int rounds = 40;
   double rawSeconds = 0;
   double storeSeconds = 0;
+  double rawCpu = 0;
+  double storeCpu = 0;
   for (auto _ : state) {
+    const double cpuBefore = cpuSeconds();
     rawSeconds += timed(clock, threads, [&](int thread) {
       Lane& lane = lanes[static_cast<std::size_t>(thread)];
       for (int round = 0; round < rounds; ++round) {
@@ -169,6 +180,7 @@ void writes(benchmark::State& state) {
         SKEP_CHECK(raw->Write(durable, &puts).ok(), "raw write");
       }
     });
+    const double cpuBetween = cpuSeconds();
     storeSeconds += timed(clock, threads, [&](int thread) {
       Lane& lane = lanes[static_cast<std::size_t>(thread)];
       for (int round = 0; round < rounds; ++round) {
@@ -184,12 +196,16 @@ void writes(benchmark::State& state) {
         }
       }
     });
+    rawCpu += cpuBetween - cpuBefore;
+    storeCpu += cpuSeconds() - cpuBetween;
   }
   const double commits =
       static_cast<double>(batch) * threads * rounds * static_cast<double>(state.iterations());
   state.counters["raw/s"] = commits / rawSeconds;
   state.counters["store/s"] = commits / storeSeconds;
   state.counters["ratio"] = rawSeconds / storeSeconds;
+  state.counters["raw_cpu_us"] = rawCpu / commits * 1e6;
+  state.counters["store_cpu_us"] = storeCpu / commits * 1e6;
 }
 BENCHMARK(writes)
     ->ArgNames({"batch", "threads"})
