@@ -220,6 +220,7 @@ TEST_F(SqlCommand, json_output_is_json_for_every_kind_of_value) {
           "-9223372036854775807 - 1 AS least, 1 AS a, 2 AS a, '' AS \"\"",
           "--mode", "json"});
   const nlohmann::json row = nlohmann::json::parse(text)[0];
+  EXPECT_EQ(row["inf"]["$real"], "Infinity");
   EXPECT_EQ(row["r"], 0.1);
   EXPECT_EQ(row["c"], "\a\n😀");
   EXPECT_EQ(row["least"], std::numeric_limits<std::int64_t>::min());
