@@ -299,10 +299,11 @@ Result<sqlite3*> openConnection(PagedFile& file) {
       "PRAGMA locking_mode = EXCLUSIVE;"
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"
-      "PRAGMA cache_size = 8;"
-      "PRAGMA cache_spill = 4096;";
+      "PRAGMA cache_size = 8;";
   char* message = nullptr;
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
+  const std::string spill = "PRAGMA cache_spill = " + std::to_string(file.environment().options.dirtyPagesMax);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, spill.c_str(), nullptr, nullptr, &message);
   // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
   // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
   const bool isEmpty = file.pageCount() == 0;
