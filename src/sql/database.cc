@@ -60,15 +60,17 @@ Result<Rows> Database::execute(std::string_view sql, std::span<const Value> para
   Rows result;
   if (!statement) return result;
   SKEP_CHECK_OK(statement.bindAll(parameters));
+  SKEP_TRY(bool row, statement.step());
+  // Only now: a cached statement is compiled again by its first step when the schema has changed.
   const int columns = statement.columnCount();
   for (int i = 0; i < columns; ++i) result.columns.emplace_back(statement.columnName(i));
-  while (true) {
-    SKEP_TRY(bool row, statement.step());
-    if (!row) return result;
+  while (row) {
     std::vector<Value>& values = result.rows.emplace_back();
     values.reserve(static_cast<std::size_t>(columns));
     for (int i = 0; i < columns; ++i) values.push_back(statement.value(i));
+    SKEP_TRY(row, statement.step());
   }
+  return result;
 }
 
 Status Database::run(std::string_view script) {

@@ -89,8 +89,7 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
     std::size_t next = 0;
     for (store::ChunkNumber chunk : chunks) {
       const bool stored = next < read->chunks.size() && read->chunks[next].chunk == chunk;
-      SKEP_CHECK_OK(install(chunk, stored ? &read->chunks[next++] : nullptr));
-      if (chunk == store::chunkOf(wanted)) loaded = PageRef(table_.find(wanted));
+      SKEP_CHECK_OK(install(chunk, stored ? &read->chunks[next++] : nullptr, wanted, loaded));
     }
     return loaded ? Status{} : Status(missingPage(wanted));
   }
@@ -98,8 +97,10 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
 }
 
 /// Puts every page of a chunk that is not in memory yet there. A page that can't be rebuilt is left out: whoever asks
-/// for it learns so.
-Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* stored) {
+/// for it learns so. `loaded` gets `wanted` if it is among them, at once: under pressure the page that is installed next
+/// may push it out again.
+Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted,
+                          PageRef& loaded) {
   std::optional<store::DecodedChunk> base;
   if (stored != nullptr) {
     SKEP_TRY(store::DecodedChunk decoded, store::decodeChunk(id_, chunk, stored->txid, stored->bytes));
@@ -109,10 +110,15 @@ Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* st
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
     const PageNumber page = store::firstPageOf(chunk) + i;
     if (page > pageCount_) break;
-    if (table_.find(page) != nullptr) continue;
+    if (PageBuffer* found = table_.find(page)) {
+      if (page == wanted) loaded = PageRef(found);
+      continue;
+    }
     PageRef buffer = table_.shard().allocate(page);
     SKEP_TRY(bool rebuilt, rebuild(page, base ? &*base : nullptr, version, buffer->data));
-    if (rebuilt) table_.put(std::move(buffer));
+    if (!rebuilt) continue;
+    if (page == wanted) loaded = buffer;
+    table_.put(std::move(buffer));
   }
   return {};
 }

@@ -20,6 +20,10 @@ std::uint32_t headerPageCount(ByteView firstPage) {
   return count;
 }
 
+bool isZero(ByteView page) {
+  return std::all_of(page.begin(), page.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
 }  // namespace
 
 PagedFile::PagedFile(Environment& environment, OpenFile options)
@@ -54,13 +58,14 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   log_.forEachPage([&](store::Txid txid, PageNumber page) { firstTouch_.try_emplace(store::chunkOf(page), txid); });
 
   std::size_t next = 0;
+  PageRef none;  // nobody waits for a page yet
   const std::uint32_t firstChunks = store::OpenRequest{}.firstChunks;
   for (store::ChunkNumber chunk = 0; chunk < firstChunks && store::firstPageOf(chunk) <= pageCount_; ++chunk) {
     const bool stored = next < opened.chunks.size() && opened.chunks[next].chunk == chunk;
-    SKEP_CHECK_OK(install(chunk, stored ? &opened.chunks[next++] : nullptr));
+    SKEP_CHECK_OK(install(chunk, stored ? &opened.chunks[next++] : nullptr, 0, none));
   }
   for (; next < opened.chunks.size(); ++next) {
-    SKEP_CHECK_OK(install(opened.chunks[next].chunk, &opened.chunks[next]));
+    SKEP_CHECK_OK(install(opened.chunks[next].chunk, &opened.chunks[next], 0, none));
   }
 
   if (isReadOnly()) return {};
@@ -110,6 +115,9 @@ Result<PageRef> PagedFile::readPage(PageNumber page) {
 Status PagedFile::writePage(PageNumber page, ByteView content) {
   SKEP_CHECK(content.size() == kPageBytes);
   SKEP_CHECK_OK(checkUsable());
+  // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so once more.
+  if (isPrepared_ && page == newPageCount() && isZero(content)) return {};
+  isPrepared_ = false;
   PageRef& slot = overlay_[page];
   if (!slot || slot->references > 1) slot = table_.shard().allocate(page);
   slot->hashKnown = false;
@@ -128,7 +136,12 @@ std::uint32_t PagedFile::newPageCount() const {
 Status PagedFile::prepareCommit() {
   SKEP_CHECK_OK(checkUsable());
   prepared_.clear();
-  if (!hasUncommitted()) return {};
+  Status prepared = hasUncommitted() ? prepareChanges() : Status{};
+  isPrepared_ = prepared.ok();
+  return prepared;
+}
+
+Status PagedFile::prepareChanges() {
   const std::uint32_t newCount = newPageCount();
   if (newCount == 0) return Error{ErrorCode::Internal, "the transaction leaves a database without pages"};
   if (options_.databaseBytesMax != 0 && newCount > pageCount_ &&
@@ -160,6 +173,7 @@ Status PagedFile::prepareBases(std::uint32_t newCount) {
 }
 
 store::Txid PagedFile::commitLocal() {
+  isPrepared_ = false;
   if (staging_.active) return commitStaged();
   const std::uint32_t newCount = newPageCount();
   bool changed = newCount != pageCount_ || transactionAlarm_.has_value();
@@ -217,6 +231,7 @@ store::Txid PagedFile::commitStaged() {
 
 void PagedFile::rollback() {
   overlay_.clear();
+  isPrepared_ = false;
   prepared_.clear();
   transactionAlarm_.reset();
   if (!staging_.active) return;

@@ -80,6 +80,8 @@ class PagedFile {
   /// Everything about the commit that can fail: quota, pages that the encoder will need, staging, back-pressure.
   /// Suspends. After an error the transaction must be rolled back.
   Status prepareCommit();
+  /// Whether the open transaction was prepared and has not changed since.
+  bool isPrepared() const { return isPrepared_; }
   /// Makes the prepared transaction the newest version. Does not suspend, cannot fail. Returns its txid (the old one when
   /// nothing changed).
   store::Txid commitLocal();
@@ -155,6 +157,7 @@ class PagedFile {
 
   // paged_file.cc
   Status adopt(store::OpenedDatabase opened);
+  Status prepareChanges();
   Status prepareBases(std::uint32_t newCount);
   store::Txid commitStaged();
   std::uint32_t newPageCount() const;
@@ -164,7 +167,7 @@ class PagedFile {
 
   // page_loader.cc
   Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
-  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored);
+  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted, PageRef& loaded);
   Result<bool> rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version, std::byte* content) const;
   /// The newest committed version of each page, in order; loads what is not in memory in few round trips.
   Status committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out);
@@ -216,6 +219,7 @@ class PagedFile {
 
   PageTable table_;           // newest local version of pages in memory
   std::map<PageNumber, PageRef> overlay_;  // written by the open transaction
+  bool isPrepared_ = false;
   std::vector<PageRef> prepared_;          // versions that commitLocal() will need as bases, kept from eviction
   std::uint32_t pageCount_ = 0;            // local
   store::Txid committedTxid_ = 0;          // local

@@ -18,7 +18,7 @@ class Run {
         random_(options.seed),
         simulation_("seed " + std::to_string(options.seed)),
         store_(options.makeStore(simulation_.clock())),
-        context_{.simulation = simulation_, .findings = findings_, .trace = options.trace ? &report_.trace : nullptr} {}
+        context_{.simulation = simulation_, .findings = findings_, .trace = options.trace} {}
 
   RunReport run() {
     chooseSizes();

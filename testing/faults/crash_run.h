@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -35,13 +36,12 @@ struct RunOptions {
   std::uint64_t seed = 1;
   std::function<std::unique_ptr<RunStore>(Clock&)> makeStore;
   std::optional<FaultPoint> firstFault;  // fires in the first life, before any other
-  bool trace = false;
+  std::ostream* trace = nullptr;       // gets every operation
 };
 
 struct RunReport {
   std::string failure;  // empty: all is well
   std::string plan;     // of the faults, life by life
-  std::vector<std::string> trace;
   FaultCounts fired{};
 };
 

@@ -11,6 +11,9 @@ namespace {
 using store::DatabaseId;
 using store::DatabaseWrite;
 
+// A store that is away for longer may outlast the patience of a commit (PagedFileOptions::commitRetry).
+constexpr std::uint32_t kRepeatSurvivedMax = 5;
+
 Error crashedError() { return Error{ErrorCode::Aborted, "this process has crashed"}; }
 Error unavailable() { return Error{ErrorCode::Unavailable, "injected: the store does not answer"}; }
 Error unknown() { return Error{ErrorCode::UnknownOutcome, "injected: the answer was lost"}; }
@@ -77,6 +80,7 @@ std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
     ++countdown.seen;
     if (hit || countdown.seen < shot.nth || countdown.seen >= shot.nth + shot.repeat) continue;
     hit = shot.action;
+    network_.mayHaveBroken_ |= shot.repeat > kRepeatSurvivedMax;
   }
   if (!hit) return hit;
   const FaultPoint point{kind, *hit};

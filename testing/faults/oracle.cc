@@ -173,7 +173,8 @@ std::string firstDifference(const std::string& expected, const std::string& actu
   const auto differ = std::ranges::mismatch(expected, actual);
   const auto lineAt = [](const std::string& text, std::size_t place) {
     const std::size_t begin = place == 0 ? 0 : text.rfind('\n', place - 1) + 1;
-    return text.substr(begin, std::min<std::size_t>(text.find('\n', place) - begin, 300));
+    const std::size_t from = std::max(begin, place < 40 ? 0 : place - 40);
+    return text.substr(begin, 20) + "…" + text.substr(from, std::min<std::size_t>(text.find('\n', place) - from, 100));
   };
   const auto place = static_cast<std::size_t>(differ.in1 - expected.begin());
   return "expected [" + lineAt(expected, std::min(place, expected.size())) + "] but found [" +

@@ -33,8 +33,16 @@ bool Owner::isUsable() const {
 /// Whether an error comes from beneath SQLite: the oracle knows nothing of it.
 bool Owner::isOutside(const Error& error) const { return error.code != ErrorCode::Sql; }
 
+void Owner::note(const std::string& what) {
+  if (context_.trace == nullptr) return;
+  *context_.trace << label_ << ' ' << lineage_.name << '@';
+  if (database_) *context_.trace << database_->committedTxid() << '/' << database_->durableTxid();
+  *context_.trace << ": " << what << std::endl;
+}
+
 /// An error needs a reason: a fault that fired in this process, or another owner.
 void Owner::expectCause(const Error& error, const std::string& doing) {
+  note("  " + doing + ": " + error.toString());
   if (process_.store().hasFired() || process_.store().hasCrashed() || lineage_.wasShared) return;
   fail(doing + " failed without a cause: " + error.toString());
 }
@@ -50,13 +58,17 @@ bool Owner::open() {
     return false;
   }
   database_ = std::move(opened).value();
-  adopt();
-  if (isUsable()) compareContent();
+  if (!adopt()) return false;
+  compareContent();
   return isUsable();
 }
 
-/// Takes what the store has for the truth, if it may have it.
-void Owner::adopt() {
+/// Takes what the store has for the truth, if it may have it. False when this owner has lost it again already.
+bool Owner::adopt() {
+  if (database_->head().epoch < lineage_.epoch) {
+    lostAt_ = database_->committedTxid();
+    return false;
+  }
   const store::Txid txid = database_->committedTxid();
   const std::string at = "opened at txid " + std::to_string(txid);
   if (txid < lineage_.acked) fail(at + ", but txid " + std::to_string(lineage_.acked) + " was acknowledged");
@@ -64,17 +76,23 @@ void Owner::adopt() {
     fail(at + ", but the last owner knew the store to be at " + std::to_string(*lineage_.exactly));
   }
   auto version = lineage_.versions.find(txid);
-  if (version == lineage_.versions.end()) return fail(at + ", which nobody has committed");
+  if (version == lineage_.versions.end()) {
+    fail(at + ", which nobody has committed");
+    return false;
+  }
   std::vector<std::optional<std::int64_t>>& alarms = version->second.alarms;
   const std::size_t oldest = txid == lineage_.acked ? lineage_.ackedAlarm : 0;
   const auto found = std::find(alarms.begin() + static_cast<std::ptrdiff_t>(oldest), alarms.end(), database_->head().alarmMs);
   if (found == alarms.end()) {
     const auto name = [](std::optional<std::int64_t> ms) { return ms ? std::to_string(*ms) : std::string("none"); };
-    return fail(at + " with the alarm " + name(database_->head().alarmMs) + " instead of " + name(alarms.back()));
+    fail(at + " with the alarm " + name(database_->head().alarmMs) + " instead of " + name(alarms.back()));
+    return false;
   }
   alarm_ = *found;
   if (lineage_.current != nullptr) lineage_.current->lostAt_ = txid;
   lineage_.current = this;
+  lineage_.epoch = database_->head().epoch;
+  lostAt_.reset();
   lineage_.versions.erase(lineage_.versions.upper_bound(txid), lineage_.versions.end());
   lineage_.versions.erase(lineage_.versions.begin(), version);
   alarms = {alarm_};
@@ -82,6 +100,8 @@ void Owner::adopt() {
   lineage_.ackedAlarm = 0;
   lineage_.exactly.reset();
   oracle_.restore(version->second.content);
+  note("opened");
+  return isUsable();
 }
 
 void Owner::compareContent() {
@@ -109,10 +129,7 @@ void Owner::work(SqlWorkload& workload, std::size_t steps) {
 }
 
 void Owner::perform(const Operation& operation) {
-  if (context_.trace != nullptr) {
-    context_.trace->push_back(label_ + " " + lineage_.name + "@" + std::to_string(database_->committedTxid()) + "/" +
-                              std::to_string(database_->durableTxid()) + ": " + operation.describe());
-  }
+  if (context_.trace != nullptr) note(operation.describe());
   switch (operation.kind) {
     case Kind::Statement: return statement(operation);
     case Kind::Begin: return begin(false);

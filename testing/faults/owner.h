@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ struct Lineage {
   std::size_t ackedAlarm = 0;          // of versions[acked].alarms
   std::optional<store::Txid> exactly;  // what the store must have: the last owner knew it
   Owner* current = nullptr;            // of those that are open, who took it last
+  store::Epoch epoch = 0;              // that the current owner was given
   bool wasShared = false;              // two owners have competed for it
   bool hadRetention = false;
 };
@@ -58,7 +60,7 @@ struct Lineage {
 struct RunContext {
   Simulation& simulation;
   Findings& findings;
-  std::vector<std::string>* trace = nullptr;  // every operation, when someone reads it
+  std::ostream* trace = nullptr;  // gets every operation, before it is done
 };
 
 class Owner {
@@ -88,8 +90,9 @@ class Owner {
 
   void fail(const std::string& what);
   bool isOutside(const Error& error) const;
+  void note(const std::string& what);
   void expectCause(const Error& error, const std::string& doing);
-  void adopt();
+  bool adopt();
   void statement(const Operation& operation);
   void begin(bool turn);
   void commit();
