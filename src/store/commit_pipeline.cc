@@ -6,10 +6,22 @@
 
 namespace skep::store {
 
+namespace {
+
+Error closedError() {
+  return {ErrorCode::Aborted, "the commit pipeline is closed"};
+}
+Error behindFailureError() {
+  return {ErrorCode::Aborted, "an earlier write of the same database failed"};
+}
+
+}  // namespace
+
 CommitPipeline::CommitPipeline(fiber::Loop& loop, PageStore& store, CommitPipelineOptions options)
     : loop_(loop), store_(store), options_(options) {
-  SKEP_CHECK(options.batchesInFlightMax > 0 && options.batchWritesMax > 0 && options.queueWritesMax > 0,
-             "a commit pipeline that can never write");
+  SKEP_CHECK(
+      options.batchesInFlightMax > 0 && options.batchWritesMax > 0 && options.queueWritesMax > 0,
+      "a commit pipeline that can never write");
 }
 
 CommitPipeline::~CommitPipeline() {
@@ -18,15 +30,15 @@ CommitPipeline::~CommitPipeline() {
 }
 
 Status CommitPipeline::submit(DatabaseWrite write) {
-  Pending pending;
-  pending.bytes = write.sizeBytes();
-  pending.write = std::move(write);
+  Pending pending{.write = std::move(write)};
+  pending.bytes = pending.write.sizeBytes();
   pending.submitted = loop_.clock().monotonic();
   fiber::suspend([&](fiber::Waker waker) {
     pending.waker = waker;
     std::unique_lock lock(mutex_);
     const bool spawns = enqueue(pending);
-    // A refused write is ours alone; any other may be reported, and gone, as soon as the mutex is free.
+    // A refused write is ours alone; any other may be reported, and gone, as soon as the mutex is
+    // free.
     const bool refused = pending.lane == nullptr;
     lock.unlock();
     if (spawns) spawnPump();
@@ -60,13 +72,13 @@ CommitPipelineStats CommitPipeline::stats() const {
 bool CommitPipeline::enqueue(Pending& pending) {
   if (closed_) {
     ++stats_.writesAborted;
-    pending.outcome = Error{ErrorCode::Aborted, "the commit pipeline is closed"};
+    pending.outcome = closedError();
     return false;
   }
   Lane& lane = lanes_[pending.write.id];
   if (lane.state == Lane::State::Failed) {
     ++stats_.writesAborted;
-    pending.outcome = Error{ErrorCode::Aborted, "an earlier write of the same database failed"};
+    pending.outcome = behindFailureError();
     return false;
   }
   lane.id = pending.write.id;
@@ -109,8 +121,8 @@ void CommitPipeline::makeReady(Lane& lane) {
   ready_.append(lane);
 }
 
-/// Invariant 4. Only one pump at a time is on its way: it takes what has gathered until it runs, and calls
-/// the next one when that was more than a batch.
+/// Invariant 4. Only one pump at a time is on its way: it takes what has gathered until it runs,
+/// and calls the next one when that was more than a batch.
 bool CommitPipeline::wantsPump() {
   if (ready_.isEmpty() || pumpOnItsWay_ || pumps_ == options_.batchesInFlightMax) return false;
   pumpOnItsWay_ = true;
@@ -123,36 +135,46 @@ void CommitPipeline::spawnPump() {
 }
 
 void CommitPipeline::pump() {
-  Batch batch;
-  for (bool first = true;; first = false) {
-    bool spawns = false;
-    std::vector<fiber::Waker> closers;
-    {
-      std::lock_guard lock(mutex_);
-      if (first) pumpOnItsWay_ = false;
-      if (!takeBatch(batch)) {
-        --pumps_;
-        if (isFinished()) closers.swap(closers_);
-      }
-      spawns = wantsPump();
-    }
-    if (batch.writes.empty()) {
-      for (fiber::Waker& closer : closers) closer.wake();
-      return;
-    }
-    if (spawns) spawnPump();
-    report(batch, store_.write(batch.writes));
-  }
+  Batch batch = startPump();
+  while (takeBatch(batch)) report(batch, store_.write(batch.writes));
 }
 
-/// False when nothing is ready. Takes at least one write otherwise, whatever its size.
+CommitPipeline::Batch CommitPipeline::startPump() {
+  std::lock_guard lock(mutex_);
+  pumpOnItsWay_ = false;
+  if (spareBatches_.empty()) return {};
+  Batch batch = std::move(spareBatches_.back());
+  spareBatches_.pop_back();
+  return batch;
+}
+
+/// False when nothing is ready. The pump then has ended already: whoever submits from now on calls
+/// a new one.
 bool CommitPipeline::takeBatch(Batch& batch) {
   batch.writes.clear();
   batch.pendings.clear();
   batch.bytes = 0;
+  std::unique_lock lock(mutex_);
+  fillBatch(batch);
+  if (batch.writes.empty()) {
+    --pumps_;
+    spareBatches_.push_back(std::move(batch));
+    wakeClosers(lock);
+    return false;
+  }
+  ++stats_.batchesInFlight;
+  stats_.writesInFlight += batch.writes.size();
+  const bool spawns = wantsPump();
+  lock.unlock();
+  if (spawns) spawnPump();
+  return true;
+}
+
+/// Takes at least one write if any is ready, whatever its size.
+void CommitPipeline::fillBatch(Batch& batch) {
   while (!ready_.isEmpty() && batch.writes.size() < options_.batchWritesMax) {
     Pending& pending = ready_.first().pending.first();
-    if (!batch.writes.empty() && batch.bytes + pending.bytes > options_.batchBytesMax) break;
+    if (!batch.writes.empty() && batch.bytes + pending.bytes > options_.batchBytesMax) return;
     Lane& lane = ready_.takeFirst();
     lane.pending.takeFirst();
     lane.state = Lane::State::InFlight;
@@ -163,15 +185,11 @@ bool CommitPipeline::takeBatch(Batch& batch) {
     stats_.bytesQueued -= pending.bytes;
     admitBlocked();
   }
-  if (batch.writes.empty()) return false;
-  ++stats_.batchesInFlight;
-  stats_.writesInFlight += batch.writes.size();
-  return true;
 }
 
 void CommitPipeline::report(Batch& batch, std::vector<Status> outcomes) {
-  SKEP_CHECK(outcomes.size() == batch.writes.size(), "the store reported %zu outcomes of %zu writes",
-             outcomes.size(), batch.writes.size());
+  SKEP_CHECK(outcomes.size() == batch.writes.size(),
+             "the store reported %zu outcomes of %zu writes", outcomes.size(), batch.writes.size());
   const MonotonicTime now = loop_.clock().monotonic();
   fiber::WaitList<Pending> toWake;
   {
@@ -203,7 +221,7 @@ void CommitPipeline::settle(Pending& pending, Status outcome, fiber::WaitList<Pe
     pending.failedLane = true;
     abortLane(lane, toWake);
   } else if (lane.pending.isEmpty()) {
-    lanes_.erase(lane.id);
+    lanes_.erase(DatabaseId(lane.id));
   } else if (lane.pending.first().admitted) {
     makeReady(lane);
   } else {
@@ -222,18 +240,23 @@ void CommitPipeline::abortLane(Lane& lane, fiber::WaitList<Pending>& toWake) {
       --stats_.writesBlocked;
     }
     ++stats_.writesAborted;
-    pending.outcome = Error{ErrorCode::Aborted, "an earlier write of the same database failed"};
+    pending.outcome = behindFailureError();
     toWake.append(pending);
   }
 }
 
 void CommitPipeline::forgetFailure(Lane& lane) {
+  std::unique_lock lock(mutex_);
+  lanes_.erase(DatabaseId(lane.id));
+  wakeClosers(lock);
+}
+
+/// Lets go of the mutex. A closer that was woken may destroy this at once: the last thing that is
+/// done here.
+void CommitPipeline::wakeClosers(std::unique_lock<std::mutex>& lock) {
   std::vector<fiber::Waker> closers;
-  {
-    std::lock_guard lock(mutex_);
-    lanes_.erase(lane.id);
-    if (isFinished()) closers.swap(closers_);
-  }
+  if (isFinished()) closers.swap(closers_);
+  lock.unlock();
   for (fiber::Waker& closer : closers) closer.wake();
 }
 

@@ -1,19 +1,23 @@
 // CommitPipeline: group commit. Gathers the writes of many databases into few store transactions.
 //
-// Each write waits in its database's lane. Pump fibers on `loop` take one write of each lane that has any, up to
-// the bounds of a batch, call PageStore::write, and report. While the allowed number of batches is in flight the
-// rest gathers, so batches grow with the load and a lone write goes at once. Invariants:
+// Each write waits in its database's lane. Pump fibers on `loop` take one write of each lane that
+// has any, up to the bounds of a batch, call PageStore::write, and report. While the allowed number
+// of batches is in flight the rest gathers, so batches grow with the load and a lone write goes at
+// once. Invariants:
 //
 //   1. Writes of one database reach the store in the order of submit(), never two at once.
-//   2. When one fails, every write of that database that was submitted before the failure was reported (before its
-//      submit() returned) fails with Aborted and never reaches the store: it was built on the failed one.
-//   3. Nothing is retried or guessed: each write gets the Status that the store gave for it, UnknownOutcome too.
+//   2. When one fails, every write of that database that was submitted before the failure was
+//      reported (before its submit() returned) fails with Aborted and never reaches the store: it
+//      was built on the failed one.
+//   3. Nothing is retried or guessed: each write gets the Status that the store gave for it, also
+//      UnknownOutcome.
 //   4. While anything waits and fewer batches than allowed are in flight, a pump is on its way.
 //
-// Threading: submit(), close() and stats() from any fiber of any loop, or from a plain thread. The mutex inside is
-// never held across a suspension. There are no threads of its own: on a simulated loop all of it is deterministic,
-// and with batchWritesMax = 1 and batchesInFlightMax = 1 each write is a store transaction of its own.
-// Lifetime: the loop and the store outlive the pipeline; close() it before it goes away.
+// Threading: submit(), close() and stats() from any fiber of any loop, or from a plain thread. The
+// mutex inside is never held across a suspension. There are no threads of its own: on a simulated
+// loop all of it is deterministic, and with batchWritesMax = 1 and batchesInFlightMax = 1 each
+// write is a store transaction of its own. Lifetime: the loop and the store outlive the pipeline;
+// close() it before it goes away.
 //
 //   CommitPipeline pipeline(loop, store);
 //   Status outcome = pipeline.submit(std::move(write));
@@ -49,9 +53,10 @@ struct CommitPipelineStats {
   std::uint64_t batches = 0;       // reported by the store
   std::uint64_t writes = 0;        // reported by the store, the failed ones too
   std::uint64_t writesFailed = 0;  // reported by the store as failed
-  std::uint64_t writesAborted = 0;  // never given to the store: invariant 2, or submitted after close()
-  std::uint64_t bytes = 0;          // of `writes`, as sizeBytes() estimates
-  Duration latencySum{};            // from submit() to the store's report, over `writes`
+  std::uint64_t writesAborted =
+      0;                    // never given to the store: invariant 2, or submitted after close()
+  std::uint64_t bytes = 0;  // of `writes`, as sizeBytes() estimates
+  Duration latencySum{};    // from submit() to the store's report, over `writes`
   std::size_t batchesInFlight = 0;
   std::size_t writesInFlight = 0;
   std::size_t writesQueued = 0;   // in the queue, at most queueWritesMax
@@ -67,12 +72,14 @@ class CommitPipeline {
   CommitPipeline(const CommitPipeline&) = delete;
   CommitPipeline& operator=(const CommitPipeline&) = delete;
 
-  /// Suspends until the outcome of `write` is known: while the queue is full (first come, first served), while
-  /// earlier writes of the database are under way, and while the store works. Aborted: see invariant 2, or the
-  /// pipeline is closed; the write has certainly not happened. Everything else is the store's own Status.
+  /// Suspends until the outcome of `write` is known: while the queue is full (first come, first
+  /// served), while earlier writes of the database are under way, and while the store works.
+  /// Aborted: see invariant 2, or the pipeline is closed; the write has certainly not happened.
+  /// Everything else is the store's own Status.
   Status submit(DatabaseWrite write);
 
-  /// Suspends. Refuses new writes and waits until those submitted so far have been reported. Idempotent.
+  /// Suspends. Refuses new writes and waits until those submitted so far have been reported.
+  /// Idempotent.
   void close();
 
   CommitPipelineStats stats() const;
@@ -88,10 +95,10 @@ class CommitPipeline {
     Lane* lane = nullptr;
     fiber::Waker waker;
     Status outcome;
-    bool failedLane = false;              // invariant 2: the lane waits for this submit() to return
-    bool admitted = false;                // counted in the queue; otherwise in blocked_ at `blockedAt`
+    bool failedLane = false;  // invariant 2: the lane waits for this submit() to return
+    bool admitted = false;    // counted in the queue; otherwise in blocked_ at `blockedAt`
     std::list<Pending*>::iterator blockedAt;
-    Pending* next = nullptr;              // in the lane, then in the list of those to wake
+    Pending* next = nullptr;  // in the lane, then in the list of those to wake
   };
 
   /// The writes of one database. Exists while it has any, and while a failure is not yet reported.
@@ -124,11 +131,14 @@ class CommitPipeline {
 
   void spawnPump();
   void pump();
+  Batch startPump();
   bool takeBatch(Batch& batch);
+  void fillBatch(Batch& batch);
   void report(Batch& batch, std::vector<Status> outcomes);
   void settle(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
   void abortLane(Lane& lane, fiber::WaitList<Pending>& toWake);
   void forgetFailure(Lane& lane);
+  void wakeClosers(std::unique_lock<std::mutex>& lock);
 
   fiber::Loop& loop_;
   PageStore& store_;
@@ -136,10 +146,11 @@ class CommitPipeline {
 
   mutable std::mutex mutex_;  // guards everything below
   std::unordered_map<DatabaseId, Lane, IdHash> lanes_;
-  fiber::WaitList<Lane> ready_;   // lanes in the state Ready: their first write can go
-  std::list<Pending*> blocked_;   // not admitted yet, in the order of submission
-  std::size_t pumps_ = 0;         // pump fibers, at most batchesInFlightMax
-  bool pumpOnItsWay_ = false;     // one of them has not taken its batch yet: it will take what comes now
+  fiber::WaitList<Lane> ready_;      // lanes in the state Ready: their first write can go
+  std::list<Pending*> blocked_;      // not admitted yet, in the order of submission
+  std::size_t pumps_ = 0;            // pump fibers, at most batchesInFlightMax
+  bool pumpOnItsWay_ = false;        // one has not taken its batch yet: it will take what comes now
+  std::vector<Batch> spareBatches_;  // empty, for their buffers: at most one a pump
   bool closed_ = false;
   std::vector<fiber::Waker> closers_;
   CommitPipelineStats stats_;

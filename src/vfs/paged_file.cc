@@ -273,7 +273,7 @@ Status PagedFile::waitAllDurable() {
 
 void PagedFile::releaseMemory() {
   table_.evictUnpinned();
-  if (!committing_ && !hasWork()) log_.drop();
+  if (isReadOnly() || (!committing_ && !hasWork())) log_.drop();
 }
 
 Status PagedFile::close() {

@@ -7,9 +7,11 @@
 #include <atomic>
 #include <limits>
 #include <mutex>
+#include <numeric>
 #include <set>
 
 #include "skep/backend/embedded/busy_keys.h"
+#include "skep/backend/embedded/head_cache.h"
 #include "skep/backend/embedded/rocks.h"
 #include "skep/backend/embedded/row_reader.h"
 #include "skep/backend/embedded/write_builder.h"
@@ -19,6 +21,7 @@ namespace skep::backend {
 
 using embedded::BusyKeys;
 using embedded::Family;
+using embedded::HeadCache;
 using embedded::HeadRow;
 using embedded::NameRow;
 using embedded::Rocks;
@@ -75,6 +78,7 @@ struct EmbeddedStore::Impl {
   Impl(const EmbeddedOptions& options, Clock& storeClock, std::unique_ptr<Rocks> opened)
       : clock(storeClock),
         rocks(std::move(opened)),
+        heads(options.headsMax),
         readers("skep-read", options.readThreads),
         writers("skep-write", options.writeThreads) {}
 
@@ -97,7 +101,7 @@ struct EmbeddedStore::Impl {
   }
 
   Result<OpenedDatabase> openExisting(RowReader& reader, const OpenRequest& request, NameRow row,
-                                      HeadRow head);
+                                      RowReader::HeadAndLog found);
   Result<std::optional<OpenedDatabase>> openUnclaimed(RowReader& reader,
                                                       const OpenRequest& request);
   Result<OpenedDatabase> openClaiming(const OpenRequest& request);
@@ -111,6 +115,7 @@ struct EmbeddedStore::Impl {
   Clock& clock;
   std::unique_ptr<Rocks> rocks;
   BusyKeys busy;
+  HeadCache heads;
   std::mutex idMutex;
   std::uint64_t nextId = 0;
   std::uint64_t reservedEnd = 0;
@@ -151,20 +156,20 @@ Result<std::optional<OpenedDatabase>> EmbeddedStore::Impl::openUnclaimed(
     return Error{ErrorCode::AlreadyExists,
                  "there is a database named '" + request.name + "' already"};
   }
-  SKEP_TRY(HeadRow head, reader.existingHead(row->id));
-  SKEP_TRY(OpenedDatabase opened, openExisting(reader, request, std::move(*row), head));
+  SKEP_TRY(RowReader::HeadAndLog found, reader.existingHeadAndLog(row->id));
+  SKEP_TRY(OpenedDatabase opened, openExisting(reader, request, std::move(*row), std::move(found)));
   return std::optional(std::move(opened));
 }
 
 Result<OpenedDatabase> EmbeddedStore::Impl::openExisting(RowReader& reader,
                                                          const OpenRequest& request, NameRow row,
-                                                         HeadRow head) {
+                                                         RowReader::HeadAndLog found) {
   OpenedDatabase opened;
   opened.id = row.id;
-  opened.head = head.head;
-  SKEP_TRY(opened.log, reader.records(row.id, head.head.logStart, head.head.txid, kNoBound));
+  opened.head = found.row.head;
+  opened.log = std::move(found.log);
   const std::vector<ChunkNumber> chunks = chunksToOpen(request, row.properties);
-  SKEP_CHECK_OK(reader.newestChunks(row.id, head.head.txid, chunks, opened.chunks));
+  SKEP_CHECK_OK(reader.newestChunks(row.id, opened.head.txid, chunks, opened.chunks));
   opened.properties = std::move(row.properties);
   return opened;
 }
@@ -197,17 +202,20 @@ Result<OpenedDatabase> EmbeddedStore::Impl::claim(const OpenRequest& request, Da
   SKEP_TRY(std::optional<NameRow> row, reader.name(request.name));
   if (!row || row->id != id)
     return Error{ErrorCode::Corrupt, "'" + request.name + "' changed while it was held"};
-  SKEP_TRY(HeadRow head, reader.existingHead(id));
+  SKEP_TRY(RowReader::HeadAndLog found, reader.existingHeadAndLog(id));
+  HeadRow& head = found.row;
   if (request.claim == Claim::Retake && head.head.epoch != request.retakeEpoch) {
     return Error{ErrorCode::Fenced, "'" + request.name + "' has another owner: its epoch is " +
                                         std::to_string(head.head.epoch) + ", not " +
                                         std::to_string(request.retakeEpoch)};
   }
-  if (request.claim != Claim::None) ++head.head.epoch;
-  SKEP_TRY(OpenedDatabase opened, openExisting(reader, request, std::move(*row), head));
-  if (request.claim == Claim::None) return opened;
-  WriteBuilder builder(*rocks);
-  builder.putHead(id, head);
+  WriteBuilder builder(*rocks, heads);
+  if (request.claim != Claim::None) {
+    ++head.head.epoch;
+    builder.putHead(id, head);
+  }
+  SKEP_TRY(OpenedDatabase opened, openExisting(reader, request, std::move(*row), std::move(found)));
+  if (builder.empty()) return opened;
   SKEP_CHECK_OK(commit(builder, Durability::WithNextCommit));
   return opened;
 }
@@ -217,7 +225,9 @@ Result<OpenedDatabase> EmbeddedStore::Impl::create(const OpenRequest& request) {
   SKEP_TRY(opened.id, takeId());
   opened.created = true;
   if (request.claim == Claim::Take) opened.head.epoch = 1;
-  WriteBuilder builder(*rocks);
+  const std::uint64_t idBusy = busyKeyOf(opened.id);
+  const BusyKeys::Hold holdId(busy, {&idBusy, 1});
+  WriteBuilder builder(*rocks, heads);
   builder.create(request.name, {.id = opened.id, .createdMs = clock.wallMs(), .properties = {}},
                  {opened.head, 0});
   SKEP_CHECK_OK(commit(builder, Durability::WithNextCommit));
@@ -255,7 +265,10 @@ Status EmbeddedStore::Impl::commit(WriteBuilder& builder, Durability durability)
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::Now;
   const rocksdb::Status status = rocks->db().Write(options, &builder.batch());
-  if (status.ok()) return {};
+  if (status.ok()) {
+    builder.written();
+    return {};
+  }
   Error error = rocks->errorOf(status, "write");
   if (durability == Durability::Now) error.code = ErrorCode::UnknownOutcome;
   return error;
@@ -272,7 +285,7 @@ std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> wr
   for (const DatabaseWrite& write : writes) ids.push_back(busyKeyOf(write.id));
   // Until the batch is durable: checks and writes of one database are one step.
   const BusyKeys::Hold hold(busy, ids);
-  WriteBuilder builder(*rocks);
+  WriteBuilder builder(*rocks, heads);
   std::vector<Status> statuses;
   statuses.reserve(writes.size());
   std::set<DatabaseId> seen;
@@ -296,7 +309,7 @@ std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> wr
 
 Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest& request) {
   const auto read = [&](RowReader& reader) -> Result<store::ChunkRead> {
-    SKEP_TRY(const HeadRow head, reader.existingHead(request.id));
+    SKEP_TRY(const HeadRow head, reader.existingBase(request.id));
     store::ChunkRead found;
     if (request.logAfter) {
       if (*request.logAfter < std::min(head.expiredTxid, request.atTxid)) {
@@ -345,7 +358,7 @@ Result<store::ListPage> EmbeddedStore::list(std::string_view prefix, std::string
 Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, Txid afterTxid,
                                                                 std::size_t bytesMax) {
   return impl_->readNowOrLater([&](RowReader& reader) -> Result<std::vector<store::StoredRecord>> {
-    SKEP_CHECK_OK(reader.existingHead(id));
+    SKEP_CHECK_OK(reader.existingBase(id));
     return reader.records(id, afterTxid, kLastTxid, bytesMax);
   });
 }
@@ -353,7 +366,7 @@ Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, T
 Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
     DatabaseId id, std::optional<ChunkVersion> after, std::size_t limit) {
   return impl_->readOnThread([&](RowReader& reader) -> Result<std::vector<ChunkVersion>> {
-    SKEP_CHECK_OK(reader.existingHead(id));
+    SKEP_CHECK_OK(reader.existingBase(id));
     std::vector<ChunkVersion> found;
     embedded::ChunkKeyFields from;
     if (after) from = {after->chunk, after->txid + 1};
@@ -368,7 +381,7 @@ Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
 
 Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t timeMs) {
   return impl_->readOnThread([&](RowReader& reader) -> Result<store::VersionAt> {
-    SKEP_CHECK_OK(reader.existingHead(id));
+    SKEP_CHECK_OK(reader.existingBase(id));
     SKEP_TRY(const std::optional<store::VersionAt> version, reader.versionAt(id, timeMs));
     if (!version) {
       return Error{ErrorCode::NotFound,
@@ -391,7 +404,7 @@ Status EmbeddedStore::Impl::destroy(std::string_view name) {
   if (!row) return noSuchName(name);
   const std::uint64_t idBusy = busyKeyOf(row->id);
   const BusyKeys::Hold holdId(busy, {&idBusy, 1});
-  WriteBuilder builder(*rocks);
+  WriteBuilder builder(*rocks, heads);
   SKEP_CHECK_OK(builder.destroy(name, row->id));
   return commit(builder, Durability::Now);
 }

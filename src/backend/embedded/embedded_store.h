@@ -43,6 +43,8 @@ struct EmbeddedOptions {
   std::size_t memtableBytes = 32 << 20;    // newest writes in memory, all families together
   std::size_t walBytesMax =
       32 << 20;  // write-ahead log, on disk; past it memory is written to files
+  std::size_t headsMax =
+      32 * 1024;  // databases written to lately whose heads are in memory, 200 B each
   int openFilesMax = 256;
   std::size_t readThreads = 4;
   std::size_t writeThreads = 8;  // batches in flight, which share fsyncs

@@ -220,23 +220,47 @@ Result<HeadRow> decodeHeadRow(DatabaseId id, std::string_view value) {
   return row;
 }
 
-Bytes encodeLogPrefix(std::int64_t timeMs) {
+void layOver(store::Head& head, const LogRow& row) {
+  head.txid = row.commit.txid;
+  head.pageCount = row.commit.pageCount;
+  head.digest = row.commit.digest;
+  head.commitId = row.commit.commitId;
+  head.logBytes = row.logBytes;
+}
+
+Bytes encodeLogPrefix(std::string_view key, const store::CommitHead& commit,
+                      std::uint64_t logBytes) {
   Bytes value;
+  value.reserve(48);
   ByteWriter out(value);
   out.u8(kRowVersion);
-  out.varint(zigzag(timeMs));
+  out.u64(commit.digest);
+  out.u64(commit.commitId);
+  out.varint(commit.pageCount);
+  out.varint(zigzag(commit.timeMs));
+  out.varint(logBytes);
+  seal(key, value);
   return value;
 }
 
-Result<LogValue> decodeLogValue(std::string_view value) {
+Result<LogRow> decodeLogRow(std::string_view key, std::string_view value) {
   ByteReader in(asBytes(value));
   const std::uint8_t version = in.u8();
   if (in.ok() && version != kRowVersion) return otherVersion("log row", version);
-  LogValue decoded;
-  decoded.timeMs = unzigzag(in.varint());
-  decoded.record = in.bytes(in.remaining());
+  LogRow row;
+  SKEP_TRY(row.commit.txid, txidOfLogKey(key));
+  row.commit.digest = in.u64();
+  row.commit.commitId = in.u64();
+  row.commit.pageCount = static_cast<std::uint32_t>(in.varint());
+  row.commit.timeMs = unzigzag(in.varint());
+  row.logBytes = in.varint();
+  const std::size_t prefixBytes = value.size() - in.remaining();
+  const std::uint32_t checksum = in.u32();
   if (!in.ok()) return corrupt("a short log row");
-  return decoded;
+  if (checksum != checksumOf(key, asBytes(value).first(prefixBytes)))
+    return corrupt("a log row fails its checksum");
+  row.record = in.bytes(in.remaining());
+  return row;
 }
 
 Result<std::string_view> decodePlain(std::string_view value) {

@@ -6,15 +6,20 @@
 // checksum over key and value. Records and chunks carry checksums of their own.
 //
 //   family   key                                    value
-//   meta     'f'                                    u8 version, u32 format, u32 checksum
+//   meta     'f'                                    u8 version, u64 format, u32 checksum
 //   meta     'c'                                    u8 version, u64 first id never given out, u32
 //   checksum meta     'i' id                                 u8 version, name, u32 checksum meta
-//   'n' name                               u8 version, u64 id, i64 createdMs, properties, u32
-//   checksum head     u64 id                                 u8 version, head, u32 checksum log u64
-//   id, u64 txid                       u8 version, zigzag varint timeMs, record chunk    u64 id,
-//   u32 chunk, u64 ~txid           u8 version, chunk version  u64 id, u32 chunk, u64 txid u8
-//   version, varint size of the chunk alarm    u64 alarmMs with its sign bit flipped, u64 id u8
-//   version, name
+//   'n' name                               u8 version, u64 id, createdMs, properties, u32 checksum
+//   head     u64 id                                 u8 version, base, u32 checksum
+//   log      u64 id, u64 txid                       u8 version, commit, u32 checksum, record
+//   chunk    u64 id, u32 chunk, u64 ~txid           u8 version, chunk
+//   version  u64 id, u32 chunk, u64 txid            u8 version, varint size of the chunk
+//   alarm    u64 alarmMs with its sign bit flipped, u64 id      u8 version, name
+//
+// A commit that only appends its record writes one row, in the log family: the row says what the
+// head is after it. The row in the head family, the base, is written by everything else (claims,
+// folds, staging, alarms) and says what the head was then. So the head is the base with the newest
+// log row above the base's txid laid over it.
 //
 // Pure functions, any thread.
 
@@ -111,7 +116,17 @@ struct NameRow {
 struct HeadRow {
   store::Head head;
   store::Txid expiredTxid = 0;  // of the newest record that was deleted
+  friend bool operator==(const HeadRow&, const HeadRow&) = default;
 };
+
+struct LogRow {
+  store::CommitHead commit;
+  std::uint64_t logBytes = 0;  // the head's, after this commit
+  ByteView record;             // borrowed from the value
+};
+
+/// The head after the commit of `row`, which is newer than `head`.
+void layOver(store::Head& head, const LogRow& row);
 
 Bytes encodeNumber(std::string_view key, std::uint64_t number);
 Result<std::uint64_t> decodeNumber(std::string_view key, std::string_view value);
@@ -125,13 +140,10 @@ Result<NameRow> decodeNameRow(std::string_view key, std::string_view value);
 Bytes encodeHeadRow(store::DatabaseId id, const HeadRow& row);
 Result<HeadRow> decodeHeadRow(store::DatabaseId id, std::string_view value);
 
-/// The bytes that stand before the record in a log value.
-Bytes encodeLogPrefix(std::int64_t timeMs);
-struct LogValue {
-  std::int64_t timeMs = 0;
-  ByteView record;  // borrowed from `value`
-};
-Result<LogValue> decodeLogValue(std::string_view value);
+/// What stands before the record in a log value.
+Bytes encodeLogPrefix(std::string_view key, const store::CommitHead& commit,
+                      std::uint64_t logBytes);
+Result<LogRow> decodeLogRow(std::string_view key, std::string_view value);
 
 /// Chunk and alarm values: the version byte and the rest.
 inline constexpr char kPlainPrefix[1] = {kRowVersion};

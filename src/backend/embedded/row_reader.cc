@@ -132,11 +132,29 @@ Result<std::string> RowReader::nameOf(DatabaseId id) {
   return decodeIdRow(key, *value);
 }
 
-Result<std::optional<HeadRow>> RowReader::head(DatabaseId id) {
+Result<std::optional<HeadRow>> RowReader::base(DatabaseId id) {
   SKEP_TRY(const std::optional<std::string> value, get(Family::Head, headKey(id).text()));
   if (!value) return std::optional<HeadRow>();
   SKEP_TRY(HeadRow row, decodeHeadRow(id, *value));
   return std::optional(std::move(row));
+}
+
+Result<HeadRow> RowReader::existingBase(DatabaseId id) {
+  SKEP_TRY(const std::optional<HeadRow> row, base(id));
+  if (!row) return Error{ErrorCode::NotFound, "there is no database " + std::to_string(id.value)};
+  return *row;
+}
+
+Result<std::optional<HeadRow>> RowReader::head(DatabaseId id) {
+  SKEP_TRY(std::optional<HeadRow> row, base(id));
+  if (!row) return row;
+  // Forward although only the last row counts: there are few since the base, and only a forward
+  // seek may use the filters that spare it the files without them.
+  SKEP_CHECK_OK(logRows(id, row->head.txid, [&](const LogRow& newer) {
+    layOver(row->head, newer);
+    return true;
+  }));
+  return row;
 }
 
 Result<HeadRow> RowReader::existingHead(DatabaseId id) {
@@ -145,21 +163,39 @@ Result<HeadRow> RowReader::existingHead(DatabaseId id) {
   return *row;
 }
 
+Result<RowReader::HeadAndLog> RowReader::existingHeadAndLog(DatabaseId id) {
+  HeadAndLog found;
+  SKEP_TRY(found.row, existingBase(id));
+  store::Head& head = found.row.head;
+  SKEP_CHECK_OK(logRows(id, head.logStart, [&](const LogRow& row) {
+    found.log.push_back({row.commit.txid, toBytes(row.record)});
+    if (row.commit.txid > head.txid) layOver(head, row);
+    return true;
+  }));
+  return found;
+}
+
+Status RowReader::logRows(DatabaseId id, Txid after, FunctionRef<bool(const LogRow&)> visit) {
+  Range range(*this, Family::Log, std::string(logKey(id, after + 1).text()),
+              std::string(endOf(id).text()));
+  for (range.start(); range.valid(); range.next()) {
+    SKEP_TRY(const LogRow row, decodeLogRow(range.key(), range.value()));
+    if (!visit(row)) return {};
+  }
+  return range.finish();
+}
+
 Result<std::vector<StoredRecord>> RowReader::records(DatabaseId id, Txid after, Txid through,
                                                      std::size_t bytesMax) {
   std::vector<StoredRecord> found;
   if (after >= through) return found;
-  Range range(*this, Family::Log, std::string(logKey(id, after + 1).text()),
-              std::string(endOf(id).text()));
   std::size_t bytes = 0;
-  for (range.start(); range.valid() && bytes <= bytesMax; range.next()) {
-    SKEP_TRY(const Txid txid, txidOfLogKey(range.key()));
-    if (txid > through) break;
-    SKEP_TRY(const LogValue value, decodeLogValue(range.value()));
-    found.push_back({txid, toBytes(value.record)});
-    bytes += value.record.size();
-  }
-  SKEP_CHECK_OK(range.finish());
+  SKEP_CHECK_OK(logRows(id, after, [&](const LogRow& row) {
+    if (row.commit.txid > through) return false;
+    found.push_back({row.commit.txid, toBytes(row.record)});
+    bytes += row.record.size();
+    return bytes <= bytesMax;
+  }));
   return found;
 }
 
@@ -167,15 +203,11 @@ Result<std::vector<RowReader::RecordSize>> RowReader::recordSizes(DatabaseId id,
                                                                   Txid through) {
   std::vector<RecordSize> found;
   if (after >= through) return found;
-  Range range(*this, Family::Log, std::string(logKey(id, after + 1).text()),
-              std::string(endOf(id).text()));
-  for (range.start(); range.valid(); range.next()) {
-    SKEP_TRY(const Txid txid, txidOfLogKey(range.key()));
-    if (txid > through) break;
-    SKEP_TRY(const LogValue value, decodeLogValue(range.value()));
-    found.push_back({txid, value.record.size()});
-  }
-  SKEP_CHECK_OK(range.finish());
+  SKEP_CHECK_OK(logRows(id, after, [&](const LogRow& row) {
+    if (row.commit.txid > through) return false;
+    found.push_back({row.commit.txid, row.record.size()});
+    return true;
+  }));
   return found;
 }
 
@@ -184,10 +216,9 @@ Result<std::optional<store::VersionAt>> RowReader::versionAt(DatabaseId id, std:
   Range range(*this, Family::Log, std::string(headKey(id).text()), std::string(endOf(id).text()),
               Range::Order::Backward);
   for (range.start(); range.valid(); range.next()) {
-    SKEP_TRY(const LogValue value, decodeLogValue(range.value()));
-    if (value.timeMs > timeMs) continue;
-    SKEP_TRY(const Txid txid, txidOfLogKey(range.key()));
-    return std::optional(store::VersionAt{txid, value.timeMs});
+    SKEP_TRY(const LogRow row, decodeLogRow(range.key(), range.value()));
+    if (row.commit.timeMs > timeMs) continue;
+    return std::optional(store::VersionAt{row.commit.txid, row.commit.timeMs});
   }
   SKEP_CHECK_OK(range.finish());
   return std::optional<store::VersionAt>();

@@ -41,9 +41,19 @@ class RowReader {
 
   Result<std::optional<NameRow>> name(std::string_view name);
   Result<std::string> nameOf(store::DatabaseId id);
+  /// The head as of the newest commit.
   Result<std::optional<HeadRow>> head(store::DatabaseId id);
   /// NotFound instead of nullopt.
   Result<HeadRow> existingHead(store::DatabaseId id);
+  /// Without the newest commits: enough to know that the database exists, and its expiredTxid.
+  /// NotFound.
+  Result<HeadRow> existingBase(store::DatabaseId id);
+  /// The head, and the records that it needs.
+  struct HeadAndLog {
+    HeadRow row;
+    std::vector<store::StoredRecord> log;
+  };
+  Result<HeadAndLog> existingHeadAndLog(store::DatabaseId id);
 
   /// Records with after < txid ≤ through, ascending, until their bytes pass `bytesMax`.
   Result<std::vector<store::StoredRecord>> records(store::DatabaseId id, store::Txid after,
@@ -76,6 +86,9 @@ class RowReader {
   struct Range;
 
   Result<std::optional<std::string>> get(Family family, std::string_view key);
+  Result<std::optional<HeadRow>> base(store::DatabaseId id);
+  // Visits the log rows with txid > after, ascending, until `visit` returns false.
+  Status logRows(store::DatabaseId id, store::Txid after, FunctionRef<bool(const LogRow&)> visit);
   Error failed(const rocksdb::Status& status);
 
   Rocks& rocks_;

@@ -25,37 +25,54 @@ constexpr Txid kLastTxid = std::numeric_limits<Txid>::max();
 
 }  // namespace
 
-WriteBuilder::WriteBuilder(Rocks& rocks)
-    : rocks_(rocks), reader_(rocks, Tier::Disk, View::Latest) {}
+WriteBuilder::WriteBuilder(Rocks& rocks, HeadCache& heads)
+    : rocks_(rocks), heads_(heads), reader_(rocks, Tier::Disk, View::Latest) {}
+
+Result<HeadRow> WriteBuilder::headOf(DatabaseId id) {
+  if (const std::optional<HeadRow> known = heads_.find(id)) return *known;
+  return reader_.existingHead(id);
+}
 
 Status WriteBuilder::add(const DatabaseWrite& write) {
-  SKEP_TRY(const HeadRow before, reader_.existingHead(write.id));
+  SKEP_TRY(const HeadRow before, headOf(write.id));
   SKEP_TRY(const Head after, store::headAfter(before.head, write));
   HeadRow row{after, before.expiredTxid};
   batch_.SetSavePoint();
-  const Status added = [&]() -> Status {
-    SKEP_CHECK_OK(trimLog(write, before.head, row));
-    SKEP_CHECK_OK(removeChunks(write, row));
-    putChunks(write);
-    if (write.alarmChanged) SKEP_CHECK_OK(setAlarm(write.id, before.head.alarmMs, after.alarmMs));
-    if (write.properties) SKEP_CHECK_OK(setProperties(write.id, *write.properties));
-    return {};
-  }();
-  if (!added.ok()) {
+  const Status changed = change(write, before, row);
+  if (!changed.ok()) {
     batch_.RollbackToSavePoint().PermitUncheckedError();
-    return added;
+    return changed;
   }
   batch_.PopSavePoint().PermitUncheckedError();
-  putHead(write.id, row);
+  changed_.push_back({write.id, row});
   return {};
 }
 
-Status WriteBuilder::trimLog(const DatabaseWrite& write, const Head& before, HeadRow& row) {
-  const bool appends = write.commit && write.commit->txid > write.expireThrough;
-  if (appends) {
-    put(Family::Log, logKey(write.id, write.commit->txid).text(),
-        encodeLogPrefix(write.commit->timeMs), write.record);
+Status WriteBuilder::change(const DatabaseWrite& write, const HeadRow& before, HeadRow& row) {
+  SKEP_CHECK_OK(trimLog(write, before.head, row));
+  SKEP_CHECK_OK(removeChunks(write, row));
+  putChunks(write);
+  if (write.alarmChanged) SKEP_CHECK_OK(setAlarm(write.id, before.head.alarmMs, row.head.alarmMs));
+  if (write.properties) SKEP_CHECK_OK(setProperties(write.id, *write.properties));
+  appendRecord(write, before, row);
+  return {};
+}
+
+// Appends the record, unless it expires at once; and writes the base if the record's row does not
+// say it all.
+void WriteBuilder::appendRecord(const DatabaseWrite& write, const HeadRow& before,
+                                const HeadRow& row) {
+  HeadRow said = before;
+  if (write.commit && write.commit->txid > row.expiredTxid) {
+    const LogKey key = logKey(write.id, write.commit->txid);
+    put(Family::Log, key.text(), encodeLogPrefix(key.text(), *write.commit, row.head.logBytes),
+        write.record);
+    layOver(said.head, {*write.commit, row.head.logBytes, {}});
   }
+  if (!(said == row)) put(Family::Head, headKey(write.id).text(), encodeHeadRow(write.id, row));
+}
+
+Status WriteBuilder::trimLog(const DatabaseWrite& write, const Head& before, HeadRow& row) {
   if (store::isPartlyTrimmed(before, row.head)) {
     SKEP_TRY(const auto trimmed, reader_.recordSizes(write.id, before.logStart, row.head.logStart));
     for (const RowReader::RecordSize& record : trimmed) row.head.logBytes -= record.bytes;
@@ -72,7 +89,8 @@ Status WriteBuilder::trimLog(const DatabaseWrite& write, const Head& before, Hea
     if (!status.ok()) return rocks_.errorOf(status, "delete records");
   }
   if (!expired.empty()) row.expiredTxid = expired.back().txid;
-  if (write.commit && !appends) row.expiredTxid = write.commit->txid;
+  if (write.commit && write.commit->txid <= write.expireThrough)
+    row.expiredTxid = write.commit->txid;
   return {};
 }
 
@@ -157,10 +175,22 @@ void WriteBuilder::create(std::string_view name, const NameRow& row, const HeadR
 
 void WriteBuilder::putHead(DatabaseId id, const HeadRow& row) {
   put(Family::Head, headKey(id).text(), encodeHeadRow(id, row));
+  changed_.push_back({id, row});
+}
+
+void WriteBuilder::written() {
+  for (const Changed& changed : changed_) {
+    if (changed.row) {
+      heads_.put(changed.id, *changed.row);
+    } else {
+      heads_.erase(changed.id);
+    }
+  }
 }
 
 Status WriteBuilder::destroy(std::string_view name, DatabaseId id) {
-  SKEP_TRY(const HeadRow row, reader_.existingHead(id));
+  SKEP_TRY(const HeadRow row, headOf(id));
+  changed_.push_back({id, std::nullopt});
   remove(Family::Meta, nameKey(name));
   remove(Family::Meta, idKey(id));
   remove(Family::Head, headKey(id).text());
