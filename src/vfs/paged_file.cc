@@ -122,7 +122,7 @@ Status PagedFile::writePage(PageNumber page, ByteView content) {
   if (!slot || slot->references > 1) slot = table_.shard().allocate(page);
   slot->hashKnown = false;
   std::memcpy(slot->data, content.data(), kPageBytes);
-  if (overlay_.size() * kPageBytes > environment_.options.transactionBytesMax) return stageOverlay();
+  if (overlay_.size() > transactionPagesMax()) return stageOverlay();
   return {};
 }
 
@@ -149,16 +149,27 @@ Status PagedFile::prepareChanges() {
     return Error{ErrorCode::QuotaExceeded, "database '" + options_.name + "' would pass its quota of " +
                                                std::to_string(options_.databaseBytesMax) + " bytes"};
   }
-  while (pending_.size() * kPageBytes > environment_.options.undurableBytesMax) {
+  // A write that is under way may come back to be merged with what came after it.
+  while (pending_.size() + flightPages_ > undurablePagesMax()) {
     progress_.wait();
     SKEP_CHECK_OK(checkUsable());
   }
   // Pages that come into being or vanish without being written count as the transaction's own.
   const std::uint32_t untouched = newCount > pageCount_ ? newCount - pageCount_ : pageCount_ - newCount;
-  const bool isHuge = static_cast<std::size_t>(untouched) * kPageBytes > environment_.options.transactionBytesMax;
+  const bool isHuge = untouched > transactionPagesMax();
   if (!staging_.active && isHuge) SKEP_CHECK_OK(stageOverlay());
   if (staging_.active) return finishStaging(newCount);
   return prepareBases(newCount);
+}
+
+// Together at most what one record may hold: the pages that wait, those of one transaction, and those that it cuts off
+// or adds without writing them.
+std::size_t PagedFile::transactionPagesMax() const {
+  return std::min(environment_.options.transactionBytesMax / kPageBytes, store::kRecordChangesMax / 4);
+}
+
+std::size_t PagedFile::undurablePagesMax() const {
+  return std::min(environment_.options.undurableBytesMax / kPageBytes, store::kRecordChangesMax / 2);
 }
 
 Status PagedFile::prepareBases(std::uint32_t newCount) {
@@ -209,7 +220,7 @@ store::Txid PagedFile::commitLocal() {
   if (!changed) return committedTxid_;
   pageCount_ = newCount;
   ++committedTxid_;
-  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  takeAlarm();
   kick();
   return committedTxid_;
 }
@@ -224,7 +235,9 @@ store::Txid PagedFile::commitStaged() {
   pageCount_ = staging_.pageCount;
   committedTxid_ = staging_.txid;
   flip_ = std::exchange(staging_, Staging{});
-  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  if (transactionAlarm_) ++alarmsSet_;
+  flip_->alarm = std::exchange(transactionAlarm_, std::nullopt);
+  flip_->alarmsThrough = alarmsSet_;
   kick();
   return committedTxid_;
 }
@@ -243,9 +256,14 @@ void PagedFile::rollback() {
 
 void PagedFile::setAlarm(std::optional<std::int64_t> alarmMs) { transactionAlarm_ = alarmMs; }
 
-void PagedFile::flushAlarm() {
+void PagedFile::takeAlarm() {
   if (!transactionAlarm_) return;
   pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  ++alarmsSet_;
+}
+
+void PagedFile::flushAlarm() {
+  takeAlarm();
   kick();
 }
 
@@ -256,6 +274,16 @@ void PagedFile::setProperties(store::Properties properties) {
 
 Status PagedFile::waitDurable(store::Txid txid) {
   while (head_.txid < txid) {
+    SKEP_CHECK_OK(checkUsable());
+    progress_.wait();
+  }
+  return {};
+}
+
+Status PagedFile::waitDurable() {
+  const std::uint64_t alarms = alarmsSet_;
+  SKEP_CHECK_OK(waitDurable(committedTxid_));
+  while (alarmsDurable_ < alarms) {
     SKEP_CHECK_OK(checkUsable());
     progress_.wait();
   }
