@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <string>
 
 #include "skep/vfs/sqlite_memory.h"
 
@@ -300,9 +301,10 @@ Result<sqlite3*> openConnection(PagedFile& file) {
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"
       "PRAGMA cache_size = 8;"
-      "PRAGMA cache_spill = 4096;";
+      "PRAGMA cache_spill = ";
   char* message = nullptr;
-  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
+  const std::string pragmas = kPragmas + std::to_string(kSpillPages);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, pragmas.c_str(), nullptr, nullptr, &message);
   // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
   // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
   const bool isEmpty = file.pageCount() == 0;

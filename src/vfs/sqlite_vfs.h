@@ -13,12 +13,17 @@
 
 #pragma once
 
+#include <cstddef>
+
 #include "skep/base/result.h"
 #include "skep/vfs/paged_file.h"
 
 struct sqlite3;
 
 namespace skep::vfs {
+
+/// Changed pages that SQLite keeps in its own memory before it hands those of an open transaction to the VFS.
+inline constexpr std::size_t kSpillPages = 4096;
 
 /// Registers the VFS and SQLite's process-wide configuration, once. Any thread.
 void registerVfs();
