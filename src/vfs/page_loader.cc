@@ -189,7 +189,7 @@ Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base
     std::memcpy(content, base->page(index).data(), kPageBytes);
     known = true;
   }
-  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid txid, const store::PageChange& change) -> Status {
+  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid, const store::PageChange& change) -> Status {
     switch (change.kind) {
       case store::PageChangeKind::Full:
         std::memcpy(content, change.payload.data(), kPageBytes);
@@ -198,10 +198,7 @@ Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base
         std::memset(content, 0, kPageBytes);
         break;
       case store::PageChangeKind::Delta: {
-        if (!known) {
-          return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
-                                               " has a delta at txid " + std::to_string(txid) + " but no version before it"};
-        }
+        if (!known) return {};  // its base is lost, or was folded into a version that is too new for this reader
         std::byte previous[kPageBytes];
         std::memcpy(previous, content, kPageBytes);
         SKEP_CHECK_OK(store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));

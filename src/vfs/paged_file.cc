@@ -37,7 +37,7 @@ Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, Ope
   std::unique_ptr<PagedFile> file(new PagedFile(environment, std::move(options)));
   store::OpenRequest request;
   request.name = file->options_.name;
-  request.create = file->options_.create;
+  request.create = file->isReadOnly() ? store::Create::Never : file->options_.create;
   request.claim = file->isReadOnly() ? store::Claim::None : store::Claim::Take;
   SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
   SKEP_CHECK_OK(file->adopt(std::move(opened)));

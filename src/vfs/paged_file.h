@@ -37,7 +37,7 @@ namespace skep::vfs {
 
 struct OpenFile {
   std::string name;
-  store::Create create = store::Create::Never;
+  store::Create create = store::Create::Never;  // a reader never creates
   enum class Mode : std::uint8_t { ReadWrite, ReadOnly } mode = Mode::ReadWrite;
   std::uint64_t databaseBytesMax = 0;  // quota; 0: none
 };
