@@ -16,6 +16,7 @@
 #include "skep/backend/embedded/row_reader.h"
 #include "skep/backend/embedded/write_builder.h"
 #include "skep/fiber/thread_pool.h"
+#include "skep/store/head_rules.h"
 
 namespace skep::backend {
 
@@ -310,6 +311,7 @@ std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> wr
 Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest& request) {
   const auto read = [&](RowReader& reader) -> Result<store::ChunkRead> {
     SKEP_TRY(const HeadRow head, reader.existingBase(request.id));
+    SKEP_CHECK_OK(store::checkReader(request, head.head.epoch));
     store::ChunkRead found;
     if (request.logAfter) {
       if (*request.logAfter < std::min(head.expiredTxid, request.atTxid)) {
