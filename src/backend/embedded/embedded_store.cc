@@ -1,6 +1,5 @@
 #include "skep/backend/embedded/embedded_store.h"
 
-#include <rocksdb/convenience.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -80,7 +79,9 @@ struct EmbeddedStore::Impl {
         rocks(std::move(opened)),
         heads(options.headsMax),
         readers("skep-read", options.readThreads),
-        writers("skep-write", options.writeThreads) {}
+        writers("skep-write", options.writeThreads),
+        tidier("skep-tidy", 1) {}
+  ~Impl() { rocks->cancelCompactions(); }
 
   // Runs `read(RowReader&)`: at once if memory has it all, otherwise on a thread that may block.
   template <class Read>
@@ -122,6 +123,7 @@ struct EmbeddedStore::Impl {
   // Last: their threads end before what they use.
   fiber::ThreadPool readers;
   fiber::ThreadPool writers;
+  fiber::ThreadPool tidier;
 };
 
 Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(EmbeddedOptions options, Clock& clock) {
@@ -406,7 +408,13 @@ Status EmbeddedStore::Impl::destroy(std::string_view name) {
   const BusyKeys::Hold holdId(busy, {&idBusy, 1});
   WriteBuilder builder(*rocks, heads);
   SKEP_CHECK_OK(builder.destroy(name, row->id));
-  return commit(builder, Durability::Now);
+  SKEP_CHECK_OK(commit(builder, Durability::Now));
+  if (builder.largeRemoved()) {
+    // RocksDB would get to it with the next writes; a store that is rarely written to gets its
+    // space back now.
+    tidier.submit([this, id = row->id] { (void)rocks->compactContents(id); });
+  }
+  return {};
 }
 
 Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs,
@@ -415,14 +423,8 @@ Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs
 }
 
 Status EmbeddedStore::compact() {
-  return fiber::offload(impl_->writers, [&]() -> Status {
-    rocksdb::Status status = impl_->rocks->flushAll();
-    rocksdb::CompactRangeOptions options;
-    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    for (std::size_t i = 0; status.ok() && i < embedded::kFamilyCount; ++i) {
-      status = impl_->rocks->db().CompactRange(
-          options, impl_->rocks->family(static_cast<Family>(i)), nullptr, nullptr);
-    }
+  return fiber::offload(impl_->tidier, [&]() -> Status {
+    const rocksdb::Status status = impl_->rocks->compactAll();
     if (!status.ok()) return impl_->rocks->errorOf(status, "compact");
     return {};
   });
