@@ -82,8 +82,7 @@ const std::vector<Step>& mixedSteps() {
   return steps;
 }
 
-// --- Deltas
-// --------------------------------------------------------------------------------------------------
+// --- Deltas ---
 
 void encodeDeltas(benchmark::State& state, const std::vector<Step>& steps) {
   Bytes out;
@@ -178,8 +177,7 @@ void BM_PageHash(benchmark::State& state) {
 }
 BENCHMARK(BM_PageHash);
 
-// --- Records
-// ---------------------------------------------------------------------------------------------------
+// --- Records ---
 
 RecordHeader header(std::uint32_t pageCount) {
   return {.epoch = 3,
@@ -241,14 +239,45 @@ void BM_DecodeRecordOfFullPages(benchmark::State& state) {
 }
 BENCHMARK(BM_DecodeRecordOfFullPages)->Arg(1)->Arg(16)->Arg(256);
 
-// --- Chunks
-// ----------------------------------------------------------------------------------------------------
+// --- Chunks ---
 
-enum Image : std::int64_t { kSmall, kTable, kMixed };
+enum Image : std::int64_t { kSmall, kTable, kMixed, kMessages };
+
+/// Messages of English-like words with authors and times, as a chat room keeps them.
+std::string messagesSql(int count) {
+  static constexpr const char* kWords[] = {
+      "the",      "to",    "and",     "we",       "is",     "it",       "that",
+      "for",      "on",    "meeting", "build",    "can",    "you",      "this",
+      "with",     "have",  "from",    "tomorrow", "think",  "database", "review",
+      "please",   "about", "after",   "again",    "looks",  "deploy",   "thanks",
+      "question", "later", "release", "customer", "latency"};
+  std::uint64_t x = 88172645463325252;
+  const auto random = [&x](std::uint64_t below) {
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return x % below;
+  };
+  std::string sql =
+      "CREATE TABLE message(id INTEGER PRIMARY KEY, room TEXT, author TEXT, atMs INTEGER, body "
+      "TEXT);"
+      "CREATE INDEX messageByAuthor ON message(author, atMs); BEGIN;";
+  for (int i = 0; i < count; ++i) {
+    std::string body;
+    for (std::uint64_t words = 3 + random(20); words > 0; --words) {
+      body += kWords[std::min(random(33), random(33))];
+      body += ' ';
+    }
+    sql += "INSERT INTO message VALUES (NULL, 'room-" + std::to_string(random(20)) + "', 'user" +
+           std::to_string(random(300)) + "@example.com', " +
+           std::to_string(1'700'000'000'000 + i * 977) + ", '" + body + "');";
+  }
+  return sql + "COMMIT";
+}
 
 const Bytes& imageOf(std::int64_t which) {
-  static const std::array<Bytes, 3> images = [] {
-    std::array<Bytes, 3> made;
+  static const std::array<Bytes, 4> images = [] {
+    std::array<Bytes, 4> made;
     testing::PageHistory small;
     small.run(
         "CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO note VALUES (1, "
@@ -262,6 +291,9 @@ const Bytes& imageOf(std::int64_t which) {
     testing::RandomSql sql(2);
     for (int i = 0; i < 2000; ++i) mixed.run(sql.next());
     made[kMixed] = mixed.image();
+    testing::PageHistory messages;
+    messages.run(messagesSql(8000));
+    made[kMessages] = messages.image();
     return made;
   }();
   return images[static_cast<std::size_t>(which)];
@@ -281,7 +313,10 @@ std::array<const std::byte*, kPagesPerChunk> pagesOf(const Bytes& image, std::si
 }
 
 const char* imageName(std::int64_t which) {
-  return which == kSmall ? "2 pages" : which == kTable ? "table+index" : "mixed";
+  return which == kSmall   ? "2 pages"
+         : which == kTable ? "table+index"
+         : which == kMixed ? "mixed"
+                           : "messages";
 }
 
 void BM_EncodeChunk(benchmark::State& state) {
@@ -298,7 +333,8 @@ void BM_EncodeChunk(benchmark::State& state) {
   state.counters["chunkBytes"] =
       static_cast<double>(bytes) / static_cast<double>(state.iterations());
 }
-BENCHMARK(BM_EncodeChunk)->ArgsProduct({{kSmall, kTable, kMixed}, {-1, 1, 2, 3, 4, 6, 9}});
+BENCHMARK(BM_EncodeChunk)
+    ->ArgsProduct({{kSmall, kTable, kMixed, kMessages}, {-1, 1, 2, 3, 4, 6, 9}});
 
 void BM_DecodeChunk(benchmark::State& state) {
   const Bytes& image = imageOf(state.range(0));
@@ -317,7 +353,7 @@ void BM_DecodeChunk(benchmark::State& state) {
   }
   state.SetLabel(imageName(state.range(0)));
 }
-BENCHMARK(BM_DecodeChunk)->ArgsProduct({{kSmall, kTable, kMixed}, {-1, 1, 3, 9}});
+BENCHMARK(BM_DecodeChunk)->ArgsProduct({{kSmall, kTable, kMixed, kMessages}, {-1, 1, 3, 9}});
 
 }  // namespace
 }  // namespace skep::store

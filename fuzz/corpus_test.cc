@@ -3,39 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <random>
-#include <sstream>
-#include <string>
 #include <vector>
 
-#include "skep/testing/hex/hex.h"
+#include "corpus_files.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace skep {
 namespace {
-
-std::vector<std::string> corpusFiles() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(SKEP_CORPUS_FOLDER)) {
-    if (entry.path().extension() == ".hex") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Bytes readInput(const std::string& name) {
-  std::ifstream file(std::filesystem::path(SKEP_CORPUS_FOLDER) / (name + ".hex"));
-  std::stringstream text;
-  text << file.rdbuf();
-  return testing::fromHex(text.str());
-}
 
 void runTarget(const Bytes& input) {
   // A copy of exactly this size on the heap, so that a sanitizer sees a read past the end.
@@ -64,24 +43,39 @@ Bytes damaged(Bytes input, std::mt19937_64& random) {
   return input;
 }
 
-class Corpus : public ::testing::TestWithParam<std::string> {};
-
-TEST_P(Corpus, input_is_handled) {
-  runTarget(readInput(GetParam()));
+void expectReplay(const fuzz::CorpusInput& input, int damagedRounds, std::mt19937_64& random) {
+  runTarget(input.bytes);
+  for (int round = 0; round < damagedRounds; ++round) runTarget(damaged(input.bytes, random));
 }
 
-TEST_P(Corpus, input_with_random_damage_is_handled) {
+std::vector<fuzz::CorpusInput> inputsOf(bool found) {
+  std::vector<fuzz::CorpusInput> inputs = fuzz::readCorpus(SKEP_CORPUS_FOLDER);
+  std::erase_if(inputs, [found](const fuzz::CorpusInput& input) { return input.isFound != found; });
+  return inputs;
+}
+
+std::mt19937_64 seededRandom() {
   const char* given = std::getenv("SKEP_SEED");
   const std::uint64_t seed =
       given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
   std::printf("repeat with SKEP_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  std::mt19937_64 random(seed);
-  const Bytes input = readInput(GetParam());
-  for (int round = 0; round < 1000; ++round) runTarget(damaged(input, random));
+  return std::mt19937_64(seed);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Corpus, ::testing::ValuesIn(corpusFiles()),
-                         [](const auto& instance) { return instance.param; });
+class NamedInput : public ::testing::TestWithParam<fuzz::CorpusInput> {};
+
+TEST_P(NamedInput, and_random_damage_of_it_are_handled) {
+  std::mt19937_64 random = seededRandom();
+  expectReplay(GetParam(), 1000, random);
+}
+
+TEST(Corpus, inputs_that_were_found_are_handled) {
+  std::mt19937_64 random = seededRandom();
+  for (const fuzz::CorpusInput& input : inputsOf(true)) expectReplay(input, 20, random);
+}
+
+INSTANTIATE_TEST_SUITE_P(Corpus, NamedInput, ::testing::ValuesIn(inputsOf(false)),
+                         [](const auto& instance) { return instance.param.name; });
 
 }  // namespace
 }  // namespace skep

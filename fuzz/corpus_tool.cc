@@ -1,8 +1,8 @@
-// Corpora are kept as hex text (testing/hex/hex.h); libFuzzer wants binary files.
+// Corpora are kept as text (corpus_files.h); libFuzzer wants binary files.
 //
-//   fuzz_corpus_tool unpack <folder of .hex files> <folder of binary files>
-//   fuzz_corpus_tool pack <folder of binary files> <folder of .hex files>   only adds inputs that
-//   are not there
+//   fuzz_corpus_tool unpack <corpus> <folder>   writes each input to a file of its own
+//   fuzz_corpus_tool pack <folder> <corpus>     writes the inputs that have no file of their own to
+//   found.lines
 
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 
+#include "corpus_files.h"
 #include "skep/base/check.h"
 #include "skep/testing/hex/hex.h"
 
@@ -34,26 +35,26 @@ void writeFile(const fs::path& path, std::string_view content) {
   SKEP_CHECK(file.good(), "cannot write %s", path.c_str());
 }
 
-void unpack(const fs::path& hexFolder, const fs::path& binaryFolder) {
-  fs::create_directories(binaryFolder);
-  for (const auto& entry : fs::directory_iterator(hexFolder)) {
-    if (entry.path().extension() != ".hex") continue;
-    writeFile(binaryFolder / entry.path().stem(), asText(testing::fromHex(readFile(entry.path()))));
+void unpack(const fs::path& corpus, const fs::path& folder) {
+  fs::create_directories(folder);
+  for (const fuzz::CorpusInput& input : fuzz::readCorpus(corpus)) {
+    writeFile(folder / input.name, asText(input.bytes));
   }
 }
 
-void pack(const fs::path& binaryFolder, const fs::path& hexFolder) {
-  fs::create_directories(hexFolder);
-  std::set<Bytes> known;
-  for (const auto& entry : fs::directory_iterator(hexFolder)) {
-    if (entry.path().extension() == ".hex") known.insert(testing::fromHex(readFile(entry.path())));
+void pack(const fs::path& folder, const fs::path& corpus) {
+  std::set<Bytes> named;
+  for (const fuzz::CorpusInput& input : fuzz::readCorpus(corpus)) {
+    if (!input.isFound) named.insert(input.bytes);
   }
-  for (const auto& entry : fs::directory_iterator(binaryFolder)) {
+  std::set<std::string> lines;  // sorted: the file changes little from run to run
+  for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string content = readFile(entry.path());
-    if (!known.insert(toBytes(asBytes(content))).second) continue;
-    writeFile(hexFolder / ("found_" + entry.path().filename().string().substr(0, 12) + ".hex"),
-              testing::toHexText(asBytes(content)));
+    if (named.count(toBytes(asBytes(content))) == 0) lines.insert(testing::toHex(asBytes(content)));
   }
+  std::string text = "# Inputs that fuzz/run.sh has found, one a line.\n";
+  for (const std::string& line : lines) text += line + "\n";
+  writeFile(corpus / fuzz::kFoundFile, text);
 }
 
 }  // namespace

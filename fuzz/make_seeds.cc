@@ -1,7 +1,7 @@
 // Writes the hand-made part of the corpora of the stored formats: run it again when a format
 // changes.
 //
-//   build/fuzz/fuzz_make_seeds fuzz/corpus
+//   build/fuzz_targets/fuzz_make_seeds fuzz/corpus
 //
 // Most inputs lack the checksum at the end, because the targets add the right one: so damage
 // reaches what stands behind the check.

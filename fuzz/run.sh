@@ -3,8 +3,8 @@
 #
 #   fuzz/run.sh [seconds for each, default 120] [target …, default all]
 #
-# New inputs that reach new code are minimised and added to fuzz/corpus/<target>/ as hex text, if they are small.
-# A crash stops the script; libFuzzer leaves the input in build/fuzz/.
+# The new inputs that reach more code, if they are small, go to fuzz/corpus/<target>/found.lines. A crash stops the
+# script; its input is then in build/fuzz/. Give it a name and a comment in the corpus, and fix what it found.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-120}
@@ -13,16 +13,17 @@ seconds=${1:-120}
 
 cmake --preset fuzz >/dev/null
 ninja -C build/fuzz fuzz_corpus_tool "$@"
+programs=$PWD/build/fuzz/fuzz_targets
+cd build/fuzz
 for target in "$@"; do
-  work=build/fuzz/corpus/$target
+  work=corpus/$target
   rm -rf "$work"
-  mkdir -p "$work/all" "$work/small"
-  build/fuzz/fuzz/fuzz_corpus_tool unpack "fuzz/corpus/$target" "$work/all"
-  (cd build/fuzz && "fuzz/$target" -max_total_time="$seconds" -max_len=9000 -timeout=10 -rss_limit_mb=1024 \
-    -print_final_stats=1 "corpus/$target/all")
-  # Keeps the committed inputs, and of the new ones those of at most 300 bytes that reach something new.
-  build/fuzz/fuzz/fuzz_corpus_tool unpack "fuzz/corpus/$target" "$work/small"
-  find "$work/all" -type f -size +300c -delete
-  "build/fuzz/fuzz/$target" -merge=1 "$work/small" "$work/all"
-  build/fuzz/fuzz/fuzz_corpus_tool pack "$work/small" "fuzz/corpus/$target"
+  mkdir -p "$work/all" "$work/kept"
+  "$programs/fuzz_corpus_tool" unpack "../../fuzz/corpus/$target" "$work/all"
+  "$programs/$target" -max_total_time="$seconds" -max_len=9000 -timeout=10 -rss_limit_mb=1024 \
+    -print_final_stats=1 "$work/all"
+  find "$work/all" -type f -size +160c -delete
+  "$programs/fuzz_corpus_tool" unpack "../../fuzz/corpus/$target" "$work/all"
+  "$programs/$target" -merge=1 "$work/kept" "$work/all"
+  "$programs/fuzz_corpus_tool" pack "$work/kept" "../../fuzz/corpus/$target"
 done

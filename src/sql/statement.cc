@@ -2,65 +2,48 @@
 
 #include <sqlite3.h>
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "skep/sql/connection.h"
+#include "skep/sql/sql_text.h"
 
 namespace skep::sql {
-
 namespace {
 
-/// Whether the first word of `sql`, after space and comments, is `word`.
-bool startsWithWord(std::string_view sql, std::string_view word) {
-  while (!sql.empty()) {
-    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const std::size_t end = sql.find("*/", 2);
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      break;
-    }
+StatementKind kindOf(sqlite3_stmt* statement) {
+  const std::string_view sql(sqlite3_sql(statement));
+  if (isTransactionStatement(sql)) return StatementKind::Transaction;
+  if (sqlite3_stmt_readonly(statement) != 0) {
+    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
   }
-  return sql.size() >= word.size() &&
-         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
+  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
 }
 
 }  // namespace
 
 Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
-    : connection_(&connection), statement_(statement), cached_(cached) {
-  if (statement == nullptr) return;
-  const char* sql = sqlite3_sql(statement);
-  if (sqlite3_stmt_readonly(statement) == 0) {
-    needsTransaction_ = true;
-    isVacuum_ = startsWithWord(sql, "VACUUM");
-  } else {
-    needsTransaction_ = startsWithWord(sql, "SAVEPOINT");
-  }
-}
+    : connection_(&connection),
+      statement_(statement),
+      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)),
+      cached_(cached) {}
 
 Statement::~Statement() { release(); }
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       statement_(std::exchange(other.statement_, nullptr)),
-      needsTransaction_(other.needsTransaction_),
-      isVacuum_(other.isVacuum_),
-      cached_(other.cached_) {}
+      kind_(other.kind_),
+      cached_(other.cached_),
+      run_(other.run_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   if (this == &other) return *this;
   release();
   connection_ = std::exchange(other.connection_, nullptr);
   statement_ = std::exchange(other.statement_, nullptr);
-  needsTransaction_ = other.needsTransaction_;
-  isVacuum_ = other.isVacuum_;
+  kind_ = other.kind_;
   cached_ = other.cached_;
+  run_ = other.run_;
   return *this;
 }
 
@@ -118,7 +101,7 @@ std::string_view Statement::parameterName(int index) const {
 
 Result<bool> Statement::step() {
   Connection::Entry entry(*connection_);
-  return connection_->step(statement_, needsTransaction_, isVacuum_);
+  return connection_->step(statement_, kind_, run_);
 }
 
 void Statement::reset() {

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/sql/value.h"
 
@@ -27,6 +28,22 @@ struct sqlite3_stmt;
 namespace skep::sql {
 
 class Connection;
+
+/// What a statement does, as far as the database around it must know.
+enum class StatementKind : std::uint8_t {
+  Read,
+  Write,
+  Vacuum,
+  Savepoint,    // opens a turn's transaction as a write does
+  Transaction,  // BEGIN, COMMIT, ROLLBACK: not in a turn
+};
+
+/// What one run of a statement has used so far, for the limits.
+struct StatementRun {
+  std::uint64_t steps = 0;
+  bool timed = false;
+  MonotonicTime start;
+};
 
 class Statement {
  public:
@@ -49,7 +66,9 @@ class Statement {
   /// the next step() starts over. Suspends.
   Result<bool> step();
   /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
-  /// which never suspends.
+  /// which never suspends. A statement that was not run to its end has written all the same. Outside a transaction that
+  /// is committed now, or, after the destructor, with the database's next call: Database::waitDurable() says so if it
+  /// failed.
   void reset();
   void clearBindings();
 
@@ -77,9 +96,9 @@ class Statement {
 
   Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
-  bool needsTransaction_ = false;  // writes, or makes a savepoint: opens a turn's transaction
-  bool isVacuum_ = false;
+  StatementKind kind_ = StatementKind::Read;
   bool cached_ = false;  // goes back to the database's cache instead of being finalized
+  StatementRun run_;
 };
 
 }  // namespace skep::sql

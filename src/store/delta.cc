@@ -22,8 +22,8 @@ constexpr unsigned kIndexStride = 8;
 constexpr unsigned kIndexBits = 10;
 
 constexpr unsigned kPage = kPageBytes;
-// --- Matches elsewhere in the base
-// ---------------------------------------------------------------------
+
+// --- Matches elsewhere in the base ---
 
 /// One place of the base for each hash of eight bytes that start at a multiple of kIndexStride.
 class BaseIndex {
@@ -52,11 +52,9 @@ struct Match {
   unsigned length = 0;
 };
 
-// --- Writing operations
-// ----------------------------------------------------------------------------------
+// --- Writing operations ---
 
-/// Writes operations to a buffer on the stack. Full, for good, at the first operation that passes
-/// the limit.
+/// Writes operations to a buffer of its own. Full, for good, once one would pass the limit.
 class OperationWriter {
  public:
   explicit OperationWriter(std::size_t bytesMax) : bytesMax_(std::min(bytesMax, kPageBytes)) {}
@@ -107,11 +105,9 @@ class OperationWriter {
   bool full_ = false;
 };
 
-// --- Choosing operations
-// -----------------------------------------------------------------------------------
+// --- Choosing operations ---
 
-/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere. One
-/// pass.
+/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere.
 class DeltaEncoder {
  public:
   /// Without an index, finds only content that has shifted by a cell pointer or as what was found
@@ -183,13 +179,16 @@ class DeltaEncoder {
   /// The first place in [begin, end) where eight bytes stand in the base `shift` bytes further on;
   /// end when none.
   unsigned findShifted(unsigned begin, unsigned end, int shift) const {
+    // Windows of 64 bytes that lie within the page on both sides: none when the shift is nearly a
+    // page.
     constexpr int kLastWindow = static_cast<int>(kPage - kCompareBlock);
-    const auto lowest = static_cast<unsigned>(std::max(0, -shift));
-    const auto highest = static_cast<unsigned>(std::min(kLastWindow, kLastWindow - shift));
-    begin = std::max(begin, lowest);
+    const int lowest = std::max(0, -shift);
+    const int highest = std::min(kLastWindow, kLastWindow - shift);
+    if (lowest > highest) return end;
+    const auto lastWindow = static_cast<unsigned>(highest);
+    begin = std::max(begin, static_cast<unsigned>(lowest));
     while (begin < end) {
-      // A window of 64 bytes that lies within the page on both sides.
-      const unsigned window = std::min(begin, highest);
+      const unsigned window = std::min(begin, lastWindow);
       std::uint64_t equal =
           ~differenceMask64(next_ + window, base_ + static_cast<int>(window) + shift);
       equal &= equal >> 1;  // bit i: bytes i and i + 1 …
@@ -198,7 +197,7 @@ class DeltaEncoder {
       if (begin - window >= kCompareBlock) return end;
       equal &= ~std::uint64_t{0} << (begin - window);
       if (equal != 0) return std::min(end, window + static_cast<unsigned>(std::countr_zero(equal)));
-      if (window == highest) return end;
+      if (window == lastWindow) return end;
       begin = window + kCompareBlock - 7;
     }
     return end;

@@ -42,7 +42,7 @@ bool PagedFile::hasWork() const {
 }
 
 void PagedFile::kick() {
-  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
+  if (committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
   committing_ = true;
   environment_.loop.spawn("commit", [this] { commitLoop(); });
 }
@@ -66,6 +66,7 @@ Status PagedFile::commitOnce() {
   Flight flight;
   std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
   if (!flip_ && foldDue()) {
+    flight.folds = true;
     flight.folded = foldCandidates();
     std::vector<PageNumber> pages;
     for (store::ChunkNumber chunk : flight.folded) {
@@ -103,7 +104,7 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   write.alarmMs = flight.alarmMs;
   write.properties = flight.properties;
   if (flight.commits) encodeCommit(flight, write);
-  if (!flight.folded.empty()) encodeFold(flight, write);
+  if (flight.folds) encodeFold(flight, write);
   return write;
 }
 
@@ -177,12 +178,11 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
 }
 
 std::size_t PagedFile::logBytesLimit() const {
-  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 8;
+  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 4;
   return std::clamp(share, environment_.options.logBytesMin, environment_.options.logBytesMax);
 }
 
 bool PagedFile::foldDue() const {
-  if (firstTouch_.empty()) return false;
   return head_.logBytes > (folding_ ? logBytesLimit() / 2 : logBytesLimit());
 }
 
@@ -312,6 +312,12 @@ Result<store::Head> PagedFile::retake() {
     if (opened) {
       head_.epoch = opened->head.epoch;
       head_.stagingTxid = opened->head.stagingTxid;
+      if (opened->head.logStart > head_.logStart) {
+        // A fold with an unknown outcome was applied: what it trimmed is gone.
+        head_.logStart = opened->head.logStart;
+        log_.trimThrough(head_.logStart);
+        ++foldGeneration_;
+      }
       return opened->head;
     }
     const Error& error = opened.error();

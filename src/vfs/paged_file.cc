@@ -258,7 +258,7 @@ Status PagedFile::waitAllDurable() {
 
 void PagedFile::releaseMemory() {
   table_.evictUnpinned();
-  if (!committing_ && !hasWork()) log_.drop();
+  if (isReadOnly() || (!committing_ && !hasWork())) log_.drop();
 }
 
 Status PagedFile::close() {

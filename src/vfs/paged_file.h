@@ -143,6 +143,7 @@ class PagedFile {
     store::CommitHead commit;
     PendingPages pages;
     Bytes record;
+    bool folds = false;               // chunks are rewritten, or at least the log is trimmed
     std::vector<store::ChunkNumber> folded;
     store::Txid trimThrough = 0;
     std::optional<Staging> flip;

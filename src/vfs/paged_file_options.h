@@ -10,7 +10,7 @@
 namespace skep::vfs {
 
 struct PagedFileOptions {
-  /// The log is folded into chunks when it passes this, or an eighth of the database's size if that is more,
+  /// The log is folded into chunks when it passes this, or a quarter of the database's size if that is more,
   /// up to logBytesMax.
   std::size_t logBytesMin = 32 * 1024;
   std::size_t logBytesMax = 4 * 1024 * 1024;

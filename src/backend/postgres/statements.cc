@@ -1,0 +1,329 @@
+#include "skep/backend/postgres/statements.h"
+
+#include <array>
+
+namespace skep::backend::postgres {
+namespace {
+
+struct Definition {
+  Statement statement;
+  const char* name;
+  const char* sql;
+};
+
+// Whether this transaction wrote the head `h`.
+#define SKEP_OWN_HEAD "h.xmin = pg_current_xact_id()::xid"
+
+constexpr std::array<Definition, kStatementCount> kDefinitions = {{
+    // What the rest of the transaction may take. 1: milliseconds.
+    {Statement::AllowLong, "skep_allow_long",
+     "SELECT 1::int8 FROM set_config('statement_timeout', $1::int8::text, true)"},
+
+    // Checks epoch, txid and staging, moves the heads on and appends to the log. Returns the ids of
+    // the
+    // databases that it wrote: the others are refused.
+    {Statement::Commit, "skep_commit", R"sql(
+WITH applied AS (
+  UPDATE head h SET
+    txid = coalesce(w.txid, h.txid),
+    page_count = coalesce(w.page_count, h.page_count),
+    digest = coalesce(w.digest, h.digest),
+    commit_id = coalesce(w.commit_id, h.commit_id),
+    log_bytes = h.log_bytes + coalesce(octet_length(w.record), 0),
+    log_start = greatest(h.log_start, w.log_start),
+    staging_txid = coalesce(w.staging_after, h.staging_txid),
+    sweep_txid = coalesce(w.sweep_after, h.sweep_txid),
+    alarm_ms = CASE WHEN w.flags & 1 = 1 THEN w.alarm_ms ELSE h.alarm_ms END
+  FROM (SELECT * FROM unnest(
+          $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
+          $9::int8[], $10::bytea[], $11::int8[], $12::int8[], $13::int8[], $14::int8[],
+          $15::int8[], $16::int8[], $17::int4[]) AS w(
+          id, epoch, expected_txid, txid, page_count, digest, commit_id,
+          time_ms, record, log_start, log_start_min, staged, staging_after,
+          sweep_after, alarm_ms, flags)
+        LIMIT $1::int8) w
+  WHERE h.id = w.id AND h.epoch = w.epoch AND h.txid = w.expected_txid
+    AND (h.staging_txid = 0 AND coalesce(w.flags & 2, 0) = 0
+         OR h.staging_txid = w.staged OR w.flags & 4 = 4)
+    AND h.log_start >= coalesce(w.log_start_min, 0)
+  RETURNING w.id, w.txid, w.time_ms, w.record
+), logged AS (
+  INSERT INTO log (id, txid, time_ms, record)
+  SELECT id, txid, time_ms, record FROM applied WHERE record IS NOT NULL
+)
+SELECT id FROM applied)sql"},
+
+    // Deletes expired records and counts the bytes of those that the head still needs.
+    {Statement::Trim, "skep_trim", R"sql(
+WITH w AS MATERIALIZED (
+  SELECT w.id, w.expire
+  FROM (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, expire) LIMIT $1::int8) w
+  JOIN head h ON h.id = w.id
+  WHERE )sql" SKEP_OWN_HEAD R"sql(
+), expired AS (
+  DELETE FROM log l USING w WHERE l.id = w.id AND l.txid <= w.expire
+)
+UPDATE head h SET
+  expired_txid = greatest(h.expired_txid, (
+    SELECT max(l.txid) FROM log l WHERE l.id = w.id AND l.txid <= w.expire)),
+  log_bytes = (
+    SELECT coalesce(sum(octet_length(l.record)), 0)::int8
+    FROM log l WHERE l.id = w.id AND l.txid > h.log_start)
+FROM w WHERE h.id = w.id)sql"},
+
+    {Statement::RemoveSuperseded, "skep_remove_superseded", R"sql(
+DELETE FROM chunk c
+USING (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[]) AS w(id, chunk, txid)
+       LIMIT $1::int8) w
+JOIN head h ON h.id = w.id
+WHERE )sql" SKEP_OWN_HEAD R"sql( AND c.id = w.id AND c.chunk = w.chunk AND c.txid < w.txid)sql"},
+
+    {Statement::DropChunks, "skep_drop_chunks", R"sql(
+DELETE FROM chunk c
+USING (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, chunk) LIMIT $1::int8) w
+JOIN head h ON h.id = w.id
+WHERE )sql" SKEP_OWN_HEAD R"sql( AND c.id = w.id AND c.chunk >= w.chunk AND c.txid <= h.txid)sql"},
+
+    // Deletes at most $3 staged versions of each database; nothing is staged any more when that was
+    // all.
+    {Statement::DiscardStaging, "skep_discard_staging", R"sql(
+WITH w AS MATERIALIZED (
+  SELECT h.id, h.txid
+  FROM (SELECT * FROM unnest($2::int8[]) AS w(id) LIMIT $1::int8) w
+  JOIN head h ON h.id = w.id
+  WHERE )sql" SKEP_OWN_HEAD R"sql(
+), victim AS MATERIALIZED (
+  SELECT w.id, v.chunk, v.txid FROM w CROSS JOIN LATERAL (
+    SELECT c.chunk, c.txid FROM chunk c WHERE c.id = w.id AND c.txid > w.txid LIMIT $3::int8) v
+), discarded AS (
+  DELETE FROM chunk c USING victim v
+  WHERE c.id = v.id AND c.chunk = v.chunk AND c.txid = v.txid
+)
+UPDATE head h SET staging_txid = 0 FROM w
+WHERE h.id = w.id AND (SELECT count(*) FROM victim v WHERE v.id = w.id) < $3::int8)sql"},
+
+    {Statement::PutChunks, "skep_put_chunks", R"sql(
+INSERT INTO chunk (id, chunk, txid, bytes)
+SELECT w.id, w.chunk, w.txid, w.bytes
+FROM (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bytea[])
+        AS w(id, chunk, txid, bytes)
+      LIMIT $1::int8) w
+JOIN head h ON h.id = w.id
+WHERE )sql" SKEP_OWN_HEAD R"sql(
+ON CONFLICT (id, chunk, txid) DO UPDATE SET bytes = excluded.bytes)sql"},
+
+    {Statement::SetAlarms, "skep_set_alarms", R"sql(
+WITH w AS MATERIALIZED (
+  SELECT w.id, w.alarm_ms
+  FROM (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, alarm_ms) LIMIT $1::int8) w
+  JOIN head h ON h.id = w.id
+  WHERE )sql" SKEP_OWN_HEAD R"sql(
+), cleared AS (
+  DELETE FROM alarm a USING w WHERE a.id = w.id AND w.alarm_ms IS NULL
+)
+INSERT INTO alarm (id, alarm_ms)
+SELECT id, alarm_ms FROM w WHERE alarm_ms IS NOT NULL
+ON CONFLICT (id) DO UPDATE SET alarm_ms = excluded.alarm_ms)sql"},
+
+    {Statement::SetProperties, "skep_set_properties", R"sql(
+UPDATE database d SET
+  retention_ms = w.retention_ms, metadata = w.metadata, hot_chunks = w.hot_chunks::int8[]
+FROM (SELECT * FROM unnest($2::int8[], $3::int8[], $4::bytea[], $5::text[])
+        AS w(id, retention_ms, metadata, hot_chunks)
+      LIMIT $1::int8) w
+JOIN head h ON h.id = w.id
+WHERE )sql" SKEP_OWN_HEAD R"sql( AND d.id = w.id)sql"},
+
+    // Finds or creates a database and claims it. 1: name, 2: Create, 3: Claim, 4: retakeEpoch, 5:
+    // now.
+    // Returns the id that was found, the one that was created, and the one that was claimed. All
+    // null although
+    // creation was asked for: another session creates the same name just now, try again.
+    {Statement::Claim, "skep_claim", R"sql(
+WITH found AS (
+  SELECT id FROM database WHERE name = $1::bytea
+), made AS (
+  INSERT INTO database (name, created_ms)
+  SELECT $1::bytea, $5::int8 WHERE $2::int8 <> 0 AND NOT EXISTS (SELECT FROM found)
+  ON CONFLICT (name) DO NOTHING
+  RETURNING id
+), made_head AS (
+  INSERT INTO head (id, epoch) SELECT id, CASE WHEN $3::int8 = 0 THEN 0 ELSE 1 END FROM made
+  RETURNING id
+), claimed AS (
+  UPDATE head h SET epoch = h.epoch + 1 FROM found f
+  WHERE h.id = f.id AND $2::int8 <> 2
+    AND ($3::int8 = 1 OR $3::int8 = 2 AND h.epoch = $4::int8)
+  RETURNING h.id
+)
+SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed))sql"},
+
+    // Removes the rows that make a database findable and writable; the bulk is `doomed`. The head
+    // goes
+    // first: every write locks that one first.
+    {Statement::Destroy, "skep_destroy", R"sql(
+WITH gone AS (
+  DELETE FROM head h USING database d WHERE d.name = $1::bytea AND h.id = d.id RETURNING h.id
+), nameless AS (
+  DELETE FROM database d USING gone WHERE d.id = gone.id
+), silent AS (
+  DELETE FROM alarm a USING gone WHERE a.id = gone.id
+)
+INSERT INTO doomed (id) SELECT id FROM gone RETURNING id)sql"},
+
+    {Statement::ListDoomed, "skep_list_doomed", "SELECT id FROM doomed ORDER BY id LIMIT $1::int8"},
+
+    // Deletes some rows of a doomed database: at most $2 chunks and $3 records. Returns how many it
+    // deleted.
+    {Statement::RemoveDoomedRows, "skep_remove_doomed_rows", R"sql(
+WITH chunks AS (
+  DELETE FROM chunk WHERE id = $1::int8
+    AND ctid = ANY (ARRAY(SELECT ctid FROM chunk WHERE id = $1::int8 LIMIT $2::int8))
+  RETURNING 1
+), records AS (
+  DELETE FROM log WHERE id = $1::int8
+    AND ctid = ANY (ARRAY(SELECT ctid FROM log WHERE id = $1::int8 LIMIT $3::int8))
+  RETURNING 1
+)
+SELECT (SELECT count(*) FROM chunks), (SELECT count(*) FROM records))sql"},
+
+    {Statement::ForgetDoomed, "skep_forget_doomed", R"sql(
+DELETE FROM doomed d WHERE d.id = $1::int8
+  AND NOT EXISTS (SELECT FROM chunk c WHERE c.id = $1::int8)
+  AND NOT EXISTS (SELECT FROM log l WHERE l.id = $1::int8))sql"},
+
+    // Everything that an open returns, from one snapshot. 1: name, 2: how many first chunks.
+    {Statement::Load, "skep_load", R"sql(
+WITH d AS MATERIALIZED (
+  SELECT d.id, d.retention_ms, d.metadata, d.hot_chunks, h.epoch, h.txid, h.page_count, h.digest,
+         h.commit_id, h.log_start, h.log_bytes, h.alarm_ms, h.staging_txid, h.sweep_txid
+  FROM database d JOIN head h ON h.id = d.id WHERE d.name = $1::bytea
+)
+SELECT 0::int8, d.id, d.alarm_ms, d.metadata,
+       ARRAY[d.epoch, d.txid, d.page_count, d.digest, d.commit_id, d.log_start, d.log_bytes,
+             d.staging_txid, d.sweep_txid, d.retention_ms] || d.hot_chunks
+FROM d
+UNION ALL
+SELECT 1::int8, NULL, l.txid, l.record, NULL FROM d CROSS JOIN LATERAL (
+  SELECT l.txid, l.record FROM log l
+  WHERE l.id = d.id AND l.txid > d.log_start ORDER BY l.txid OFFSET 0) l
+UNION ALL
+SELECT 2::int8, c.chunk, c.txid, c.bytes, NULL
+FROM d
+CROSS JOIN LATERAL (
+  SELECT generate_series(0, $2::int8 - 1) AS chunk UNION SELECT unnest(d.hot_chunks)
+  ORDER BY chunk) n
+CROSS JOIN LATERAL (
+  SELECT c.chunk, c.txid, c.bytes FROM chunk c
+  WHERE c.id = d.id AND c.chunk = n.chunk AND c.txid <= d.txid ORDER BY c.txid DESC LIMIT 1) c)sql"},
+
+    // 1: id, 2: as of which txid, 3: chunks, 4: records after which txid, or null for none. The
+    // first row
+    // holds the newest txid whose record expired.
+    {Statement::ReadChunks, "skep_read_chunks", R"sql(
+SELECT 0::int8, h.id, h.expired_txid, NULL::bytea FROM head h WHERE h.id = $1::int8
+UNION ALL
+(SELECT 1::int8, NULL, l.txid, l.record FROM log l
+ WHERE l.id = $1::int8 AND l.txid > $4::int8 AND l.txid <= $2::int8 ORDER BY l.txid)
+UNION ALL
+SELECT 2::int8, c.chunk, c.txid, c.bytes
+FROM unnest($3::int8[]) AS n(chunk)
+CROSS JOIN LATERAL (
+  SELECT c.chunk, c.txid, c.bytes FROM chunk c
+  WHERE c.id = $1::int8 AND c.chunk = n.chunk AND c.txid <= $2::int8
+  ORDER BY c.txid DESC LIMIT 1) c)sql"},
+
+    // Why writes were refused. 2: ids.
+    {Statement::ReadHeads, "skep_read_heads", R"sql(
+SELECT h.id, h.epoch, h.txid, h.staging_txid, h.log_start
+FROM (SELECT * FROM unnest($2::int8[]) AS w(id) LIMIT $1::int8) w JOIN head h ON h.id = w.id)sql"},
+
+    {Statement::Info, "skep_info", R"sql(
+SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
+       ARRAY[h.epoch, h.txid, h.page_count, h.digest, h.commit_id, h.log_start, h.log_bytes,
+             h.staging_txid, h.sweep_txid, d.retention_ms] || d.hot_chunks,
+       d.name,
+       (SELECT coalesce(sum(octet_length(record)), 0)::int8 FROM log l WHERE l.id = d.id) +
+       (SELECT coalesce(sum(octet_length(bytes)), 0)::int8 FROM chunk c WHERE c.id = d.id)
+FROM database d JOIN head h ON h.id = d.id WHERE d.name = $1::bytea)sql"},
+
+    // 1: the first name to consider, 2: after this name, 3: before this one, 4: how many.
+    {Statement::List, "skep_list", R"sql(
+SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
+       ARRAY[h.epoch, h.txid, h.page_count, h.digest, h.commit_id, h.log_start, h.log_bytes,
+             h.staging_txid, h.sweep_txid, d.retention_ms] || d.hot_chunks,
+       d.name, 0::int8
+FROM (SELECT * FROM database
+      WHERE name >= $1::bytea AND name > $2::bytea AND name < $3::bytea
+      ORDER BY name LIMIT $4::int8) d
+JOIN head h ON h.id = d.id
+ORDER BY d.name)sql"},
+
+    // A database without such records is one row of nulls; no row: no such database. 2: after which
+    // txid,
+    // 3: until the sum of bytes passes this, 4: how many records at most.
+    {Statement::ReadLog, "skep_read_log", R"sql(
+SELECT l.txid, l.record FROM head h LEFT JOIN LATERAL (
+  SELECT s.txid, s.record FROM (
+    SELECT f.txid, f.record,
+           sum(octet_length(f.record)) OVER (ORDER BY f.txid) - octet_length(f.record) AS before
+    FROM (SELECT txid, record FROM log
+          WHERE id = $1::int8 AND txid > $2::int8 ORDER BY txid LIMIT $4::int8) f) s
+  WHERE s.before <= $3::int8) l ON true
+WHERE h.id = $1::int8
+ORDER BY l.txid)sql"},
+
+    // As ReadLog: a row of nulls says that the database is there. 2 and 3: after which chunk and
+    // txid.
+    {Statement::ListChunkVersions, "skep_list_chunk_versions", R"sql(
+SELECT c.chunk, c.txid, c.size FROM head h LEFT JOIN LATERAL (
+  SELECT chunk, txid, octet_length(bytes)::int8 AS size FROM chunk
+  WHERE id = $1::int8 AND (chunk, txid) > ($2::int8, $3::int8)
+  ORDER BY chunk, txid LIMIT $4::int8) c ON true
+WHERE h.id = $1::int8
+ORDER BY c.chunk, c.txid)sql"},
+
+    {Statement::VersionAt, "skep_version_at", R"sql(
+SELECT l.txid, l.time_ms FROM head h CROSS JOIN LATERAL (
+  SELECT txid, time_ms FROM log
+  WHERE id = $1::int8 AND time_ms <= $2::int8 ORDER BY txid DESC LIMIT 1) l
+WHERE h.id = $1::int8)sql"},
+
+    {Statement::DueAlarms, "skep_due_alarms", R"sql(
+SELECT a.id, a.alarm_ms, d.name
+FROM (SELECT id, alarm_ms FROM alarm WHERE alarm_ms <= $1::int8
+      ORDER BY alarm_ms, id LIMIT $2::int8) a
+JOIN database d ON d.id = a.id
+ORDER BY a.alarm_ms, a.id)sql"},
+}};
+
+constexpr bool definitionsAreInOrder() {
+  for (std::size_t i = 0; i < kStatementCount; ++i) {
+    if (static_cast<std::size_t>(kDefinitions[i].statement) != i) return false;
+  }
+  return true;
+}
+static_assert(definitionsAreInOrder());
+
+}  // namespace
+
+const char* statementName(Statement statement) {
+  return kDefinitions[static_cast<std::size_t>(statement)].name;
+}
+
+const std::string& prepareScript() {
+  static const std::string script = [] {
+    std::string text;
+    for (const Definition& definition : kDefinitions) {
+      text.append("PREPARE ")
+          .append(definition.name)
+          .append(" AS ")
+          .append(definition.sql)
+          .append(";\n");
+    }
+    return text;
+  }();
+  return script;
+}
+
+}  // namespace skep::backend::postgres

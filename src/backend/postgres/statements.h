@@ -1,0 +1,70 @@
+// The prepared statements of a connection: every SQL text that touches databases' data is here.
+//
+// Rules that all of them follow:
+// - Parameters and results are binary. Columns are int8, bytea or int8[] only (pg_binary.h).
+// - The tables are unqualified: the connection's search_path is the store's schema.
+// - A batch comes as arrays of equal length, sorted by database id. `unnest(…) LIMIT n` turns it
+// into rows;
+//   the LIMIT makes the planner expect one row, so that it probes the tables' indexes in the
+//   batch's order, never the other way round, however small or unknown to it the tables are. The
+//   same order everywhere also means that two batches never deadlock.
+// - A write starts with Commit, which checks and locks its databases' heads. The statements that
+// follow it in
+//   the same transaction touch only databases whose head this very transaction has written (xmin).
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace skep::backend::postgres {
+
+enum class Statement : std::uint8_t {
+  // Writes, in the order in which a transaction runs them.
+  AllowLong,
+  Commit,
+  Trim,
+  RemoveSuperseded,
+  DropChunks,
+  DiscardStaging,
+  PutChunks,
+  SetAlarms,
+  SetProperties,
+  // Ownership and removal.
+  Claim,
+  Destroy,
+  ListDoomed,
+  RemoveDoomedRows,
+  ForgetDoomed,
+  // Reads.
+  Load,
+  ReadChunks,
+  ReadHeads,
+  Info,
+  List,
+  ReadLog,
+  ListChunkVersions,
+  VersionAt,
+  DueAlarms,
+};
+inline constexpr std::size_t kStatementCount = static_cast<std::size_t>(Statement::DueAlarms) + 1;
+
+// Bits of Commit's `flags`.
+inline constexpr std::uint32_t kSetsAlarm = 1;
+inline constexpr std::uint32_t kNeedsStaged = 2;  // nothing staged is not good enough
+inline constexpr std::uint32_t kAnyStaging =
+    4;  // whatever is staged is none of this write's business
+
+// Values of the first column of Load and ReadChunks: what a row is.
+inline constexpr std::int64_t kHeadRow = 0;
+inline constexpr std::int64_t kRecordRow = 1;
+inline constexpr std::int64_t kChunkRow = 2;
+
+/// The statement's name on a connection.
+const char* statementName(Statement statement);
+
+/// "PREPARE …; PREPARE …;" for all of them.
+const std::string& prepareScript();
+
+}  // namespace skep::backend::postgres
