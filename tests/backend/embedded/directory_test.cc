@@ -203,7 +203,7 @@ TEST_F(EmbeddedDirectory, rows_that_are_overwritten_again_and_again_take_bounded
   const std::uint64_t live = store->info("acme")->storedBytes;
   EXPECT_EQ(live, kChunks * 20'000u);
   ASSERT_EQ(codeOf(store->compact()), "ok");
-  expectSoonBelow(2 * live);
+  expectSoonBelow(3 * live);  // one of the three is the log, which holds at least the last write
 }
 
 TEST_F(EmbeddedDirectory, a_full_disk_is_reported_and_the_store_recovers_by_itself) {
