@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/wal_filter.h>
 
 #include <array>
 #include <memory>
@@ -69,7 +70,8 @@ class Rocks {
 
   EmbeddedOptions options_;
   int lockFile_ = -1;
-  std::shared_ptr<Health> health_;  // shared with RocksDB, which notifies it
+  std::shared_ptr<Health> health_;                 // shared with RocksDB, which notifies it
+  std::unique_ptr<rocksdb::WalFilter> walFilter_;  // borrowed by db_
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> families_{};
 };

@@ -294,6 +294,20 @@ TEST_F(EmbeddedDirectory,
   EXPECT_LT(info->head.txid, 10u);
 }
 
+TEST_F(EmbeddedDirectory, a_missing_part_of_the_write_ahead_log_is_refused) {
+  for (int i = 0; i < 5; ++i) {
+    const auto store = openStore();
+    Owner owner = own(*store, "acme");
+    ASSERT_EQ(codeOf(owner.commit("x")), "ok");
+  }
+  std::vector<fs::path> logs = filesOf(".log");
+  std::erase_if(logs, [](const fs::path& log) { return fs::file_size(log) == 0; });
+  ASSERT_GE(logs.size(), 3u);
+  fs::remove(logs[1]);
+  EXPECT_EQ(codeOf(tryToOpen(path())), "corrupt");
+  EXPECT_LT(openStore({.walDamage = backend::WalDamage::DropTail})->info("acme")->head.txid, 5u);
+}
+
 TEST_F(EmbeddedDirectory, a_write_ahead_log_that_ends_in_the_middle_of_a_write_loses_only_that) {
   {
     const auto store = openStore();
