@@ -1,6 +1,5 @@
 #include "skep/backend/embedded/embedded_store.h"
 
-#include <rocksdb/convenience.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "skep/backend/embedded/busy_keys.h"
 #include "skep/backend/embedded/head_cache.h"
+#include "skep/backend/embedded/log_sync.h"
 #include "skep/backend/embedded/rocks.h"
 #include "skep/backend/embedded/row_reader.h"
 #include "skep/backend/embedded/write_builder.h"
@@ -24,6 +24,7 @@ using embedded::BusyKeys;
 using embedded::Family;
 using embedded::HeadCache;
 using embedded::HeadRow;
+using embedded::LogSync;
 using embedded::NameRow;
 using embedded::Rocks;
 using embedded::RowReader;
@@ -79,9 +80,12 @@ struct EmbeddedStore::Impl {
   Impl(const EmbeddedOptions& options, Clock& storeClock, std::unique_ptr<Rocks> opened)
       : clock(storeClock),
         rocks(std::move(opened)),
+        logSync(rocks->db()),
         heads(options.headsMax),
         readers("skep-read", options.readThreads),
-        writers("skep-write", options.writeThreads) {}
+        writers("skep-write", options.writeThreads),
+        tidier("skep-tidy", 1) {}
+  ~Impl() { rocks->cancelCompactions(); }
 
   // Runs `read(RowReader&)`: at once if memory has it all, otherwise on a thread that may block.
   template <class Read>
@@ -112,9 +116,11 @@ struct EmbeddedStore::Impl {
   std::vector<Status> write(std::span<const DatabaseWrite> writes);
   Status destroy(std::string_view name);
   Status commit(WriteBuilder& builder, Durability durability);
+  void settle(DatabaseId id);
 
   Clock& clock;
   std::unique_ptr<Rocks> rocks;
+  LogSync logSync;
   BusyKeys busy;
   HeadCache heads;
   std::mutex idMutex;
@@ -123,6 +129,7 @@ struct EmbeddedStore::Impl {
   // Last: their threads end before what they use.
   fiber::ThreadPool readers;
   fiber::ThreadPool writers;
+  fiber::ThreadPool tidier;
 };
 
 Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(EmbeddedOptions options, Clock& clock) {
@@ -140,9 +147,12 @@ Result<OpenedDatabase> EmbeddedStore::open(const OpenRequest& request) {
     SKEP_TRY(std::optional<OpenedDatabase> opened, impl_->readNowOrLater([&](RowReader& reader) {
       return impl_->openUnclaimed(reader, request);
     }));
-    if (opened) return std::move(*opened);
+    if (opened) {
+      impl_->settle(opened->id);
+      return std::move(*opened);
+    }
   }
-  return fiber::offload(impl_->writers, [&] { return impl_->openClaiming(request); });
+  return fiber::offload(impl_->readers, [&] { return impl_->openClaiming(request); });
 }
 
 // nullopt: it does not exist and is to be created.
@@ -263,16 +273,22 @@ Result<DatabaseId> EmbeddedStore::Impl::takeId() {
 Status EmbeddedStore::Impl::commit(WriteBuilder& builder, Durability durability) {
   // Past this check a failure may have left the batch in the log, for the next process to find.
   SKEP_CHECK_OK(rocks->writable());
-  rocksdb::WriteOptions options;
-  options.sync = durability == Durability::Now;
-  const rocksdb::Status status = rocks->db().Write(options, &builder.batch());
+  rocksdb::Status status = rocks->db().Write({}, &builder.batch());
   if (status.ok()) {
     builder.written();
-    return {};
+    if (durability == Durability::Now) status = logSync.sync();
   }
+  if (status.ok()) return {};
   Error error = rocks->errorOf(status, "write");
   if (durability == Durability::Now) error.code = ErrorCode::UnknownOutcome;
   return error;
+}
+
+// A write is visible a little before it is durable. Nobody is told of it meanwhile: whoever read
+// what such a write may have left calls this before it answers.
+void EmbeddedStore::Impl::settle(DatabaseId id) {
+  if (!busy.isBusy(busyKeyOf(id))) return;
+  fiber::offload(readers, [&] { busy.waitUntilFree(busyKeyOf(id)); });
 }
 
 std::vector<Status> EmbeddedStore::write(std::span<const DatabaseWrite> writes) {
@@ -281,6 +297,9 @@ std::vector<Status> EmbeddedStore::write(std::span<const DatabaseWrite> writes) 
 }
 
 std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> writes) {
+  // Before anything is compared with heads: a write that failed may have changed them.
+  if (Status health = rocks->writable(); !health.ok())
+    return std::vector<Status>(writes.size(), health);
   std::vector<std::uint64_t> ids;
   ids.reserve(writes.size());
   for (const DatabaseWrite& write : writes) ids.push_back(busyKeyOf(write.id));
@@ -332,7 +351,7 @@ Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest
 
 Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
-  return impl_->readNowOrLater([&](RowReader& reader) -> Result<store::DatabaseInfo> {
+  auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::DatabaseInfo> {
     SKEP_TRY(std::optional<NameRow> row, reader.name(name));
     if (!row) return noSuchName(name);
     SKEP_TRY(const HeadRow head, reader.existingHead(row->id));
@@ -350,19 +369,29 @@ Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
     }));
     return info;
   });
+  if (read.ok()) impl_->settle(read->id);
+  return read;
 }
 
 Result<store::ListPage> EmbeddedStore::list(std::string_view prefix, std::string_view after,
                                             std::size_t limit) {
-  return impl_->readOnThread([&](RowReader& reader) { return reader.list(prefix, after, limit); });
+  auto read =
+      impl_->readOnThread([&](RowReader& reader) { return reader.list(prefix, after, limit); });
+  if (read.ok()) {
+    for (const store::DatabaseInfo& database : read->databases) impl_->settle(database.id);
+  }
+  return read;
 }
 
 Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, Txid afterTxid,
                                                                 std::size_t bytesMax) {
-  return impl_->readNowOrLater([&](RowReader& reader) -> Result<std::vector<store::StoredRecord>> {
-    SKEP_CHECK_OK(reader.existingBase(id));
-    return reader.records(id, afterTxid, kLastTxid, bytesMax);
-  });
+  auto read =
+      impl_->readOnThread([&](RowReader& reader) -> Result<std::vector<store::StoredRecord>> {
+        SKEP_CHECK_OK(reader.existingBase(id));
+        return reader.records(id, afterTxid, kLastTxid, bytesMax);
+      });
+  impl_->settle(id);
+  return read;
 }
 
 Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
@@ -382,7 +411,7 @@ Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
 }
 
 Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t timeMs) {
-  return impl_->readOnThread([&](RowReader& reader) -> Result<store::VersionAt> {
+  auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::VersionAt> {
     SKEP_CHECK_OK(reader.existingBase(id));
     SKEP_TRY(const std::optional<store::VersionAt> version, reader.versionAt(id, timeMs));
     if (!version) {
@@ -391,6 +420,8 @@ Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t ti
     }
     return *version;
   });
+  impl_->settle(id);
+  return read;
 }
 
 Status EmbeddedStore::destroy(std::string_view name) {
@@ -408,7 +439,13 @@ Status EmbeddedStore::Impl::destroy(std::string_view name) {
   const BusyKeys::Hold holdId(busy, {&idBusy, 1});
   WriteBuilder builder(*rocks, heads);
   SKEP_CHECK_OK(builder.destroy(name, row->id));
-  return commit(builder, Durability::Now);
+  SKEP_CHECK_OK(commit(builder, Durability::Now));
+  if (builder.largeRemoved()) {
+    // RocksDB would get to it with the next writes; a store that is rarely written to gets its
+    // space back now.
+    tidier.submit([this, id = row->id] { (void)rocks->compactContents(id); });
+  }
+  return {};
 }
 
 Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs,
@@ -417,14 +454,8 @@ Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs
 }
 
 Status EmbeddedStore::compact() {
-  return fiber::offload(impl_->writers, [&]() -> Status {
-    rocksdb::Status status = impl_->rocks->flushAll();
-    rocksdb::CompactRangeOptions options;
-    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    for (std::size_t i = 0; status.ok() && i < embedded::kFamilyCount; ++i) {
-      status = impl_->rocks->db().CompactRange(
-          options, impl_->rocks->family(static_cast<Family>(i)), nullptr, nullptr);
-    }
+  return fiber::offload(impl_->tidier, [&]() -> Status {
+    const rocksdb::Status status = impl_->rocks->compactAll();
     if (!status.ok()) return impl_->rocks->errorOf(status, "compact");
     return {};
   });
