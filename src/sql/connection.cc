@@ -112,7 +112,9 @@ Connection::Entry::~Entry() {
 void Connection::settle() {
   if (handle == nullptr) return;
   counters.commits += file->committedTxid() - std::exchange(countedTxid_, file->committedTxid());
-  if (std::exchange(rolledBack_, false)) {
+  // Of a VACUUM that failed SQLite does not say that it was rolled back: no transaction, no pages.
+  const bool isAbandoned = file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE;
+  if (std::exchange(rolledBack_, false) || isAbandoned) {
     file->rollback();
     if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
     undoFrom(0);

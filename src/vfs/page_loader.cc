@@ -34,6 +34,7 @@ Result<PageRef> PagedFile::committedPage(PageNumber page) {
 
 Status PagedFile::committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out) {
   for (std::size_t next = 0; next < pages.size(); ++next) {
+    if (pages[next] > pageCount_) continue;  // a commit has cut it off while another was loaded
     if (PageBuffer* found = table_.find(pages[next])) {
       out.emplace_back(found);
       continue;
@@ -44,7 +45,8 @@ Status PagedFile::committedPages(const std::vector<PageNumber>& pages, std::vect
       const store::ChunkNumber chunk = store::chunkOf(pages[ahead]);
       if (table_.find(pages[ahead]) == nullptr && (chunks.empty() || chunks.back() != chunk)) chunks.push_back(chunk);
     }
-    SKEP_CHECK_OK(loadChunks(chunks, pages[next], out.emplace_back()));
+    Status loaded = loadChunks(chunks, pages[next], out.emplace_back());
+    if (!loaded && pages[next] <= pageCount_) return loaded;
   }
   return {};
 }

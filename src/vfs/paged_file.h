@@ -180,7 +180,7 @@ class PagedFile {
   bool dependsOnFlip(const std::vector<store::ChunkNumber>& chunks, const store::ChunkRead& read) const;
   Status install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted, PageRef& loaded);
   Result<bool> rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version, std::byte* content) const;
-  /// The newest committed version of each page, in order; loads what is not in memory in few round trips.
+  /// Holds the newest committed version of each page that there is; loads what is not in memory in few round trips.
   Status committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out);
   Result<PageRef> committedPage(PageNumber page);
   std::size_t readAheadMax() const;

@@ -164,7 +164,9 @@ void Owner::statement(const Operation& operation) {
     return fail("'" + operation.describe() + "' gave " + (actual ? "ok" : actual.error().toString()) + " (" +
                 std::to_string(code) + ") instead of " + std::to_string(expected.code) + " " + expected.message);
   }
-  if (actual && actual->rows != expected.rows) return fail("'" + operation.describe() + "' gave other rows");
+  // How many rows that pragma gives depends on the free list.
+  const bool anyRows = operation.sql.starts_with("PRAGMA incremental_vacuum") || operation.sql == "VACUUM";
+  if (actual && !anyRows && actual->rows != expected.rows) return fail("'" + operation.describe() + "' gave other rows");
   if (state_ != State::None && !oracle_.inTransaction()) leaveTransaction();  // OR ROLLBACK
   noteCommit(before);
 }
