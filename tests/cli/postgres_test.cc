@@ -75,6 +75,57 @@ TEST_F(PostgresCommands, what_was_shown_survives_kill_9) {
   }
 }
 
+TEST_F(PostgresCommands, check_finds_what_was_damaged_behind_its_back) {
+  // Too many rows for the log alone: there are chunks too.
+  const std::string fill =
+      "CREATE TABLE t(a, b); WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE "
+      "k < 3000) "
+      "INSERT INTO t SELECT k, hex(randomblob(100)) FROM n;";
+  const auto databaseId = [this](const std::string& name) {
+    return server_.query("SELECT id FROM skep.databases WHERE name = '" + name + "'");
+  };
+  const auto check = [this](const std::string& name) {
+    const Outcome outcome =
+        Process(program({"check", name, "--mode", "list"}), folder_.path()).finish();
+    EXPECT_EQ(outcome.exitCode, 1) << outcome.out;
+    return outcome.out;
+  };
+  for (const char* name : {"chunk", "record", "lost", "torn", "whole"}) {
+    ok(onServer({"sql", name, fill}));
+    ok(onServer({"sql", name, "INSERT INTO t VALUES (-1, 'a'); SELECT 1"}));
+    ok(onServer({"sql", name, "INSERT INTO t VALUES (-2, 'b'); SELECT 1"}));
+  }
+  ASSERT_NE(server_.query("SELECT count(*) FROM skep.chunk WHERE id = " + databaseId("chunk")),
+            "0");
+  server_.query(
+      "UPDATE skep.chunk SET bytes = set_bit(bytes, 4000, 1 - get_bit(bytes, 4000)) WHERE chunk = "
+      "3 AND id = " +
+      databaseId("chunk"));
+  server_.query(
+      "UPDATE skep.log SET record = set_bit(record, 300, 1 - get_bit(record, 300)) WHERE id = " +
+      databaseId("record"));
+  server_.query(
+      "DELETE FROM skep.log l WHERE txid = (SELECT max(txid) FROM skep.log WHERE id = l.id) AND id "
+      "= " +
+      databaseId("lost"));
+  server_.query(
+      "INSERT INTO skep.chunk SELECT id, chunk, txid + 1000, bytes FROM skep.chunk WHERE chunk = 3 "
+      "AND id = " +
+      databaseId("torn"));
+  EXPECT_THAT(check("chunk"), HasSubstr("chunk|chunk|"));
+  EXPECT_THAT(check("record"), HasSubstr("record|"));
+  EXPECT_THAT(check("lost"), HasSubstr("lost|"));
+  EXPECT_THAT(check("torn"), HasSubstr("torn|"));
+  EXPECT_THAT(ok(onServer({"check", "whole", "--mode", "list"})), StartsWith("whole|ok|"));
+  const Outcome all =
+      Process(program({"check", "--all", "--quiet", "--mode", "list"}), folder_.path()).finish();
+  EXPECT_EQ(all.exitCode, 1);
+  EXPECT_THAT(all.out, Not(HasSubstr("whole|")));
+  // A damaged page is an error, not an empty answer.
+  EXPECT_THAT(fails(1, onServer({"sql", "chunk", "SELECT sum(length(b)) FROM t", "--read-only"})),
+              HasSubstr("corrupt"));
+}
+
 TEST_F(PostgresCommands, a_server_that_is_away_is_an_error) {
   ok(onServer({"sql", "db", "CREATE TABLE t(a)"}));
   server_.stop(testing::PostgresServer::Stop::Fast);
