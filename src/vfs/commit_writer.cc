@@ -153,8 +153,11 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
-  if (chunkCountOf(flight.commit.pageCount) < chunkCountOf(head_.pageCount) && properties_.retentionMs == 0) {
-    write.dropChunksFrom = chunkCountOf(flight.commit.pageCount);
+  const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
+  // A staged transaction may have grown past its own end, too.
+  const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() && flight.flip->chunks.rbegin()->first >= chunkCount;
+  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) && properties_.retentionMs == 0) {
+    write.dropChunksFrom = chunkCount;
   }
   const store::RecordHeader header{.epoch = head_.epoch,
                                    .firstTxid = head_.txid + 1,

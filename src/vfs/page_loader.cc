@@ -79,7 +79,8 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
     const store::Txid durable = head_.txid;
     store::ChunkReadRequest request;
     request.id = id_;
-    request.atTxid = committedTxid_;
+    // Versions above the head belong to a transaction that was rolled back, until they are removed.
+    request.atTxid = discardNeeded_ ? head_.txid : committedTxid_;
     request.chunks = chunks;
     if (withLog) request.logAfter = head_.logStart;
     ++counters_.storeReads;
@@ -186,12 +187,13 @@ Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* st
 Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version,
                                 std::byte* content) const {
   bool known = false;
+  store::Txid orphan = 0;  // of a delta without a version before it
   const std::size_t index = (page - 1) % store::kPagesPerChunk;
   if (base != nullptr && base->has(index)) {
     std::memcpy(content, base->page(index).data(), kPageBytes);
     known = true;
   }
-  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid, const store::PageChange& change) -> Status {
+  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid txid, const store::PageChange& change) -> Status {
     switch (change.kind) {
       case store::PageChangeKind::Full:
         std::memcpy(content, change.payload.data(), kPageBytes);
@@ -200,7 +202,11 @@ Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base
         std::memset(content, 0, kPageBytes);
         break;
       case store::PageChangeKind::Delta: {
-        if (!known) return {};  // its base is lost, or was folded into a version that is too new for this reader
+        if (!known) {
+          // No harm when the page was cut off later, and its chunk dropped: it came back whole, if it came back.
+          orphan = txid;
+          return {};
+        }
         std::byte previous[kPageBytes];
         std::memcpy(previous, content, kPageBytes);
         SKEP_CHECK_OK(store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));
@@ -210,7 +216,9 @@ Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base
     known = true;
     return {};
   }));
-  return known;
+  if (known || orphan == 0) return known;
+  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
+                                       " has a delta at txid " + std::to_string(orphan) + " but no version before it"};
 }
 
 Error PagedFile::missingPage(PageNumber page) const {

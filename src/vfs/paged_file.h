@@ -265,7 +265,7 @@ class PagedFile {
 
   LogTail log_;
   std::map<store::ChunkNumber, store::Txid> firstTouch_;  // chunk → oldest record in the tail that changes it
-  std::uint64_t foldGeneration_ = 0;       // grows when records are trimmed: a load that overlaps starts over
+  std::uint64_t foldGeneration_ = 0;       // grows when versions or records are removed: a load that overlaps starts over
   store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
   std::size_t scanWindow_ = 1;
 

@@ -157,6 +157,7 @@ Status PagedFile::discardStaging() {
     if (head_.stagingTxid == 0) break;
   }
   discardNeeded_ = false;
+  ++foldGeneration_;
   return {};
 }
 

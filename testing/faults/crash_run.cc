@@ -21,6 +21,7 @@ class Run {
         context_{.simulation = simulation_, .findings = findings_, .trace = options.trace} {}
 
   RunReport run() {
+    simulation_.network().trace = options_.trace;
     chooseSizes();
     const std::size_t databases = oneIn(4) ? 2 : 1;
     for (std::size_t i = 0; i < databases; ++i) {

@@ -84,6 +84,7 @@ std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
   }
   if (!hit) return hit;
   const FaultPoint point{kind, *hit};
+  if (network_.trace != nullptr) *network_.trace << "    fault " << point.name() << std::endl;
   SKEP_CHECK(isFaultPoint(kind, *hit), "%s is no fault point", point.name().c_str());
   ++network_.fired_[point.index()];
   ++network_.firedCount_;
@@ -94,12 +95,27 @@ std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
   return hit;
 }
 
+void FaultyStore::traceWrite(const DatabaseWrite& write, const Status& outcome, std::string_view how) {
+  if (network_.trace == nullptr) return;
+  std::ostream& out = *network_.trace;
+  out << "    " << callKindName(kindOf(write)) << how << " id " << write.id.value << " epoch " << write.epoch << " at "
+      << write.expectedTxid;
+  if (write.commit) out << " to " << write.commit->txid << " pages " << write.commit->pageCount;
+  for (const store::StoredChunk& chunk : write.chunks) out << " +" << chunk.chunk << '@' << chunk.txid;
+  for (const auto& superseded : write.superseded) out << " -" << superseded.chunk << "<" << superseded.txid;
+  if (write.dropChunksFrom) out << " drop " << *write.dropChunksFrom << "…";
+  if (write.trimLogThrough != 0) out << " trim " << write.trimLogThrough;
+  out << ": " << (outcome.ok() ? "ok" : outcome.error().toString()) << std::endl;
+}
+
 void FaultyStore::deliverDelayed() {
   while (!network_.delayed_.empty()) {
     const DatabaseWrite write = std::move(network_.delayed_.front());
     network_.delayed_.erase(network_.delayed_.begin());
     Inside inside(network_.callsInside_);
-    (void)inner_.write({&write, 1});  // applied, or refused because its owner lost the database: both happen
+    // Applied, or refused because its owner lost the database: both happen.
+    const Status outcome = std::move(inner_.write({&write, 1}).front());
+    traceWrite(write, outcome, " (delayed)");
   }
 }
 
@@ -113,6 +129,7 @@ void FaultyStore::deliverLate(DatabaseId id) {
   for (const DatabaseWrite& write : due) {
     Inside inside(network_.callsInside_);
     const Status outcome = std::move(inner_.write({&write, 1}).front());
+    traceWrite(write, outcome, " (late)");
     if (outcome.ok() || outcome.error().code != ErrorCode::Fenced) {
       network_.violation_ = "a late " + std::string(callKindName(kindOf(write))) + " of epoch " +
                             std::to_string(write.epoch) + " was not fenced but got " +
@@ -183,6 +200,7 @@ std::vector<Status> FaultyStore::write(std::span<const DatabaseWrite> writes) {
     Inside inside(network_.callsInside_);
     std::vector<Status> outcomes = inner_.write(batch.through);
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      traceWrite(batch.through[i], outcomes[i], "");
       conclude(batch, i, std::move(outcomes[i]), batch.answers[batch.places[i]]);
     }
   }

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ class Network {
   std::uint64_t firedCount() const { return firedCount_; }
   /// Whether something fired that the owner of a database need not survive.
   bool mayHaveBroken() const { return mayHaveBroken_; }
+  /// Gets a line for each call that reaches the store, for someone who reads a replay. Null: none.
+  std::ostream* trace = nullptr;
 
  private:
   friend class FaultyStore;
@@ -98,6 +101,7 @@ class FaultyStore final : public store::PageStore {
 
   void travel();
   std::optional<FaultAction> pass(CallKind kind);
+  void traceWrite(const store::DatabaseWrite& write, const Status& outcome, std::string_view how);
   void deliverDelayed();
   void deliverLate(store::DatabaseId id);
   void meet(const store::DatabaseWrite& write, std::size_t index, Batch& batch);

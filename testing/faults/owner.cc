@@ -59,6 +59,7 @@ bool Owner::open() {
   }
   database_ = std::move(opened).value();
   if (!adopt()) return false;
+  checkDigest();
   compareContent();
   return isUsable();
 }
@@ -112,6 +113,19 @@ void Owner::compareContent() {
     fail("at txid " + std::to_string(database_->committedTxid()) + " the content differs: " +
          firstDifference(expected, *actual));
   }
+}
+
+/// The pages, as they were just opened, have the digest that the head names.
+void Owner::checkDigest() {
+  vfs::PagedFile& file = database_->file();
+  const std::uint64_t expected = file.head().digest;
+  std::uint64_t digest = 0;
+  for (store::PageNumber page = 1; page <= file.pageCount(); ++page) {
+    Result<vfs::PageRef> content = file.readPage(page);
+    if (!content) return expectCause(content.error(), "reading page " + std::to_string(page));
+    digest += (*content)->contentHash();
+  }
+  if (digest != expected) fail("the pages do not have the digest of txid " + std::to_string(file.head().txid));
 }
 
 // --- Working -------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ class Owner {
   void waitBeside();
   void acknowledge(store::Txid txid, std::optional<std::size_t> alarm);
   void compareContent();
+  void checkDigest();
 
   RunContext& context_;
   Process& process_;
