@@ -30,8 +30,10 @@
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
 #include "skep/vfs/environment.h"
+#include "skep/vfs/hot_chunks.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
+#include "skep/vfs/read_ahead.h"
 
 namespace skep::vfs {
 
@@ -159,13 +161,13 @@ class PagedFile {
   Status prepareBases(std::uint32_t newCount);
   store::Txid commitStaged();
   std::uint32_t newPageCount() const;
-  void pin(PageRef page);
   void breakWith(Error error);
   Status checkUsable() const;
+  void keepHotChunks();
 
   // page_loader.cc
   Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
-  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored);
+  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted, PageRef& loaded);
   Result<bool> rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version, std::byte* content) const;
   /// The newest committed version of each page, in order; loads what is not in memory in few round trips.
   Status committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out);
@@ -235,8 +237,8 @@ class PagedFile {
   LogTail log_;
   std::map<store::ChunkNumber, store::Txid> firstTouch_;  // chunk → oldest record in the tail that changes it
   std::uint64_t foldGeneration_ = 0;       // grows when records are trimmed: a load that overlaps starts over
-  store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
-  std::size_t scanWindow_ = 1;
+  ReadAhead readAhead_;
+  HotChunks hotChunks_;
 
   bool committing_ = false;                // the commit fiber runs
   bool folding_ = false;                   // from the log's limit down to half of it
