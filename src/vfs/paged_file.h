@@ -30,8 +30,10 @@
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
 #include "skep/vfs/environment.h"
+#include "skep/vfs/hot_chunks.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
+#include "skep/vfs/read_ahead.h"
 
 namespace skep::vfs {
 
@@ -172,6 +174,7 @@ class PagedFile {
   std::size_t undurablePagesMax() const;
   void breakWith(Error error);
   Status checkUsable() const;
+  void keepHotChunks();
 
   // page_loader.cc
   Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
@@ -266,8 +269,8 @@ class PagedFile {
   LogTail log_;
   std::map<store::ChunkNumber, store::Txid> firstTouch_;  // chunk → oldest record in the tail that changes it
   std::uint64_t foldGeneration_ = 0;       // grows when versions or records are removed: a load that overlaps starts over
-  store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
-  std::size_t scanWindow_ = 1;
+  ReadAhead readAhead_;
+  HotChunks hotChunks_;
 
   // Shared, so that a look which is on its way can tell: a broken file may go without close().
   std::shared_ptr<char> alive_ = std::make_shared<char>();
