@@ -37,14 +37,14 @@ void check(Findings& findings, vfs::Environment& environment, const Lineage& lin
 }
 
 /// In a process without faults: everything must be there, and in order.
-void verifyLineage(RunContext& context, Process& process, store::PageStore& store, Lineage& lineage) {
+void verifyLineage(RunContext& context, Process& process, Lineage& lineage) {
   lineage.wasShared = false;
   Owner owner(context, process, lineage, "verify");
   if (!owner.open() && !context.findings.any()) context.findings.add("the last process does not open " + lineage.name);
   owner.close();
   if (context.findings.any()) return;
   check(context.findings, process.environment(), lineage);
-  if (!lineage.hadRetention) expectNoGarbage(context.findings, store, lineage);
+  if (!lineage.hadRetention) expectNoGarbage(context.findings, process.store(), lineage);
 }
 
 class Run {
@@ -199,7 +199,7 @@ class Run {
 
   void verify() {
     std::unique_ptr<Process> process = newProcess({}, "verify");
-    for (auto& lineage : lineages_) verifyLineage(context_, *process, store_->store(), *lineage);
+    for (auto& lineage : lineages_) verifyLineage(context_, *process, *lineage);
     process->close();
   }
 
@@ -254,7 +254,7 @@ ScriptReport runScriptThroughFault(const ScriptOptions& options) {
   if (!findings.any()) {
     simulation.run([&] {
       Process process(simulation, store->store(), {}, 0, options.sizes, options.cacheBytes);
-      verifyLineage(context, process, store->store(), lineage);
+      verifyLineage(context, process, lineage);
       process.close();
     });
   }
