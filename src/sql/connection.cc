@@ -53,7 +53,7 @@ Status Connection::open() {
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, lengthLimit(options.limits.valueBytesMax));
   sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, lengthLimit(options.limits.sqlBytesMax));
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
-  if (options.limits.databaseBytesMax != 0) SKEP_CHECK_OK(limitPages());
+  SKEP_CHECK_OK(limitPages());
   sqlite3_set_authorizer(handle, authorize, this);
   sqlite3_progress_handler(handle, kProgressSteps, progress, this);
   sqlite3_rollback_hook(handle, rolledBack, this);
@@ -61,11 +61,19 @@ Status Connection::open() {
   return {};
 }
 
-/// Lets SQLite refuse growth past the quota at once, not only at the commit.
+/// Lets SQLite refuse growth past the quota at once, not only at the commit; and write a transaction's pages out before
+/// they use up the memory limit.
 Status Connection::limitPages() {
-  const std::uint64_t pages = std::clamp<std::uint64_t>(options.limits.databaseBytesMax / store::kPageBytes, 1, 0xfffffffe);
+  std::string pragmas;
+  if (const std::uint64_t bytes = options.limits.databaseBytesMax; bytes != 0) {
+    const std::uint64_t pages = std::clamp<std::uint64_t>(bytes / store::kPageBytes, 1, 0xfffffffe);
+    pragmas += "PRAGMA max_page_count = " + std::to_string(pages) + ";";
+  }
+  if (const std::size_t bytes = options.limits.memoryBytesMax; bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
+    pragmas += "PRAGMA cache_spill = " + std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
+  }
   vfs::AccountScope scope(account);
-  const int rc = sqlite3_exec(handle, ("PRAGMA max_page_count = " + std::to_string(pages)).c_str(), nullptr, nullptr, nullptr);
+  const int rc = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
   return rc == SQLITE_OK ? Status{} : Status(explain(rc));
 }
 

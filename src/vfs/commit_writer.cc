@@ -45,20 +45,32 @@ bool PagedFile::hasWork() const {
          committedTxid_ != head_.txid || foldDue();
 }
 
+/// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a fiber of its own, which
+/// starts at the loop's next round.
 void PagedFile::kick() {
-  if (committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
-  committing_ = true;
-  environment_.loop.spawn("commit", [this] { commitLoop(); });
+  if (kicked_ || committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
+  kicked_ = true;
+  environment_.loop.post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    kicked_ = false;
+    if (committing_ || broken_ || !hasWork()) return background_.leave();
+    committing_ = true;
+    environment_.loop.spawn("commit", [this] {
+      commitWhile([this] { return hasWork(); });
+      background_.leave();
+    });
+  });
 }
 
-void PagedFile::commitLoop() {
-  while (!broken_ && hasWork()) {
+/// Writes round after round on the calling fiber while `wanted()`. committing_ is set by the caller.
+void PagedFile::commitWhile(const std::function<bool()>& wanted) {
+  while (!broken_ && wanted()) {
     Status done = commitOnce();
     if (!done) breakWith(std::move(done).error());
   }
   committing_ = false;
   progress_.notifyAll();
-  background_.leave();
+  kick();
 }
 
 Status PagedFile::commitOnce() {

@@ -28,7 +28,9 @@ Result<PageRef> PagedFile::committedPage(PageNumber page) {
   if (PageBuffer* found = table_.find(page)) return PageRef(found);
   table_.shard().countMiss();
   PageRef loaded;
-  SKEP_CHECK_OK(loadChunks(planRead(store::chunkOf(page)), page, loaded));
+  const std::vector<store::ChunkNumber> chunks = planRead(store::chunkOf(page));
+  if (chunks.size() == 1) hotChunks_.noteMiss(chunks[0]);
+  SKEP_CHECK_OK(loadChunks(chunks, page, loaded));
   return loaded;
 }
 
@@ -58,20 +60,18 @@ std::size_t PagedFile::readAheadMax() const {
   return std::clamp<std::size_t>(affordable, 1, environment_.options.readAheadChunksMax);
 }
 
-/// The chunks to read for a miss in `chunk`: itself, and twice as many as last time while misses follow one another.
+/// The chunks to read for a miss in `chunk`: itself, and what a scan will want next.
 std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
-  scanWindow_ = chunk == nextScanChunk_ ? std::min(scanWindow_ * 2, readAheadMax()) : 1;
-  const auto end = static_cast<store::ChunkNumber>(std::min<std::size_t>(chunkCountOf(pageCount_), chunk + scanWindow_));
-  std::vector<store::ChunkNumber> chunks{chunk};
-  for (store::ChunkNumber ahead = chunk + 1; ahead < end; ++ahead) {
-    if (table_.find(store::firstPageOf(ahead)) == nullptr) chunks.push_back(ahead);
+  const ReadAhead::Range range = readAhead_.plan(chunk, readAheadMax());
+  const auto end = static_cast<store::ChunkNumber>(std::min<std::size_t>(chunkCountOf(pageCount_), range.first + range.count));
+  std::vector<store::ChunkNumber> chunks;
+  for (store::ChunkNumber each = range.first; each < end; ++each) {
+    if (each == chunk || table_.find(store::firstPageOf(each)) == nullptr) chunks.push_back(each);
   }
-  nextScanChunk_ = std::max(end, chunk + 1);
   return chunks;
 }
 
-/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which is in one of them:
-/// the others may be evicted again before anyone looks.
+/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which is in one of them.
 Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded) {
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
     const std::uint64_t generation = foldGeneration_;

@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "skep/base/log.h"
 
 namespace skep::vfs {
 namespace {
+
+constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
+// Fewer misses than this after an open are not worth a store write when there is no commit to carry them.
+constexpr std::size_t kHotMissesForWrite = 3;
 
 // SQLite's header on page 1: the size of the database in pages, big-endian, at byte 28.
 // https://www.sqlite.org/fileformat2.html section 1.3
@@ -37,7 +42,7 @@ Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, Ope
   std::unique_ptr<PagedFile> file(new PagedFile(environment, std::move(options)));
   store::OpenRequest request;
   request.name = file->options_.name;
-  request.create = file->options_.create;
+  request.create = file->isReadOnly() ? store::Create::Never : file->options_.create;
   request.claim = file->isReadOnly() ? store::Claim::None : store::Claim::Take;
   SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
   SKEP_CHECK_OK(file->adopt(std::move(opened)));
@@ -57,16 +62,17 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   SKEP_CHECK_OK(log_.verify(head_));
   log_.forEachPage([&](store::Txid txid, PageNumber page) { firstTouch_.try_emplace(store::chunkOf(page), txid); });
 
-  std::size_t next = 0;
-  PageRef none;  // nobody waits for a page yet
-  const std::uint32_t firstChunks = store::OpenRequest{}.firstChunks;
-  for (store::ChunkNumber chunk = 0; chunk < firstChunks && store::firstPageOf(chunk) <= pageCount_; ++chunk) {
-    const bool stored = next < opened.chunks.size() && opened.chunks[next].chunk == chunk;
-    SKEP_CHECK_OK(install(chunk, stored ? &opened.chunks[next++] : nullptr, 0, none));
+  std::set<store::ChunkNumber> chunks(properties_.hotChunks.begin(), properties_.hotChunks.end());
+  for (store::ChunkNumber chunk = 0; chunk < kFirstChunks; ++chunk) chunks.insert(chunk);
+  PageRef first;
+  auto stored = opened.chunks.begin();
+  for (store::ChunkNumber chunk : chunks) {
+    if (store::firstPageOf(chunk) > pageCount_) break;
+    while (stored != opened.chunks.end() && stored->chunk < chunk) ++stored;
+    const bool exists = stored != opened.chunks.end() && stored->chunk == chunk;
+    SKEP_CHECK_OK(install(chunk, exists ? &*stored : nullptr, 1, first));
   }
-  for (; next < opened.chunks.size(); ++next) {
-    SKEP_CHECK_OK(install(opened.chunks[next].chunk, &opened.chunks[next], 0, none));
-  }
+  hotChunks_.markUnused(properties_.hotChunks, table_);
 
   if (isReadOnly()) return {};
   if (head_.stagingTxid != 0) SKEP_CHECK_OK(discardStaging());
@@ -275,7 +281,14 @@ void PagedFile::setProperties(store::Properties properties) {
 Status PagedFile::waitDurable(store::Txid txid) {
   while (head_.txid < txid) {
     SKEP_CHECK_OK(checkUsable());
-    progress_.wait();
+    fiber::GateHolder holder(background_);
+    if (committing_ || !hasWork() || !holder) {
+      progress_.wait();
+      continue;
+    }
+    // Nobody writes yet: this fiber, which waits anyway, does.
+    committing_ = true;
+    commitWhile([&] { return head_.txid < txid && hasWork(); });
   }
   return {};
 }
@@ -299,6 +312,16 @@ Status PagedFile::waitAllDurable() {
   return checkUsable();
 }
 
+/// Remembers with the store which chunks were wanted soon after the open: with a commit that is due anyway, and for
+/// several of them by a write of its own.
+void PagedFile::keepHotChunks() {
+  const bool rides = hasWork() && (!committing_ || !pending_.empty());
+  if (!rides && hotChunks_.missCount() < kHotMissesForWrite) return;
+  store::Properties& properties = pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(properties_);
+  properties.hotChunks = hotChunks_.choose(properties_.hotChunks, table_, pageCount_);
+  if (properties == properties_) pendingProperties_.reset();
+}
+
 void PagedFile::releaseMemory() {
   table_.evictUnpinned();
   if (isReadOnly() || (!committing_ && !hasWork())) log_.drop();
@@ -306,6 +329,7 @@ void PagedFile::releaseMemory() {
 
 Status PagedFile::close() {
   rollback();
+  if (!isReadOnly() && !broken_) keepHotChunks();
   Status durable = isReadOnly() ? Status{} : waitAllDurable();
   background_.close();
   table_.clear();

@@ -30,14 +30,16 @@
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
 #include "skep/vfs/environment.h"
+#include "skep/vfs/hot_chunks.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
+#include "skep/vfs/read_ahead.h"
 
 namespace skep::vfs {
 
 struct OpenFile {
   std::string name;
-  store::Create create = store::Create::Never;
+  store::Create create = store::Create::Never;  // a reader never creates
   enum class Mode : std::uint8_t { ReadWrite, ReadOnly } mode = Mode::ReadWrite;
   std::uint64_t databaseBytesMax = 0;  // quota; 0: none
 };
@@ -172,6 +174,7 @@ class PagedFile {
   std::size_t undurablePagesMax() const;
   void breakWith(Error error);
   Status checkUsable() const;
+  void keepHotChunks();
 
   // page_loader.cc
   Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
@@ -191,7 +194,7 @@ class PagedFile {
 
   // commit_writer.cc
   void kick();
-  void commitLoop();
+  void commitWhile(const std::function<bool()>& wanted);
   bool hasWork() const;
   Status commitOnce();
   bool foldDue() const;
@@ -266,10 +269,13 @@ class PagedFile {
   LogTail log_;
   std::map<store::ChunkNumber, store::Txid> firstTouch_;  // chunk → oldest record in the tail that changes it
   std::uint64_t foldGeneration_ = 0;       // grows when versions or records are removed: a load that overlaps starts over
-  store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
-  std::size_t scanWindow_ = 1;
+  ReadAhead readAhead_;
+  HotChunks hotChunks_;
 
-  bool committing_ = false;                // the commit fiber runs
+  // Shared, so that a look which is on its way can tell: a broken file may go without close().
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  bool kicked_ = false;                    // a round of the loop will look whether a commit fiber is needed
+  bool committing_ = false;                // some fiber writes to the store
   bool retaking_ = false;                  // a new epoch is being taken: reads under the old one fail meanwhile
   bool folding_ = false;                   // from the log's limit down to half of it
   Duration retryDelay_{};

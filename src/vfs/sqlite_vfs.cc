@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <string>
 
 #include "skep/vfs/sqlite_memory.h"
 

