@@ -11,6 +11,42 @@ namespace {
 
 constexpr std::size_t kPage = sizeof(vfs::PageBuffer);
 
+/// Without history, each chunk has one version and nothing lies past the end.
+void expectNoGarbage(Findings& findings, store::PageStore& store, const Lineage& lineage) {
+  Result<store::DatabaseInfo> info = store.info(lineage.name);
+  if (!info) return findings.add("info: " + info.error().toString());
+  auto versions = store.listChunkVersions(info->id, std::nullopt, 100'000);
+  if (!versions) return findings.add("list: " + versions.error().toString());
+  std::optional<store::ChunkNumber> before;
+  for (const store::ChunkVersion& version : *versions) {
+    const std::string name =
+        "chunk " + std::to_string(version.chunk) + " of txid " + std::to_string(version.txid);
+    if (before == version.chunk) findings.add(name + " is kept beside an older version that nobody needs");
+    if (store::firstPageOf(version.chunk) > info->head.pageCount) findings.add(name + " lies past the end");
+    before = version.chunk;
+  }
+}
+
+void check(Findings& findings, vfs::Environment& environment, const Lineage& lineage) {
+  Result<sql::CheckReport> checked = sql::checkDatabase(environment, lineage.name);
+  if (!checked) return findings.add("check " + lineage.name + ": " + checked.error().toString());
+  for (const sql::Finding& finding : checked->findings) {
+    findings.add("check " + lineage.name + ": " + std::string(findingKindName(finding.kind)) + ": " +
+                 finding.message);
+  }
+}
+
+/// In a process without faults: everything must be there, and in order.
+void verifyLineage(RunContext& context, Process& process, Lineage& lineage) {
+  lineage.wasShared = false;
+  Owner owner(context, process, lineage, "verify");
+  if (!owner.open() && !context.findings.any()) context.findings.add("the last process does not open " + lineage.name);
+  owner.close();
+  if (context.findings.any()) return;
+  check(context.findings, process.environment(), lineage);
+  if (!lineage.hadRetention) expectNoGarbage(context.findings, process.store(), lineage);
+}
+
 class Run {
  public:
   explicit Run(const RunOptions& options)
@@ -74,6 +110,10 @@ class Run {
       plan.shots.push_back({.action = options_.firstFault->action,
                             .kind = options_.firstFault->kind,
                             .nth = 1 + static_cast<std::uint32_t>(below(3))});
+      // Only a write with an unknown outcome makes an owner take a new epoch.
+      if (options_.firstFault->kind == CallKind::Retake) {
+        plan.shots.push_back({.action = FaultAction::Lost, .kind = CallKind::Commit, .nth = 1, .repeat = 3});
+      }
       return plan;
     }
     const std::size_t shots = oneIn(5) ? 0 : 1 + below(4);
@@ -157,42 +197,10 @@ class Run {
     }
   }
 
-  /// A process without faults: everything must be there, and in order.
   void verify() {
     std::unique_ptr<Process> process = newProcess({}, "verify");
-    for (auto& lineage : lineages_) {
-      lineage->wasShared = false;
-      Owner owner(context_, *process, *lineage, "verify");
-      if (!owner.open() && !findings_.any()) findings_.add("the last process does not open " + lineage->name);
-      owner.close();
-      if (!findings_.any()) check(process->environment(), *lineage);
-    }
+    for (auto& lineage : lineages_) verifyLineage(context_, *process, *lineage);
     process->close();
-  }
-
-  void check(vfs::Environment& environment, const Lineage& lineage) {
-    Result<sql::CheckReport> checked = sql::checkDatabase(environment, lineage.name);
-    if (!checked) return findings_.add("check " + lineage.name + ": " + checked.error().toString());
-    for (const sql::Finding& finding : checked->findings) {
-      findings_.add("check " + lineage.name + ": " + std::string(findingKindName(finding.kind)) + ": " + finding.message);
-    }
-    if (!lineage.hadRetention) expectNoGarbage(lineage);
-  }
-
-  /// Without history, each chunk has one version and nothing lies past the end.
-  void expectNoGarbage(const Lineage& lineage) {
-    store::PageStore& store = store_->store();
-    Result<store::DatabaseInfo> info = store.info(lineage.name);
-    if (!info) return findings_.add("info: " + info.error().toString());
-    auto versions = store.listChunkVersions(info->id, std::nullopt, 100'000);
-    if (!versions) return findings_.add("list: " + versions.error().toString());
-    std::optional<store::ChunkNumber> before;
-    for (const store::ChunkVersion& version : *versions) {
-      const std::string name = "chunk " + std::to_string(version.chunk) + " of txid " + std::to_string(version.txid);
-      if (before == version.chunk) findings_.add(name + " is kept beside an older version that nobody needs");
-      if (store::firstPageOf(version.chunk) > info->head.pageCount) findings_.add(name + " lies past the end");
-      before = version.chunk;
-    }
   }
 
   const RunOptions& options_;
@@ -212,5 +220,47 @@ class Run {
 }  // namespace
 
 RunReport runThroughFaults(const RunOptions& options) { return Run(options).run(); }
+
+ScriptReport runScriptThroughFault(const ScriptOptions& options) {
+  Simulation simulation("a script with the fault " + options.fault.describe());
+  simulation.network().trace = options.trace;
+  const std::unique_ptr<RunStore> store = options.makeStore(simulation.clock());
+  Findings findings;
+  RunContext context{.simulation = simulation, .findings = findings, .limits = options.limits,
+                     .expectsErrors = options.expectsErrors, .trace = options.trace};
+  Lineage lineage("scripted");
+  ScriptReport report;
+  std::size_t next = 0;
+  constexpr std::size_t kLives = 2;
+  for (std::size_t life = 0; life < kLives && next < options.script.size() && !findings.any(); ++life) {
+    simulation.run([&] {
+      FaultPlan plan;
+      if (life == 0) plan.shots.push_back(options.fault);
+      Process process(simulation, store->store(), std::move(plan), life, options.sizes, options.cacheBytes);
+      // An owner that breaks is followed by another in the same process.
+      constexpr std::size_t kOwners = 3;
+      for (std::size_t i = 0; i < kOwners && next < options.script.size() && !findings.any(); ++i) {
+        Owner owner(context, process, lineage, "life" + std::to_string(life));
+        if (owner.open()) owner.follow(options.script, next);
+        owner.close();
+      }
+      process.close();
+      report.fired |= life == 0 && process.store().hasFired();
+    });
+    store->reopen();
+  }
+  context.limits = {};
+  context.expectsErrors = false;
+  if (!findings.any()) {
+    simulation.run([&] {
+      Process process(simulation, store->store(), {}, 0, options.sizes, options.cacheBytes);
+      verifyLineage(context, process, lineage);
+      process.close();
+    });
+  }
+  if (simulation.network().violation()) findings.add(*simulation.network().violation());
+  report.failure = findings.first();
+  return report;
+}
 
 }  // namespace skep::testing

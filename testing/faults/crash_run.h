@@ -20,7 +20,10 @@
 #include <vector>
 
 #include "skep/base/clock.h"
+#include "skep/sql/limits.h"
 #include "skep/testing/faults/faulty_store.h"
+#include "skep/testing/faults/sql_workload.h"
+#include "skep/vfs/paged_file_options.h"
 
 namespace skep::testing {
 
@@ -46,5 +49,24 @@ struct RunReport {
 };
 
 RunReport runThroughFaults(const RunOptions& options);
+
+/// A fixed sequence of operations, meeting one fault: what is left of it after a crash is done by the next process.
+struct ScriptOptions {
+  std::vector<Operation> script;
+  FaultShot fault;
+  sql::Limits limits;
+  bool expectsErrors = false;  // the limits are tight
+  vfs::PagedFileOptions sizes;
+  std::size_t cacheBytes = 64 << 20;
+  std::function<std::unique_ptr<RunStore>(Clock&)> makeStore;
+  std::ostream* trace = nullptr;
+};
+
+struct ScriptReport {
+  std::string failure;   // empty: all is well
+  bool fired = false;    // the fault
+};
+
+ScriptReport runScriptThroughFault(const ScriptOptions& options);
 
 }  // namespace skep::testing

@@ -40,6 +40,7 @@ struct ActionRow {
 constexpr std::array<ActionRow, kFaultActions> kActions{{
     {FaultAction::Before, "before", FaultClass::BeforeDurable},
     {FaultAction::Refused, "refused", FaultClass::BeforeDurable},
+    {FaultAction::ReadOnly, "read_only", FaultClass::BeforeDurable},
     {FaultAction::Lost, "lost", FaultClass::Ambiguous},
     {FaultAction::After, "after", FaultClass::Ambiguous},
     {FaultAction::Delayed, "delayed", FaultClass::Ambiguous},
@@ -65,7 +66,7 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
     case CallKind::List:
       return {CrashBefore, Fail};
     default:
-      return {Before, Refused, Lost, After, Delayed, Late, CrashBefore, CrashAfter, CrashLate};
+      return {Before, Refused, ReadOnly, Lost, After, Delayed, Late, CrashBefore, CrashAfter, CrashLate};
   }
 }
 
@@ -109,6 +110,7 @@ bool FaultPoint::mayBreakOwner() const {
   if (isCrash()) return true;
   switch (action) {
     case FaultAction::Refused:     // a full disk: what was committed locally can't be kept
+    case FaultAction::ReadOnly:
     case FaultAction::Corrupt:     // a fold reads, too
     case FaultAction::LostRecord:
       return true;

@@ -41,6 +41,7 @@ inline constexpr std::size_t kCallKinds = 14;
 enum class FaultAction : std::uint8_t {
   Before,       // Unavailable; not applied
   Refused,      // StoreFull; not applied
+  ReadOnly,     // ReadOnly; not applied
   Lost,         // UnknownOutcome; not applied, and never will be
   After,        // UnknownOutcome; applied
   Delayed,      // UnknownOutcome; applied before the next call reaches the store
@@ -52,7 +53,7 @@ enum class FaultAction : std::uint8_t {
   Corrupt,      // a read: one bit of one chunk or record in the answer is wrong
   LostRecord,   // a read: one record is missing from the answer
 };
-inline constexpr std::size_t kFaultActions = 12;
+inline constexpr std::size_t kFaultActions = 13;
 
 enum class FaultClass : std::uint8_t {
   BeforeDurable,  // certainly not applied

@@ -158,6 +158,9 @@ void FaultyStore::meet(const DatabaseWrite& write, std::size_t index, Batch& bat
     case FaultAction::Refused:
       batch.answers[index] = Error{ErrorCode::StoreFull, "injected: the store's disk is full"};
       return;
+    case FaultAction::ReadOnly:
+      batch.answers[index] = Error{ErrorCode::ReadOnly, "injected: the store is read-only"};
+      return;
     case FaultAction::Lost:
       batch.answers[index] = unknown();
       return;

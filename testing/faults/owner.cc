@@ -43,7 +43,7 @@ void Owner::note(const std::string& what) {
 /// An error needs a reason: a fault that fired in this process, or another owner.
 void Owner::expectCause(const Error& error, const std::string& doing) {
   note("  " + doing + ": " + error.toString());
-  if (process_.store().hasFired() || process_.store().hasCrashed() || lineage_.wasShared) return;
+  if (context_.expectsErrors || process_.store().hasFired() || process_.store().hasCrashed() || lineage_.wasShared) return;
   fail(doing + " failed without a cause: " + error.toString());
 }
 
@@ -51,7 +51,7 @@ void Owner::expectCause(const Error& error, const std::string& doing) {
 
 bool Owner::open() {
   Result<std::unique_ptr<sql::Database>> opened =
-      sql::Database::open(process_.environment(), {.name = lineage_.name});
+      sql::Database::open(process_.environment(), {.name = lineage_.name, .limits = context_.limits});
   if (!opened) {
     expectCause(opened.error(), "open");
     lineage_.exactly.reset();
@@ -133,6 +133,22 @@ void Owner::checkDigest() {
 void Owner::work(SqlWorkload& workload, std::size_t steps) {
   for (std::size_t i = 0; i < steps && isUsable(); ++i) {
     const Operation operation = workload.next(state_ != State::None, state_ == State::Turn);
+    if (operation.kind == Kind::CloseAndOpen) {
+      close();
+      if (context_.findings.any() || process_.store().hasCrashed() || !open()) return;
+      continue;
+    }
+    perform(operation);
+  }
+}
+
+void Owner::follow(const std::vector<Operation>& script, std::size_t& next) {
+  while (next < script.size() && isUsable()) {
+    const Operation& operation = script[next++];
+    const bool ends = operation.kind == Kind::Commit || operation.kind == Kind::Rollback;
+    const bool begins = operation.kind == Kind::Begin || operation.kind == Kind::BeginTurn;
+    if (ends && state_ == State::None) continue;
+    if (begins && state_ != State::None) continue;
     if (operation.kind == Kind::CloseAndOpen) {
       close();
       if (context_.findings.any() || process_.store().hasCrashed() || !open()) return;

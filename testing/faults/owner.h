@@ -60,6 +60,8 @@ struct Lineage {
 struct RunContext {
   Simulation& simulation;
   Findings& findings;
+  sql::Limits limits;
+  bool expectsErrors = false;     // the limits are tight: an error needs no other cause
   std::ostream* trace = nullptr;  // gets every operation, before it is done
 };
 
@@ -78,6 +80,9 @@ class Owner {
   void perform(const Operation& operation);
   /// Runs `steps` operations, as long as it is usable.
   void work(SqlWorkload& workload, std::size_t steps);
+  /// Performs `script` from `next` on, as long as it is usable; leaves out what does not fit the state of the
+  /// transaction after an error. `next` is then the operation to go on with.
+  void follow(const std::vector<Operation>& script, std::size_t& next);
   /// Closes the database. When that works, everything is durable.
   void close();
 

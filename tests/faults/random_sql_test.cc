@@ -1,64 +1,72 @@
 // Random SQL through crashes, faults and competing owners, against plain SQLite. Ten thousand seeds in all, in shards.
 //
-//   SKEP_SEED=n    runs one seed, and shows every operation
-//   SKEP_SEEDS=n   runs seeds 1 … n instead of 1 … 10,000
+//   SKEP_SEED=n    runs one seed, and shows every operation and every write
+//   SKEP_SEEDS=n   runs n seeds instead of 10,000 (embedded store: of 200)
+//   SKEP_SEED_FROM=n   starts at n instead of 1
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 
-#include "skep/backend/memory/memory_store.h"
+#include "run_stores.h"
 #include "skep/base/log.h"
-#include "skep/testing/faults/crash_run.h"
 
 namespace skep::testing {
 namespace {
 
 constexpr std::uint64_t kShards = 8;
-constexpr std::uint64_t kSeedsDefault = 10'000;
+constexpr std::uint64_t kSeedsInMemory = 10'000;
+constexpr std::uint64_t kSeedsEmbedded = 200;
 
-class InMemory final : public RunStore {
- public:
-  explicit InMemory(Clock& clock) : store_(clock) {}
-  store::PageStore& store() override { return store_; }
-
- private:
-  backend::MemoryStore store_;
-};
-
-std::unique_ptr<RunStore> makeInMemory(Clock& clock) { return std::make_unique<InMemory>(clock); }
-
-std::optional<std::uint64_t> numberFrom(const char* variable) {
-  const char* text = std::getenv(variable);
-  if (text == nullptr) return std::nullopt;
-  return std::strtoull(text, nullptr, 10);
-}
+using MakeStore = std::unique_ptr<RunStore> (*)(Clock&);
 
 class RandomSql : public ::testing::TestWithParam<std::uint64_t> {
  protected:
   RandomSql() { setLogLevel(LogLevel::Off); }
 
-  static void runSeed(std::uint64_t seed, std::ostream* trace) {
-    const RunReport report = runThroughFaults({.seed = seed, .makeStore = makeInMemory, .firstFault = {}, .trace = trace});
-    EXPECT_EQ(report.failure, "") << "seed " << seed << ": replay it with SKEP_SEED=" << seed << "\nfaults: " << report.plan;
+  static void runSeed(MakeStore makeStore, std::uint64_t seed, std::ostream* trace) {
+    const RunReport report =
+        runThroughFaults({.seed = seed, .makeStore = makeStore, .firstFault = {}, .trace = trace});
+    EXPECT_EQ(report.failure, "") << "seed " << seed << ": replay it with SKEP_SEED=" << seed
+                                  << "\nfaults: " << report.plan;
+  }
+
+  /// The seeds of this shard.
+  void runSeeds(MakeStore makeStore, std::uint64_t shards, std::uint64_t seedsDefault) {
+    if (const auto seed = numberFrom("SKEP_SEED")) {
+      if (*seed % shards == GetParam() % shards) runSeed(makeStore, *seed, &std::cout);
+      return;
+    }
+    const std::uint64_t first = numberFrom("SKEP_SEED_FROM").value_or(1);
+    const std::uint64_t seeds = numberFrom("SKEP_SEEDS").value_or(seedsDefault);
+    for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+      if (seed % shards != GetParam() % shards) continue;
+      runSeed(makeStore, seed, nullptr);
+      if (HasFailure()) return;
+    }
   }
 };
 
 TEST_P(RandomSql, survives_faults_and_crashes_as_plain_sqlite_says) {
-  if (const auto seed = numberFrom("SKEP_SEED")) {
-    if (*seed % kShards == GetParam()) runSeed(*seed, &std::cout);
-    return;
-  }
-  const std::uint64_t seeds = numberFrom("SKEP_SEEDS").value_or(kSeedsDefault);
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    if (seed % kShards != GetParam()) continue;
-    runSeed(seed, nullptr);
-    if (HasFailure()) return;
-  }
+  runSeeds(makeInMemory, kShards, kSeedsInMemory);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shard, RandomSql, ::testing::Range<std::uint64_t>(0, kShards));
+
+constexpr std::uint64_t kShardsEmbedded = 2;
+class RandomSqlEmbedded : public RandomSql {};
+
+TEST_P(RandomSqlEmbedded, survives_faults_and_crashes_as_plain_sqlite_says) {
+  runSeeds(makeEmbedded, kShardsEmbedded, kSeedsEmbedded);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shard, RandomSqlEmbedded, ::testing::Range<std::uint64_t>(0, kShardsEmbedded));
+
+TEST(FaultPoints, have_names_of_their_own_by_which_they_are_found) {
+  for (const FaultPoint& point : faultPoints()) EXPECT_EQ(findFaultPoint(point.name()), point) << point.name();
+  EXPECT_EQ(findFaultPoint("read.late"), std::nullopt);
+  EXPECT_EQ(findFaultPoint("commit_fold.late")->faultClass(), FaultClass::Ambiguous);
+}
 
 TEST(FaultPoints, each_of_them_fires) {
   setLogLevel(LogLevel::Off);
