@@ -80,7 +80,8 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
     contents[i] = view[i]->data;
     mask |= bitOf(page);
   }
-  if (chunk == 0) staging_.pageCount = headerPageCount(contents[0]);
+  // Page 1 of a new database may come later than its neighbours.
+  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(contents[0]);
   store::StoredChunk staged{
       .chunk = chunk, .txid = staging_.txid, .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};
   staging_.chunks[chunk] = mask;
