@@ -121,6 +121,7 @@ Result<PageRef> PagedFile::readPage(PageNumber page) {
 Status PagedFile::writePage(PageNumber page, ByteView content) {
   SKEP_CHECK(content.size() == kPageBytes);
   SKEP_CHECK_OK(checkUsable());
+  if (doomed_) return {};
   // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so once more.
   if (isPrepared_ && page == newPageCount() && isZero(content)) return {};
   isPrepared_ = false;
@@ -128,8 +129,9 @@ Status PagedFile::writePage(PageNumber page, ByteView content) {
   if (!slot || slot->references > 1) slot = table_.shard().allocate(page);
   slot->hashKnown = false;
   std::memcpy(slot->data, content.data(), kPageBytes);
-  if (overlay_.size() > transactionPagesMax()) return stageOverlay();
-  return {};
+  if (overlay_.size() <= transactionPagesMax()) return {};
+  Status staged = stageOverlay();
+  return staged ? staged : Status(doom(std::move(staged).error()));
 }
 
 std::uint32_t PagedFile::newPageCount() const {
@@ -141,10 +143,17 @@ std::uint32_t PagedFile::newPageCount() const {
 
 Status PagedFile::prepareCommit() {
   SKEP_CHECK_OK(checkUsable());
+  if (doomed_) return *doomed_;
   prepared_.clear();
   Status prepared = hasUncommitted() ? prepareChanges() : Status{};
   isPrepared_ = prepared.ok();
-  return prepared;
+  return prepared ? prepared : Status(doom(std::move(prepared).error()));
+}
+
+Error PagedFile::doom(Error reason) {
+  dropPages();
+  doomed_ = reason;
+  return reason;
 }
 
 Status PagedFile::prepareChanges() {
@@ -249,10 +258,15 @@ store::Txid PagedFile::commitStaged() {
 }
 
 void PagedFile::rollback() {
+  transactionAlarm_.reset();
+  dropPages();
+}
+
+void PagedFile::dropPages() {
   overlay_.clear();
   isPrepared_ = false;
+  doomed_.reset();
   prepared_.clear();
-  transactionAlarm_.reset();
   if (!staging_.active) return;
   staging_ = Staging{};
   stagedTable_.clear();

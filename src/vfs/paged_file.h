@@ -78,9 +78,10 @@ class PagedFile {
 
   /// Suspends only when the transaction has outgrown memory and is staged in the store.
   Status writePage(PageNumber page, ByteView content);
-  bool hasUncommitted() const { return !overlay_.empty() || staging_.active; }
+  bool hasUncommitted() const { return !overlay_.empty() || staging_.active || doomed_; }
   /// Everything about the commit that can fail: quota, pages that the encoder will need, staging, back-pressure.
-  /// Suspends. After an error the transaction must be rolled back.
+  /// Suspends. After an error, as after one of writePage(), the transaction's pages are gone: reads give the committed
+  /// ones, writes (SQLite's rollback puts pages back) are dropped, and it can only be rolled back.
   Status prepareCommit();
   /// Whether the open transaction was prepared and has not changed since.
   bool isPrepared() const { return isPrepared_; }
@@ -88,6 +89,8 @@ class PagedFile {
   /// nothing changed).
   store::Txid commitLocal();
   void rollback();
+  /// The same for the pages alone.
+  void dropPages();
   /// The next timer's time, committed with the open transaction, or by flushAlarm() when it wrote no page.
   void setAlarm(std::optional<std::int64_t> alarmMs);
   void flushAlarm();
@@ -166,6 +169,7 @@ class PagedFile {
   // paged_file.cc
   Status adopt(store::OpenedDatabase opened);
   Status prepareChanges();
+  Error doom(Error reason);
   Status prepareBases(std::uint32_t newCount);
   store::Txid commitStaged();
   std::uint32_t newPageCount() const;
@@ -249,6 +253,7 @@ class PagedFile {
   PageTable table_;           // newest local version of pages in memory
   std::map<PageNumber, PageRef> overlay_;  // written by the open transaction
   bool isPrepared_ = false;
+  std::optional<Error> doomed_;            // why the open transaction can only be rolled back
   std::vector<PageRef> prepared_;          // versions that commitLocal() will need as bases, kept from eviction
   std::uint32_t pageCount_ = 0;            // local
   store::Txid committedTxid_ = 0;          // local

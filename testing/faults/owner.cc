@@ -203,6 +203,9 @@ void Owner::statement(const Operation& operation) {
 
 void Owner::begin(bool turn) {
   Status begun = turn ? database_->beginTurn() : database_->begin();
+  if (!begun && (!isOutside(begun.error()) || begun.error().code == ErrorCode::InvalidArgument)) {
+    return fail("begin: " + begun.error().toString());
+  }
   if (!begun) return afterOutsideError(begun.error(), "begin");
   state_ = turn ? State::Turn : State::Explicit;
   oracle_.execute("BEGIN");
