@@ -13,13 +13,15 @@ Result<std::unique_ptr<store::PageStore>> openStore(const StoreUrl& url, Clock& 
     case StoreUrl::Kind::Embedded: {
       backend::EmbeddedOptions options;
       options.directory = url.location;
-      SKEP_TRY(std::unique_ptr<store::PageStore> store, backend::EmbeddedStore::open(options, clock));
+      SKEP_TRY(std::unique_ptr<store::PageStore> store,
+               backend::EmbeddedStore::open(options, clock));
       return store;
     }
     case StoreUrl::Kind::Postgres: {
       backend::PostgresOptions options;
       options.url = url.location;
-      SKEP_TRY(std::unique_ptr<store::PageStore> store, backend::PostgresStore::open(options, clock));
+      SKEP_TRY(std::unique_ptr<store::PageStore> store,
+               backend::PostgresStore::open(options, clock));
       return store;
     }
   }

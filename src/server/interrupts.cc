@@ -14,8 +14,7 @@
 namespace skep::server {
 namespace {
 
-// An interrupt that comes between two statements meets nobody: it is repeated until its scope ends.
-constexpr int kAskAgainMs = 20;
+constexpr int kRepeatMs = 50;
 
 sigset_t interruptSignal() {
   sigset_t set;
@@ -46,51 +45,47 @@ void Interrupts::run() {
   while (true) {
     pollfd ready[2] = {{.fd = stopEvent_, .events = POLLIN, .revents = 0},
                        {.fd = signalDescriptor, .events = POLLIN, .revents = 0}};
-    const int readyCount = ::poll(ready, 2, isAsking() ? kAskAgainMs : -1);
-    if (readyCount < 0) continue;
+    const int count = ::poll(ready, 2, isPending() ? kRepeatMs : -1);
+    if (count == 0) repeat();
+    if (count <= 0) continue;
     if (ready[0].revents != 0) break;
-    if (ready[1].revents == 0) {
-      askAgain();
-      continue;
-    }
     signalfd_siginfo info;
     if (::read(signalDescriptor, &info, sizeof info) == sizeof info) interrupted();
   }
   ::close(signalDescriptor);
 }
 
+bool Interrupts::isPending() {
+  std::lock_guard lock(mutex_);
+  return innermost_ != nullptr && innermost_->wasInterrupted_;
+}
+
+void Interrupts::repeat() {
+  std::lock_guard lock(mutex_);
+  if (innermost_ != nullptr && innermost_->wasInterrupted_) innermost_->function_();
+}
+
 void Interrupts::interrupted() {
   std::lock_guard lock(mutex_);
-  if (++countInScope_ > 1 || !function_) ::_exit(kExitInterrupted);
-  function_();
+  if (innermost_ == nullptr) ::_exit(kExitInterrupted);
+  const bool isRepeated = std::exchange(innermost_->wasInterrupted_, true);
+  if (!isRepeated) {
+    innermost_->function_();
+  } else if (innermost_->onRepeat_ == InterruptScope::OnRepeat::Exit) {
+    ::_exit(kExitInterrupted);
+  }
 }
 
-bool Interrupts::isAsking() {
-  std::lock_guard lock(mutex_);
-  return function_ && countInScope_ > 0;
-}
-
-void Interrupts::askAgain() {
-  std::lock_guard lock(mutex_);
-  if (function_ && countInScope_ > 0) function_();
-}
-
-InterruptScope::InterruptScope(Interrupts& interrupts, std::function<void()> function)
-    : interrupts_(interrupts) {
+InterruptScope::InterruptScope(Interrupts& interrupts, std::function<void()> function,
+                               OnRepeat onRepeat)
+    : interrupts_(interrupts), function_(std::move(function)), onRepeat_(onRepeat) {
   std::lock_guard lock(interrupts_.mutex_);
-  outerFunction_ = std::exchange(interrupts_.function_, std::move(function));
-  outerCount_ = std::exchange(interrupts_.countInScope_, 0);
+  outer_ = std::exchange(interrupts_.innermost_, this);
 }
 
 InterruptScope::~InterruptScope() {
   std::lock_guard lock(interrupts_.mutex_);
-  interrupts_.function_ = std::move(outerFunction_);
-  interrupts_.countInScope_ = outerCount_;
-}
-
-bool InterruptScope::wasInterrupted() const {
-  std::lock_guard lock(interrupts_.mutex_);
-  return interrupts_.countInScope_ > 0;
+  interrupts_.innermost_ = outer_;
 }
 
 }  // namespace skep::server

@@ -55,6 +55,12 @@ struct LineEditor::Impl {
     return CC_NEWLINE;
   }
 
+  // A Ctrl-D that was typed ahead, before the terminal was in editing mode, arrives as NUL.
+  static unsigned char typedAheadEnd(EditLine* editor, int) {
+    const LineInfo* line = el_line(editor);
+    return line->lastchar == line->buffer ? CC_EOF : CC_ERROR;
+  }
+
   static unsigned char complete(EditLine* editor, int) {
     const LineInfo* line = el_line(editor);
     const char* wordStart = line->cursor;
@@ -94,6 +100,8 @@ LineEditor::LineEditor(LineEditorOptions options) : impl_(std::make_unique<Impl>
   el_set(editor, EL_ADDFN, "skep-cancel", "Drop the line", &Impl::cancel);
   el_set(editor, EL_ADDFN, "skep-complete", "Complete the word", &Impl::complete);
   el_set(editor, EL_BIND, "^I", "skep-complete", nullptr);
+  el_set(editor, EL_ADDFN, "skep-end", "End the input, on an empty line", &Impl::typedAheadEnd);
+  el_set(editor, EL_BIND, "^@", "skep-end", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   // While a line is edited Ctrl-C is a key; while a statement runs it is the signal (interrupts.h).
   el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
@@ -118,6 +126,8 @@ LineEditor::Event LineEditor::readLine(const std::string& prompt, std::string& l
   line.clear();
   impl_->prompt = prompt;
   impl_->cancelled = false;
+  // Before the prompt shows, so that a key pressed at sight of it is an editing key already.
+  el_set(impl_->editor, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(impl_->editor, &count);
   if (impl_->cancelled) return Event::Cancelled;

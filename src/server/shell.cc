@@ -39,6 +39,9 @@ Shell::Shell(sql::Database& database, CommandContext& context, fiber::ThreadPool
       runner_(database, context.out, context.errors, context.interrupts, context.clock, options) {}
 
 Status Shell::run() {
+  // Ctrl-C between two statements must not end the shell.
+  InterruptScope ignored(
+      context_.interrupts, [] {}, InterruptScope::OnRepeat::Ignore);
   LineEditor editor({.historyPath = historyPath()});
   context_.out.write("Skep shell on " + displayText(database_.name()).text +
                      (database_.head().txid == 0 ? ", a new database" : "") +

@@ -100,6 +100,7 @@ TEST_F(ShellTest, ctrl_c_drops_what_was_typed) {
   EXPECT_SCREEN(terminal, "tenant/acme> ");
   terminal.type("SELECT 6 * 7;\n");
   EXPECT_SCREEN(terminal, " 42\r\n");
+  EXPECT_SCREEN(terminal, "tenant/acme> ");
   terminal.type("\x04");
   EXPECT_EQ(terminal.finish(), 0);
 }
@@ -151,6 +152,14 @@ TEST_F(ShellTest, completes_keywords_and_names) {
   terminal.type("sele\tgiv\tFR\tcust\t;\n");
   EXPECT_SCREEN(terminal, " Ada\r\n");
   terminal.type("\x04");
+  EXPECT_EQ(terminal.finish(), 0);
+}
+
+TEST_F(ShellTest, what_is_typed_ahead_counts) {
+  Terminal terminal(shell({"--mode", "list"}), folder_.path());
+  terminal.type("SELECT 6\n* 7;\nSELECT 'last';\n\x04");
+  EXPECT_SCREEN(terminal, "42\r\n");
+  EXPECT_SCREEN(terminal, "last\r\n");
   EXPECT_EQ(terminal.finish(), 0);
 }
 

@@ -104,6 +104,22 @@ TEST_F(TransferCommands, other_page_sizes_and_wal_files_are_converted) {
   }
 }
 
+TEST_F(TransferCommands, a_file_larger_than_a_transaction_in_memory_comes_in_and_out) {
+  constexpr const char* kMany =
+      "CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB);"
+      "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 20000)"
+      "INSERT INTO t SELECT k, randomblob(2000) FROM n;";
+  constexpr const char* kContent =
+      "SELECT count(*) || ' ' || sum(a) || ' ' || sum(length(b)) FROM t";
+  sqlite("in.sqlite", kMany);
+  ok({"import", "in.sqlite", "db"});
+  EXPECT_EQ(ok({"sql", "db", kContent, "--mode", "list"}), sqlite("in.sqlite", kContent));
+  EXPECT_THAT(ok({"check", "db", "--mode", "list"}), StartsWith("db|ok|"));
+  ok({"export", "db", "out.sqlite"});
+  EXPECT_EQ(sqlite("out.sqlite", "PRAGMA integrity_check"), "ok\n");
+  EXPECT_EQ(sqlite("out.sqlite", kContent), sqlite("in.sqlite", kContent));
+}
+
 TEST_F(TransferCommands, files_that_are_no_database_are_refused_and_leave_nothing) {
   std::string noise(64 * 1024, '\0');  // what an encrypted file looks like
   std::mt19937 random(7);
