@@ -131,6 +131,10 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   write.alarmMs = flight.alarmMs;
   write.properties = flight.properties;
   if (flight.commits) encodeCommit(flight, write);
+  if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
+    // History ends here: what it kept past the end of the database goes at once, older versions with their next fold.
+    write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
+  }
   if (flight.folds) encodeFold(flight, write);
   return write;
 }
