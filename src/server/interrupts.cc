@@ -57,7 +57,8 @@ void Interrupts::run() {
 
 bool Interrupts::isPending() {
   std::lock_guard lock(mutex_);
-  return innermost_ != nullptr && innermost_->wasInterrupted_;
+  return innermost_ != nullptr && innermost_->wasInterrupted_ &&
+         innermost_->onRepeat_ == InterruptScope::OnRepeat::Exit;
 }
 
 void Interrupts::repeat() {
@@ -81,6 +82,11 @@ InterruptScope::InterruptScope(Interrupts& interrupts, std::function<void()> fun
     : interrupts_(interrupts), function_(std::move(function)), onRepeat_(onRepeat) {
   std::lock_guard lock(interrupts_.mutex_);
   outer_ = std::exchange(interrupts_.innermost_, this);
+}
+
+bool InterruptScope::wasInterrupted() const {
+  std::lock_guard lock(interrupts_.mutex_);
+  return wasInterrupted_;
 }
 
 InterruptScope::~InterruptScope() {

@@ -55,6 +55,9 @@ class InterruptScope {
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
 
+  /// Whether Ctrl-C was pressed within the scope.
+  bool wasInterrupted() const;
+
  private:
   friend class Interrupts;
   Interrupts& interrupts_;

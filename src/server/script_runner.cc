@@ -61,6 +61,11 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
   {
     InterruptScope scope(interrupts_, [this] { database_.interrupt(); });
     outcome = execute(statement, rowCount);
+    if (outcome.ok() && scope.wasInterrupted()) {
+      // It had ended already when the key was pressed; what follows is meant then.
+      errors_.write("error: aborted: interrupted; this statement was done, what follows is not\n");
+      return Error{ErrorCode::Aborted, "interrupted"};
+    }
   }
   if (!outcome.ok()) {
     out_.discard();
