@@ -82,8 +82,7 @@ const std::vector<Step>& mixedSteps() {
   return steps;
 }
 
-// --- Deltas
-// --------------------------------------------------------------------------------------------------
+// --- Deltas ---
 
 void encodeDeltas(benchmark::State& state, const std::vector<Step>& steps) {
   Bytes out;
@@ -178,8 +177,7 @@ void BM_PageHash(benchmark::State& state) {
 }
 BENCHMARK(BM_PageHash);
 
-// --- Records
-// ---------------------------------------------------------------------------------------------------
+// --- Records ---
 
 RecordHeader header(std::uint32_t pageCount) {
   return {.epoch = 3,
@@ -241,8 +239,7 @@ void BM_DecodeRecordOfFullPages(benchmark::State& state) {
 }
 BENCHMARK(BM_DecodeRecordOfFullPages)->Arg(1)->Arg(16)->Arg(256);
 
-// --- Chunks
-// ----------------------------------------------------------------------------------------------------
+// --- Chunks ---
 
 enum Image : std::int64_t { kSmall, kTable, kMixed, kMessages };
 

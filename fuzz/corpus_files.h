@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct CorpusInput {
   std::string name;  // letters, digits and underscores
   Bytes bytes;
   bool isFound = false;  // from found.lines
+  /// GoogleTest shows an input by its name.
+  friend void PrintTo(const CorpusInput& input, std::ostream* out) { *out << input.name; }
 };
 
 /// All inputs, by name.

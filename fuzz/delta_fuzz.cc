@@ -6,6 +6,7 @@
 // (2 bytes), then for kind % 3 == 0 one byte to fill with, 1 the offset (2 bytes) of content that
 // moves there, 2 bytes of the input.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>

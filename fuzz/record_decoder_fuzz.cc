@@ -2,6 +2,7 @@
 //
 // What decodes must survive being encoded again, and its deltas must be safe to apply.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 

@@ -15,6 +15,17 @@ std::string formatReal(double value) {
   return result;
 }
 
+std::string plainText(const Cell& cell) {
+  struct Visitor {
+    std::string operator()(std::monostate) const { return {}; }
+    std::string operator()(std::int64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const { return formatReal(v); }
+    std::string operator()(std::string_view v) const { return std::string(v); }
+    std::string operator()(ByteView v) const { return toHex(v); }
+  };
+  return cell.visit(Visitor{});
+}
+
 std::string toHex(ByteView bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;

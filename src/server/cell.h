@@ -42,6 +42,9 @@ class Cell {
 /// "0.1", "1e+300". Infinities are "Inf" and "-Inf".
 std::string formatReal(double value);
 
+/// The value where types are not shown: NULL is empty, a blob its hexadecimal digits.
+std::string plainText(const Cell& cell);
+
 /// Lower-case hexadecimal digits, two a byte.
 std::string toHex(ByteView bytes);
 

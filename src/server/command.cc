@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
-#include <map>
+#include <optional>
 
 #include "skep/fiber/loop.h"
 #include "skep/server/error_text.h"
@@ -25,14 +25,15 @@ void addStoreOptions(CLI::App& command, CommandContext& context) {
 }
 
 void addModeOption(CLI::App& command, OutputMode& mode) {
-  const std::map<std::string, OutputMode> modes = {{"table", OutputMode::Table},
-                                                   {"json", OutputMode::Json},
-                                                   {"csv", OutputMode::Csv},
-                                                   {"list", OutputMode::List}};
-  command.add_option("--mode", mode, "How rows are printed: table, json, csv or list")
-      ->type_name("MODE")
-      ->transform(CLI::Transformer(modes).description(""))
-      ->check(CLI::IsMember(modes).description(""));
+  const auto choose = [&mode](const std::string& name) {
+    const std::optional<OutputMode> chosen = parseOutputMode(name);
+    if (!chosen) throw CLI::ValidationError("--mode", "the modes are table, json, csv and list");
+    mode = *chosen;
+  };
+  command
+      .add_option_function<std::string>("--mode", choose,
+                                        "How rows are printed: table, json, csv or list")
+      ->type_name("MODE");
 }
 
 int withEngine(CommandContext& context, const std::function<int(fiber::Loop&, Engine&)>& body) {

@@ -35,6 +35,7 @@ class Engine {
 
   vfs::Environment& environment() { return environment_; }
   store::PageStore& store() { return *store_; }
+  store::CommitPipelineStats pipelineStats() const { return pipeline_.stats(); }
 
   /// Waits for what is under way in the pipeline. Suspends. Every database must be closed before.
   void close();

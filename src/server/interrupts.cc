@@ -14,6 +14,9 @@
 namespace skep::server {
 namespace {
 
+// An interrupt that comes between two statements meets nobody: it is repeated until its scope ends.
+constexpr int kAskAgainMs = 20;
+
 sigset_t interruptSignal() {
   sigset_t set;
   sigemptyset(&set);
@@ -43,8 +46,13 @@ void Interrupts::run() {
   while (true) {
     pollfd ready[2] = {{.fd = stopEvent_, .events = POLLIN, .revents = 0},
                        {.fd = signalDescriptor, .events = POLLIN, .revents = 0}};
-    if (::poll(ready, 2, -1) < 0) continue;
+    const int readyCount = ::poll(ready, 2, isAsking() ? kAskAgainMs : -1);
+    if (readyCount < 0) continue;
     if (ready[0].revents != 0) break;
+    if (ready[1].revents == 0) {
+      askAgain();
+      continue;
+    }
     signalfd_siginfo info;
     if (::read(signalDescriptor, &info, sizeof info) == sizeof info) interrupted();
   }
@@ -55,6 +63,16 @@ void Interrupts::interrupted() {
   std::lock_guard lock(mutex_);
   if (++countInScope_ > 1 || !function_) ::_exit(kExitInterrupted);
   function_();
+}
+
+bool Interrupts::isAsking() {
+  std::lock_guard lock(mutex_);
+  return function_ && countInScope_ > 0;
+}
+
+void Interrupts::askAgain() {
+  std::lock_guard lock(mutex_);
+  if (function_ && countInScope_ > 0) function_();
 }
 
 InterruptScope::InterruptScope(Interrupts& interrupts, std::function<void()> function)

@@ -30,6 +30,8 @@ class Interrupts {
   friend class InterruptScope;
   void run();
   void interrupted();
+  bool isAsking();
+  void askAgain();
 
   std::mutex mutex_;
   std::function<void()> function_;  // of the innermost scope

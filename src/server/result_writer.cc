@@ -13,18 +13,6 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kModeNames = {"table", "json", "csv", "list"};
 
-// The text of a cell where types are not shown: CSV and list.
-std::string plainText(const Cell& cell) {
-  struct Visitor {
-    std::string operator()(std::monostate) const { return {}; }
-    std::string operator()(std::int64_t v) const { return std::to_string(v); }
-    std::string operator()(double v) const { return formatReal(v); }
-    std::string operator()(std::string_view v) const { return std::string(v); }
-    std::string operator()(ByteView v) const { return toHex(v); }
-  };
-  return cell.visit(Visitor{});
-}
-
 std::string jsonString(std::string_view text) {
   // SQL text need not be UTF-8, JSON must be: what is not becomes U+FFFD.
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -65,8 +53,8 @@ class JsonWriter final : public ResultWriter {
     std::string operator()(std::monostate) const { return "null"; }
     std::string operator()(std::int64_t v) const { return std::to_string(v); }
     std::string operator()(double v) const {
-      // JSON has no infinity; a number beyond the range of doubles reads back as one.
-      if (std::isinf(v)) return v > 0 ? "1e999" : "-1e999";
+      // JSON has no infinity, and many readers refuse a number beyond the range of doubles.
+      if (std::isinf(v)) return v > 0 ? R"({"$real":"Infinity"})" : R"({"$real":"-Infinity"})";
       return std::isnan(v) ? "null" : formatReal(v);
     }
     std::string operator()(std::string_view v) const { return jsonString(v); }

@@ -79,30 +79,36 @@ Status ScriptRunner::execute(const SqlPiece& piece, std::uint64_t& rowCount) {
   {
     SKEP_TRY(sql::Statement statement, database_.prepare(piece.text));
     if (!statement) return {};
-    if (statement.columnCount() == 0) {
-      SKEP_TRY([[maybe_unused]] const bool row, statement.step());
+    if (statement.columnCount() > 0) {
+      SKEP_CHECK_OK(printGated(statement, rowCount));
     } else {
-      if (statement.isReadOnly()) {
-        SKEP_CHECK_OK(database_.waitDurable());
-      } else {
-        out_.shut();
-      }
-      const std::unique_ptr<ResultWriter> writer = makeResultWriter(options_.mode, out_);
-      SKEP_CHECK_OK(printRows(statement, *writer, rowCount));
-      if (out_.heldTooMuch()) {
-        return Error{ErrorCode::LimitExceeded,
-                     "the statement has run, but its rows are too many to show: those of a "
-                     "statement that writes wait "
-                     "in memory until its commit is durable, at most 256 MiB"};
-      }
-      if (!statement.isReadOnly() || options_.durableEach) {
-        SKEP_CHECK_OK(database_.waitDurable());
-        out_.open();
-      }
+      SKEP_TRY([[maybe_unused]] const bool row, statement.step());
     }
   }
   if (options_.durableEach) SKEP_CHECK_OK(database_.waitDurable());
   return {};
+}
+
+// Rows leave only when every commit that they could have seen is durable.
+Status ScriptRunner::printGated(sql::Statement& statement, std::uint64_t& rowCount) {
+  const bool mayWrite = !statement.isReadOnly();
+  if (mayWrite) {
+    out_.shut();
+  } else {
+    SKEP_CHECK_OK(database_.waitDurable());
+  }
+  const std::unique_ptr<ResultWriter> writer = makeResultWriter(options_.mode, out_);
+  SKEP_CHECK_OK(printRows(statement, *writer, rowCount));
+  if (mayWrite) {
+    SKEP_CHECK_OK(database_.waitDurable());
+    if (out_.heldTooMuch()) {
+      return Error{ErrorCode::LimitExceeded,
+                   "the statement has run, but its rows are too many to show: those of a statement "
+                   "that writes wait in memory until its commit is durable, at most 256 MiB"};
+    }
+    out_.open();
+  }
+  return out_.flush();
 }
 
 Status ScriptRunner::printRows(sql::Statement& statement, ResultWriter& writer,

@@ -54,6 +54,7 @@ class ScriptRunner {
 
  private:
   Status execute(const SqlPiece& statement, std::uint64_t& rowCount);
+  Status printGated(sql::Statement& statement, std::uint64_t& rowCount);
   Status printRows(sql::Statement& statement, ResultWriter& writer, std::uint64_t& rowCount);
   void printTime(MonotonicTime start, std::uint64_t rowCount);
 

@@ -69,7 +69,7 @@ Status Connection::limitPages() {
     const std::uint64_t pages = std::clamp<std::uint64_t>(bytes / store::kPageBytes, 1, 0xfffffffe);
     pragmas += "PRAGMA max_page_count = " + std::to_string(pages) + ";";
   }
-  if (const std::size_t bytes = options.limits.memoryBytesMax; bytes != 0 && bytes / 4 < vfs::kSpillPages * store::kPageBytes) {
+  if (const std::size_t bytes = options.limits.memoryBytesMax; bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
     pragmas += "PRAGMA cache_spill = " + std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
   }
   vfs::AccountScope scope(account);
@@ -112,6 +112,9 @@ Connection::Entry::~Entry() {
 void Connection::settle() {
   if (handle == nullptr) return;
   counters.commits += file->committedTxid() - std::exchange(countedTxid_, file->committedTxid());
+  // Pages without a transaction: SQLite does not say when it rolled back a VACUUM that failed; and it puts pages back,
+  // when it next looks at the file, after a rollback that failed.
+  if (file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE) file->dropPages();
   if (std::exchange(rolledBack_, false)) {
     file->rollback();
     if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
@@ -226,6 +229,7 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
     ++counters.statements;
   }
   const std::int64_t changesBefore = sqlite3_total_changes64(handle);
+  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
   inVacuum_ = kind == StatementKind::Vacuum;
   run_ = &run;
   sliceTimed_ = false;
@@ -243,10 +247,17 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   }
   Error error = explain(rc);
   sqlite3_reset(statement);
+  noteFailure(wasInTransaction);
   return error;
 }
 
+/// A COMMIT that fails ends the transaction, too; SQLite calls its rollback hook only if something was written.
+void Connection::noteFailure(bool wasInTransaction) {
+  if (wasInTransaction && sqlite3_get_autocommit(handle) != 0) rolledBack_ = true;
+}
+
 Status Connection::control(const char* sql) {
+  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
   internal_ = true;
   sqlite3_stmt* statement = nullptr;
   int rc = sqlite3_prepare_v2(handle, sql, -1, &statement, nullptr);
@@ -254,6 +265,7 @@ Status Connection::control(const char* sql) {
   Status result;
   if (rc != SQLITE_DONE) result = explain(rc);
   sqlite3_finalize(statement);
+  if (!result) noteFailure(wasInTransaction);
   internal_ = false;
   return result;
 }

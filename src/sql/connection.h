@@ -56,6 +56,7 @@ class Connection {
   /// Fails once the transaction that the API opened was rolled back by SQLite itself.
   Status checkTransaction() const;
   /// For a rollback that SQLite does not know of: of a turn that has written nothing.
+  void noteFailure(bool wasInTransaction);
   void noteRollback() { rolledBack_ = true; }
   /// Runs and forgets the undo callbacks from the `first` on, newest first.
   void undoFrom(std::size_t first);

@@ -231,7 +231,7 @@ void Database::onRollback(std::function<void()> undo) { connection_->undo.push_b
 
 Status Database::waitDurable() {
   SKEP_CHECK_OK(connection_->finishReleased());
-  return waitDurable(committedTxid());
+  return connection_->file->waitDurable();
 }
 Status Database::waitDurable(store::Txid txid) { return connection_->file->waitDurable(txid); }
 store::Txid Database::committedTxid() const { return connection_->file->committedTxid(); }

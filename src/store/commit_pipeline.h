@@ -7,11 +7,10 @@
 //
 //   1. Writes of one database reach the store in the order of submit(), never two at once.
 //   2. When one fails, every write of that database that was submitted before the failure was
-//   reported (before its
-//      submit() returned) fails with Aborted and never reaches the store: it was built on the
-//      failed one.
-//   3. Nothing is retried or guessed: each write gets the Status that the store gave for it,
-//   UnknownOutcome too.
+//      reported (before its submit() returned) fails with Aborted and never reaches the store: it
+//      was built on the failed one.
+//   3. Nothing is retried or guessed: each write gets the Status that the store gave for it, also
+//      UnknownOutcome.
 //   4. While anything waits and fewer batches than allowed are in flight, a pump is on its way.
 //
 // Threading: submit(), close() and stats() from any fiber of any loop, or from a plain thread. The
@@ -147,11 +146,10 @@ class CommitPipeline {
 
   mutable std::mutex mutex_;  // guards everything below
   std::unordered_map<DatabaseId, Lane, IdHash> lanes_;
-  fiber::WaitList<Lane> ready_;  // lanes in the state Ready: their first write can go
-  std::list<Pending*> blocked_;  // not admitted yet, in the order of submission
-  std::size_t pumps_ = 0;        // pump fibers, at most batchesInFlightMax
-  bool pumpOnItsWay_ =
-      false;  // one of them has not taken its batch yet: it will take what comes now
+  fiber::WaitList<Lane> ready_;      // lanes in the state Ready: their first write can go
+  std::list<Pending*> blocked_;      // not admitted yet, in the order of submission
+  std::size_t pumps_ = 0;            // pump fibers, at most batchesInFlightMax
+  bool pumpOnItsWay_ = false;        // one has not taken its batch yet: it will take what comes now
   std::vector<Batch> spareBatches_;  // empty, for their buffers: at most one a pump
   bool closed_ = false;
   std::vector<fiber::Waker> closers_;

@@ -22,8 +22,8 @@ constexpr unsigned kIndexStride = 8;
 constexpr unsigned kIndexBits = 10;
 
 constexpr unsigned kPage = kPageBytes;
-// --- Matches elsewhere in the base
-// ---------------------------------------------------------------------
+
+// --- Matches elsewhere in the base ---
 
 /// One place of the base for each hash of eight bytes that start at a multiple of kIndexStride.
 class BaseIndex {
@@ -52,11 +52,9 @@ struct Match {
   unsigned length = 0;
 };
 
-// --- Writing operations
-// ----------------------------------------------------------------------------------
+// --- Writing operations ---
 
-/// Writes operations to a buffer on the stack. Full, for good, at the first operation that passes
-/// the limit.
+/// Writes operations to a buffer of its own. Full, for good, once one would pass the limit.
 class OperationWriter {
  public:
   explicit OperationWriter(std::size_t bytesMax) : bytesMax_(std::min(bytesMax, kPageBytes)) {}
@@ -107,11 +105,9 @@ class OperationWriter {
   bool full_ = false;
 };
 
-// --- Choosing operations
-// -----------------------------------------------------------------------------------
+// --- Choosing operations ---
 
-/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere. One
-/// pass.
+/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere.
 class DeltaEncoder {
  public:
   /// Without an index, finds only content that has shifted by a cell pointer or as what was found

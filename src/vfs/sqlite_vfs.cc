@@ -28,7 +28,6 @@ sqlite3_vfs* systemVfs() {
 struct MainFile {
   sqlite3_file base;
   PagedFile* file;
-  bool inBatch;
 };
 
 MainFile& mainFile(sqlite3_file* file) { return *reinterpret_cast<MainFile*>(file); }
@@ -108,10 +107,9 @@ int prepare(PagedFile& file) {
 }
 
 int mainSync(sqlite3_file* base, int) {
-  MainFile& main = mainFile(base);
+  PagedFile& file = *mainFile(base).file;
   // After an atomic batch everything is prepared already, and an error would come too late for a clean rollback.
-  if (std::exchange(main.inBatch, false)) return SQLITE_OK;
-  return prepare(*main.file);
+  return file.isPrepared() ? SQLITE_OK : prepare(file);
 }
 
 int mainFileSize(sqlite3_file* base, sqlite3_int64* size) {
@@ -127,21 +125,16 @@ int mainCheckReservedLock(sqlite3_file*, int* reserved) {
 }
 
 int mainFileControl(sqlite3_file* base, int operation, void*) {
-  MainFile& main = mainFile(base);
+  PagedFile& file = *mainFile(base).file;
   switch (operation) {
     case SQLITE_FCNTL_BEGIN_ATOMIC_WRITE:
     case SQLITE_FCNTL_ROLLBACK_ATOMIC_WRITE:
-      main.inBatch = false;
       return SQLITE_OK;
-    case SQLITE_FCNTL_COMMIT_ATOMIC_WRITE: {
-      const int code = prepare(*main.file);
-      main.inBatch = code == SQLITE_OK;
-      return code;
-    }
+    case SQLITE_FCNTL_COMMIT_ATOMIC_WRITE:
+      return prepare(file);
     case SQLITE_FCNTL_COMMIT_PHASETWO:
-      main.inBatch = false;
-      return wall(*main.file, [&] {
-        main.file->commitLocal();
+      return wall(file, [&] {
+        file.commitLocal();
         return SQLITE_OK;
       });
     default:
@@ -227,7 +220,6 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
     if (openingFile == nullptr) return SQLITE_CANTOPEN;  // ATTACH, or an open that did not come from openConnection()
     auto& main = mainFile(file);
     main.file = std::exchange(openingFile, nullptr);
-    main.inBatch = false;
     file->pMethods = &kMainMethods;
     if (outFlags != nullptr) *outFlags = flags;
     return SQLITE_OK;
@@ -300,11 +292,11 @@ Result<sqlite3*> openConnection(PagedFile& file) {
       "PRAGMA locking_mode = EXCLUSIVE;"
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"
-      "PRAGMA cache_size = 8;"
-      "PRAGMA cache_spill = ";
+      "PRAGMA cache_size = 8;";
   char* message = nullptr;
-  const std::string pragmas = kPragmas + std::to_string(kSpillPages);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, pragmas.c_str(), nullptr, nullptr, &message);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
+  const std::string spill = "PRAGMA cache_spill = " + std::to_string(file.environment().options.dirtyPagesMax);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, spill.c_str(), nullptr, nullptr, &message);
   // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
   // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
   const bool isEmpty = file.pageCount() == 0;

@@ -22,8 +22,6 @@ struct sqlite3;
 
 namespace skep::vfs {
 
-/// Changed pages that SQLite keeps in its own memory before it hands those of an open transaction to the VFS.
-inline constexpr std::size_t kSpillPages = 4096;
 
 /// Registers the VFS and SQLite's process-wide configuration, once. Any thread.
 void registerVfs();

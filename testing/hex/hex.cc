@@ -1,5 +1,6 @@
 #include "skep/testing/hex/hex.h"
 
+#include <algorithm>
 #include <cctype>
 
 #include "skep/base/check.h"

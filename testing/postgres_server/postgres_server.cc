@@ -133,6 +133,7 @@ PostgresServer::PostgresServer(PostgresServerOptions options)
   initialise();
   if (options_.listen == Listen::UnixSocketAndTcp) tcpPort_ = findFreePort();
   start();
+  if (options_.password) requirePassword();
 }
 
 PostgresServer::~PostgresServer() {
@@ -144,20 +145,39 @@ PostgresServer::~PostgresServer() {
   fs::remove_all(directory_, ignored);
 }
 
+// initdb takes a second or more, and every test program would run it: the first one leaves a
+// template for the others to copy. It belongs to this version of PostgreSQL and to this account.
 void PostgresServer::initialise() {
-  std::vector<std::string> command = {
-      binaries_ / "initdb", "-D",         directory_ / "data", "--username=postgres",
-      "--encoding=UTF8",    "--locale=C", "--no-sync",         "--no-instructions"};
-  const fs::path passwordFile = directory_ / "password";
-  if (options_.password) {
-    std::ofstream(passwordFile) << *options_.password << '\n';
-    command.push_back("--auth=scram-sha-256");
-    command.push_back("--pwfile=" + passwordFile.string());
-  } else {
-    command.push_back("--auth=trust");
+  const fs::path data = directory_ / "data";
+  if (options_.fsync == Fsync::On) return runInitdb(data, {});  // as an operator would set it up
+  const std::string version = binaries_.parent_path().filename();
+  const fs::path kept =
+      directory_.parent_path() / ("skep-pg-template-" + version + "-" + std::to_string(geteuid()));
+  if (!fs::exists(kept)) {
+    const fs::path made = directory_ / "template";
+    runInitdb(made, {"--wal-segsize=1"});  // less to copy
+    std::error_code lostTheRace;           // then the other's is there
+    fs::rename(made, kept, lostTheRace);
   }
+  const int status = waitFor(spawn({"/bin/cp", "-a", kept, data}, directory_ / "log", SIGTERM));
+  SKEP_CHECK(status == 0, "cp failed:\n%s", log().c_str());
+}
+
+void PostgresServer::runInitdb(const fs::path& data, const std::vector<std::string>& extra) {
+  std::vector<std::string> command = {
+      binaries_ / "initdb", "-D",           data,        "--username=postgres", "--encoding=UTF8",
+      "--locale=C",         "--auth=trust", "--no-sync", "--no-instructions"};
+  command.insert(command.end(), extra.begin(), extra.end());
   const int status = waitFor(spawn(command, directory_ / "log", SIGTERM));
   SKEP_CHECK(status == 0, "initdb failed:\n%s", log().c_str());
+}
+
+// Everybody is trusted until the superuser has the password.
+void PostgresServer::requirePassword() {
+  query("ALTER USER postgres PASSWORD '" + *options_.password + "'");
+  std::ofstream(directory_ / "data" / "pg_hba.conf") << "local all all scram-sha-256\n"
+                                                        "host all all 127.0.0.1/32 scram-sha-256\n";
+  query("SELECT pg_reload_conf()");
 }
 
 void PostgresServer::start() {

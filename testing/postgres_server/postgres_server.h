@@ -76,6 +76,8 @@ class PostgresServer {
 
  private:
   void initialise();
+  void runInitdb(const std::filesystem::path& data, const std::vector<std::string>& extra);
+  void requirePassword();
   std::vector<pid_t> processes() const;
   std::string log() const;
 

@@ -12,12 +12,12 @@
 
 namespace skep::cli {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
-using testing::StartsWith;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using ::testing::StartsWith;
 
-class CommandTest : public testing::Test {
+class CommandTest : public ::testing::Test {
  protected:
   /// Runs `skep ARGUMENTS` with the default store, ./data in the test's folder.
   Outcome skep(std::vector<std::string> arguments, std::string_view input = {},

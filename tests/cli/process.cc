@@ -15,7 +15,7 @@
 namespace skep::cli {
 namespace {
 
-constexpr int kPatienceMs = 60'000;
+constexpr int kPatienceMs = 30'000;
 
 std::vector<std::string> fullEnvironment(const Environment& extra,
                                          const std::filesystem::path& folder) {
@@ -222,7 +222,11 @@ bool Terminal::waitFor(std::string_view text) {
 int Terminal::finish() {
   while (readMore()) continue;
   int status = 0;
-  ::waitpid(pid_, &status, 0);
+  // A terminal that fell silent without an end is a shell that waits for more.
+  if (::waitpid(pid_, &status, WNOHANG) == 0) {
+    ::kill(pid_, SIGHUP);
+    ::waitpid(pid_, &status, 0);
+  }
   pid_ = -1;
   return exitCodeOf(status);
 }

@@ -59,7 +59,7 @@ class Terminal {
 
   void type(std::string_view text);
   /// Reads until what came since the last call holds `text`, without escape sequences; false when
-  /// the process ends first, or nothing comes for a minute.
+  /// the process ends first, or nothing comes for half a minute.
   bool waitFor(std::string_view text);
   /// What came since the last waitFor() that succeeded, for messages.
   const std::string& screen() const { return screen_; }

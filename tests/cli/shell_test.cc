@@ -37,10 +37,8 @@ TEST_F(ShellTest, runs_statements_that_may_span_lines) {
 TEST_F(ShellTest, goes_on_after_an_error) {
   Terminal terminal(shell(), folder_.path());
   EXPECT_SCREEN(terminal, "> ");
-  terminal.type("SELECT * FROM nope; SELECT 'not run';\n");
-  EXPECT_SCREEN(
-      terminal,
-      "error: sql: no such table: nope\r\n  SELECT * FROM nope;\r\n                ^\r\n");
+  terminal.type("SELECT nope; SELECT 'not run';\n");
+  EXPECT_SCREEN(terminal, "error: sql: no such column: nope\r\n  SELECT nope;\r\n         ^\r\n");
   terminal.type("SELECT 6 * 7;\n");
   EXPECT_SCREEN(terminal, " 42\r\n(1 row)\r\n");
   EXPECT_SCREEN(terminal, "tenant/acme> ");
@@ -151,7 +149,6 @@ TEST_F(ShellTest, completes_keywords_and_names) {
   Terminal terminal(shell(), folder_.path());
   EXPECT_SCREEN(terminal, "tenant/acme> ");
   terminal.type("sele\tgiv\tFR\tcust\t;\n");
-  EXPECT_SCREEN(terminal, "SELECT given_name FROM customers");
   EXPECT_SCREEN(terminal, " Ada\r\n");
   terminal.type("\x04");
   EXPECT_EQ(terminal.finish(), 0);

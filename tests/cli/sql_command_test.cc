@@ -210,7 +210,7 @@ TEST_F(SqlCommand, a_full_disk_for_the_output_is_an_error) {
 TEST_F(SqlCommand, tells_the_time_on_request) {
   const Outcome outcome = skep({"sql", "db", "SELECT 1", "--timer", "--mode", "list"});
   EXPECT_EQ(outcome.out, "1\n");
-  EXPECT_THAT(outcome.errors, testing::MatchesRegex("time: [0-9.]+ ms, 1 row\n"));
+  EXPECT_THAT(outcome.errors, MatchesRegex("time: [0-9.]+ ms, 1 row\n"));
 }
 
 TEST_F(SqlCommand, json_output_is_json_for_every_kind_of_value) {
@@ -220,6 +220,7 @@ TEST_F(SqlCommand, json_output_is_json_for_every_kind_of_value) {
           "-9223372036854775807 - 1 AS least, 1 AS a, 2 AS a, '' AS \"\"",
           "--mode", "json"});
   const nlohmann::json row = nlohmann::json::parse(text)[0];
+  EXPECT_EQ(row["inf"]["$real"], "Infinity");
   EXPECT_EQ(row["r"], 0.1);
   EXPECT_EQ(row["c"], "\a\n😀");
   EXPECT_EQ(row["least"], std::numeric_limits<std::int64_t>::min());

@@ -29,7 +29,7 @@ TEST_F(StoreCommands, ls_lists_names_by_prefix_and_in_pages) {
   EXPECT_EQ(rows[0]["name"], "other");
   EXPECT_EQ(rows[0]["bytes"], 8192);
   EXPECT_GE(rows[0]["txid"], 1);
-  EXPECT_THAT(rows[0]["created"], testing::MatchesRegex("20..-..-..T..:..:..\\....Z"));
+  EXPECT_THAT(rows[0]["created"], MatchesRegex("20..-..-..T..:..:..\\....Z"));
   fails(2, {"ls", "--limit", "-3"});
 }
 
@@ -135,7 +135,7 @@ TEST_F(StoreCommands, help_and_version_say_what_there_is) {
     EXPECT_THAT(help, HasSubstr(std::string("\n  ") + command + " "));
     EXPECT_THAT(ok({command, "--help"}), HasSubstr("Usage: "));
   }
-  EXPECT_THAT(ok({"version"}), testing::MatchesRegex("skep [0-9.]+ \\(SQLite 3\\.[0-9.]+\\)\n"));
+  EXPECT_THAT(ok({"version"}), MatchesRegex("skep [0-9.]+ \\(SQLite 3\\.[0-9.]+\\)\n"));
 }
 
 }  // namespace

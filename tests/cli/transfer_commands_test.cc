@@ -140,10 +140,9 @@ TEST_F(TransferCommands, check_reports_on_each_database) {
   ok({"sql", "a", kSample});
   ok({"sql", "b", "CREATE TABLE t(a)"});
   EXPECT_THAT(ok({"check", "a", "b", "--mode", "csv"}),
-              testing::MatchesRegex("name,result,pages,records,chunk_versions,problem\r\n"
-                                    "a,ok,[0-9]+,[0-9]+,[0-9]+,\r\nb,ok,2,[0-9]+,[0-9]+,\r\n"));
-  EXPECT_THAT(ok({"check", "--all", "--mode", "list"}),
-              testing::MatchesRegex("a\\|ok\\|.*\nb\\|ok\\|.*\n"));
+              MatchesRegex("name,result,pages,records,chunk_versions,problem\r\n"
+                           "a,ok,[0-9]+,[0-9]+,[0-9]+,\r\nb,ok,2,[0-9]+,[0-9]+,\r\n"));
+  EXPECT_THAT(ok({"check", "--all", "--mode", "list"}), MatchesRegex("a\\|ok\\|.*\nb\\|ok\\|.*\n"));
   EXPECT_THAT(ok({"check", "--all", "--prefix", "b", "--mode", "list"}), StartsWith("b|ok|"));
   EXPECT_EQ(ok({"check", "--all", "--quiet", "--mode", "list"}), "");
   const Outcome missing = skep({"check", "a", "nope", "--mode", "list"});

@@ -81,7 +81,8 @@ TEST(JsonWriter, stays_json_whatever_the_values) {
   const std::string text =
       print(OutputMode::Json, {"a", "a", "a", "a:2"}, {{infinity, -infinity, "\xff\xfe", 4}});
   EXPECT_EQ(text,
-            "[{\"a\":1e999,\"a:2\":-1e999,\"a:3\":\"\xef\xbf\xbd\xef\xbf\xbd\",\"a:2:2\":4}]\n");
+            "[{\"a\":{\"$real\":\"Infinity\"},\"a:2\":{\"$real\":\"-Infinity\"},\"a:3\":"
+            "\"\xef\xbf\xbd\xef\xbf\xbd\",\"a:2:2\":4}]\n");
 }
 
 TEST(CsvWriter, follows_rfc_4180) {

@@ -23,6 +23,18 @@ BusyKeys::Hold::~Hold() {
   if (busy_.waiting_ > 0) busy_.released_.notify_all();
 }
 
+bool BusyKeys::isBusy(std::uint64_t key) {
+  std::lock_guard lock(mutex_);
+  return busy_.contains(key);
+}
+
+void BusyKeys::waitUntilFree(std::uint64_t key) {
+  std::unique_lock lock(mutex_);
+  ++waiting_;
+  released_.wait(lock, [&] { return !busy_.contains(key); });
+  --waiting_;
+}
+
 bool BusyKeys::anyBusy(std::span<const std::uint64_t> keys) const {
   return std::any_of(keys.begin(), keys.end(),
                      [&](std::uint64_t key) { return busy_.contains(key); });

@@ -21,6 +21,10 @@ namespace skep::backend::embedded {
 
 class BusyKeys {
  public:
+  bool isBusy(std::uint64_t key);
+  /// Returns once the key was free for a moment. Blocks.
+  void waitUntilFree(std::uint64_t key);
+
   /// Holds the keys, which may repeat, until it is destroyed.
   class Hold {
    public:

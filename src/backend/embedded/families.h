@@ -23,6 +23,9 @@ enum class Family : std::uint8_t {
 };
 inline constexpr std::size_t kFamilyCount = 6;
 
+/// Those whose keys begin with the id of a database, and that hold most of its bytes.
+inline constexpr std::array kContentFamilies = {Family::Log, Family::Chunk, Family::Version};
+
 std::vector<rocksdb::ColumnFamilyDescriptor> familyDescriptors(const EmbeddedOptions& options);
 
 /// Options of the database as a whole. `logger` takes RocksDB's warnings.

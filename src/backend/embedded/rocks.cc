@@ -28,7 +28,8 @@ constexpr const char* kLockFileName = "OWNER";
 constexpr std::size_t kWalFilesAtClose = 8;
 constexpr std::uint64_t kWalBytesAtClose = 4 << 20;
 
-// RocksDB's warnings and errors, in Skep's log.
+// RocksDB's words, in Skep's log. What fails is also returned to a caller, so its warnings (a
+// stall, say) are only information, and its errors are warnings.
 class WarningLogger final : public rocksdb::Logger {
  public:
   WarningLogger() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
@@ -42,11 +43,35 @@ class WarningLogger final : public rocksdb::Logger {
     char message[512];
     std::vsnprintf(message, sizeof message, format, arguments);
     try {
-      logWarn("embedded store", "rocksdb", {{"message", message}});
+      const bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
+      (error ? logWarn : logInfo)("embedded store", "rocksdb", {{"message", message}});
     } catch (...) {  // a wall: RocksDB cannot take an exception, and a lost log line is no reason
                      // to stop
     }
   }
+};
+
+// Looks at each batch of the log while it is read again after a start: their sequence numbers have
+// no gap. A missing or reordered piece of the log (a lost file, or two files of which a power
+// failure kept the second) would otherwise leave a hole that nobody notices.
+class SequenceCheck final : public rocksdb::WalFilter {
+ public:
+  explicit SequenceCheck(WalProcessingOption atGap) : atGap_(atGap) {}
+  const char* Name() const override { return "sequence check: a part of the log is missing"; }
+  WalProcessingOption LogRecordFound(unsigned long long, const std::string&,
+                                     const rocksdb::WriteBatch& batch, rocksdb::WriteBatch*,
+                                     bool*) override {
+    // A batch begins with its first sequence number, little-endian; each of its rows takes one.
+    ByteReader in(asBytes(batch.Data()));
+    const std::uint64_t sequence = in.u64();
+    if (next_ && sequence != *next_) return atGap_;
+    next_ = sequence + batch.Count();
+    return WalProcessingOption::kContinueProcessing;
+  }
+
+ private:
+  WalProcessingOption atGap_;
+  std::optional<std::uint64_t> next_;
 };
 
 ErrorCode codeOf(const rocksdb::Status& status) {
@@ -107,6 +132,23 @@ Status checkDirectory(const std::string& directory) {
                "the directory '" + directory + "' holds other files and is not an embedded store"};
 }
 
+// Makes durable what an earlier process wrote to its log and died before it synced. RocksDB goes on
+// in a new log and reads the old one from the page cache: without this a power failure could take
+// away what later commits were built on.
+Status syncLogs(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (entry.path().extension() != ".log") continue;
+    const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
+    const bool synced = file >= 0 && ::fdatasync(file) == 0;
+    const int code = errno;
+    if (file >= 0) ::close(file);
+    if (!synced) return directoryError(directory, code, "synced");
+  }
+  if (error) return directoryError(directory, error.value(), "read");
+  return {};
+}
+
 }  // namespace
 
 // Knows whether RocksDB has stopped writes after a failure. RocksDB itself goes on by itself after
@@ -143,6 +185,7 @@ Result<std::unique_ptr<Rocks>> Rocks::open(const EmbeddedOptions& options) {
   std::unique_ptr<Rocks> rocks(new Rocks(options));
   SKEP_CHECK_OK(checkDirectory(options.directory));
   SKEP_CHECK_OK(rocks->lockDirectory());
+  SKEP_CHECK_OK(syncLogs(options.directory));
   SKEP_CHECK_OK(rocks->openDatabase());
   SKEP_CHECK_OK(rocks->checkFormat());
   SKEP_CHECK_OK(rocks->shortenLog());
@@ -191,6 +234,11 @@ Status Rocks::lockDirectory() {
 Status Rocks::openDatabase() {
   rocksdb::DBOptions options = databaseOptions(options_, std::make_shared<WarningLogger>());
   options.listeners.push_back(health_);
+  const bool refuse = options_.walDamage == WalDamage::Refuse;
+  walFilter_ = std::make_unique<SequenceCheck>(
+      refuse ? rocksdb::WalFilter::WalProcessingOption::kCorruptedRecord
+             : rocksdb::WalFilter::WalProcessingOption::kStopReplay);
+  options.wal_filter = walFilter_.get();
   rocksdb::DB* opened = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status status = rocksdb::DB::Open(options, options_.directory,
@@ -198,6 +246,10 @@ Status Rocks::openDatabase() {
   if (status.ok()) {
     db_.reset(opened);
     std::copy(handles.begin(), handles.end(), families_.begin());
+    if (refuse) return {};
+    // What was kept moves to files, so that nobody meets the damaged log again.
+    const rocksdb::Status flushed = flushAll();
+    if (!flushed.ok()) return errorOf(flushed, "write its log to files");
     return {};
   }
   if (status.IsInvalidArgument()) {
@@ -248,6 +300,36 @@ Status Rocks::shortenLog() {
 rocksdb::Status Rocks::flushAll() {
   return db_->Flush({},
                     std::vector<rocksdb::ColumnFamilyHandle*>(families_.begin(), families_.end()));
+}
+
+rocksdb::Status Rocks::compactContents(store::DatabaseId id) {
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  const HeadKey first = headKey(id);
+  const HeadKey end = endOf(id);
+  const rocksdb::Slice firstSlice = slice(first.text());
+  const rocksdb::Slice endSlice = slice(end.text());
+  for (const Family family : kContentFamilies) {
+    const rocksdb::Status status =
+        db_->CompactRange(options, this->family(family), &firstSlice, &endSlice);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+rocksdb::Status Rocks::compactAll() {
+  rocksdb::Status status = flushAll();
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  for (rocksdb::ColumnFamilyHandle* each : families_) {
+    if (status.ok()) status = db_->CompactRange(options, each, nullptr, nullptr);
+  }
+  return status;
+}
+
+void Rocks::cancelCompactions() {
+  db_->DisableManualCompaction();
 }
 
 Status Rocks::writable() const {

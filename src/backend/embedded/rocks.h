@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/wal_filter.h>
 
 #include <array>
 #include <memory>
@@ -53,6 +54,12 @@ class Rocks {
 
   /// Writes the memory of all families to files.
   rocksdb::Status flushAll();
+  /// Rewrites the files that hold a database's contents, so that what was deleted of it takes no
+  /// space. Long.
+  rocksdb::Status compactContents(store::DatabaseId id);
+  rocksdb::Status compactAll();
+  /// Ends compactions that were asked for; they fail with Incomplete. For closing.
+  void cancelCompactions();
 
  private:
   explicit Rocks(EmbeddedOptions options);
@@ -63,7 +70,8 @@ class Rocks {
 
   EmbeddedOptions options_;
   int lockFile_ = -1;
-  std::shared_ptr<Health> health_;  // shared with RocksDB, which notifies it
+  std::shared_ptr<Health> health_;                 // shared with RocksDB, which notifies it
+  std::unique_ptr<rocksdb::WalFilter> walFilter_;  // borrowed by db_
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> families_{};
 };

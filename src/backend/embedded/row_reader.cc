@@ -13,10 +13,14 @@ using store::Txid;
 
 namespace {
 
-// Reading this many chunks at once is a scan: RocksDB then reads ahead, and its cache is left to
-// others, since the caller keeps the pages in a cache of its own.
-constexpr std::size_t kScanChunks = 4;
+// Reading this many neighbours at once is a scan: RocksDB then reads ahead, and its cache is left
+// to others, since the caller keeps the pages in a cache of its own.
+constexpr std::size_t kScanChunks = 8;
 constexpr std::size_t kReadAheadBytes = 512 * 1024;
+
+bool isScan(std::span<const ChunkNumber> chunks) {
+  return chunks.size() >= kScanChunks && chunks.back() - chunks.front() < 2 * chunks.size();
+}
 
 // So many versions of one chunk are stepped over before it pays to seek.
 constexpr int kStepsBeforeSeek = 4;
@@ -229,7 +233,7 @@ Status RowReader::newestChunks(DatabaseId id, Txid atTxid, std::span<const Chunk
   if (chunks.empty()) return {};
   Range range(*this, Family::Chunk, std::string(chunkKey(id, chunks.front(), atTxid).text()),
               std::string(endOf(id).text()));
-  if (chunks.size() >= kScanChunks) range.readAhead();
+  if (isScan(chunks)) range.readAhead();
   bool seeking = true;
   for (const ChunkNumber chunk : chunks) {
     const ChunkKey wanted = chunkKey(id, chunk, atTxid);

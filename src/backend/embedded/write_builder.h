@@ -28,8 +28,10 @@ class WriteBuilder {
   /// A new database.
   void create(std::string_view name, const NameRow& row, const HeadRow& head);
   void putHead(store::DatabaseId id, const HeadRow& row);
-  /// Removes the database and everything of it.
+  /// Removes the database and everything of it. A large one is removed as ranges of keys: then
+  /// largeRemoved().
   Status destroy(std::string_view name, store::DatabaseId id);
+  bool largeRemoved() const { return largeRemoved_; }
 
   bool empty() const { return batch_.Count() == 0; }
   rocksdb::WriteBatch& batch() { return batch_; }
@@ -62,6 +64,7 @@ class WriteBuilder {
   HeadCache& heads_;
   RowReader reader_;
   std::vector<Changed> changed_;
+  bool largeRemoved_ = false;
   rocksdb::WriteBatch batch_;
 };
 

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kWatchInterval(50);
 constexpr milliseconds kPauseMin(50);
-constexpr milliseconds kPauseMax(2000);
+constexpr milliseconds kPauseMax(1000);
 constexpr int kAttemptsMax = 10;
 // The server gives up first, and says so: then the outcome is certain.
 constexpr milliseconds kAnswerGrace(1000);

@@ -48,15 +48,15 @@ bool isSqlState(std::string_view text) {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
 }
 
-// The last "…: 28P01: …" of a verbose message. (The severity before it is in the server's
-// language.)
+// The last code in "… failed: FATAL:  28P01: password authentication failed …". (The word before it
+// is in the server's language.)
 std::string_view findSqlState(std::string_view message) {
   constexpr std::size_t kSqlStateBytes = 5;
-  for (std::size_t at = message.rfind(": ");
-       at != std::string_view::npos && at > kSqlStateBytes + 1; at = message.rfind(": ", at - 1)) {
+  std::size_t at = message.rfind(": ");
+  while (at != std::string_view::npos && at > kSqlStateBytes) {
     const std::string_view candidate = message.substr(at - kSqlStateBytes, kSqlStateBytes);
-    const bool isField = message.substr(at - kSqlStateBytes - 2, 2) == ": ";
-    if (isField && isSqlState(candidate)) return candidate;
+    if (message[at - kSqlStateBytes - 1] == ' ' && isSqlState(candidate)) return candidate;
+    at = message.rfind(": ", at - 1);
   }
   return {};
 }

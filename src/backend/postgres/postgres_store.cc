@@ -123,6 +123,15 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   return opened;
 }
 
+// Adds those of `planned` to `refused` that are not among the accepted ids.
+void addMissing(const std::vector<std::int64_t>& accepted, std::span<const DatabaseWrite> writes,
+                const std::vector<std::size_t>& planned, std::vector<std::size_t>& refused) {
+  const std::set<std::int64_t> ids(accepted.begin(), accepted.end());
+  for (const std::size_t index : planned) {
+    if (!ids.contains(clamped(writes[index].id.value))) refused.push_back(index);
+  }
+}
+
 }  // namespace
 
 struct PostgresStore::Impl {
@@ -228,14 +237,8 @@ std::vector<Status> PostgresStore::write(std::span<const DatabaseWrite> writes) 
       const Error failure = failureOf(std::move(answer), "the commit");
       for (const std::size_t index : plan.planned) plan.statuses[index] = failure;
     } else {
-      std::set<std::uint64_t> applied;
-      const PgResult& ids = answer.results[plan.commitCall];
-      if (static_cast<std::size_t>(rowCount(ids)) < plan.planned.size()) {
-        for (int i = 0; i < rowCount(ids); ++i) applied.insert(rowAt(ids, i).uint8(0));
-        for (const std::size_t index : plan.planned) {
-          if (!applied.contains(writes[index].id.value)) refused.push_back(index);
-        }
-      }
+      const Row accepted = rowAt(answer.results[plan.headCall], 0);
+      if (!accepted.isNull(0)) addMissing(accepted.int8Array(0), writes, plan.planned, refused);
     }
   }
   if (!refused.empty()) impl_->explainRefusals(writes, refused, plan.statuses);
@@ -293,6 +296,7 @@ Result<store::ChunkRead> PostgresStore::readChunks(const store::ChunkReadRequest
                    request.logAfter ? countParameter(*request.logAfter) : Parameter()}));
   std::optional<postgres::DecodedChunkRead> decoded = postgres::decodeChunkRead(result);
   if (!decoded) return notFound(request.id);
+  SKEP_CHECK_OK(store::checkReader(request, decoded->epoch));
   if (request.logAfter && *request.logAfter < std::min(decoded->expiredTxid, request.atTxid)) {
     return Error{ErrorCode::SnapshotGone, "the records of database " +
                                               std::to_string(request.id.value) + " after txid " +

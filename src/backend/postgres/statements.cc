@@ -19,10 +19,33 @@ constexpr std::array<Definition, kStatementCount> kDefinitions = {{
     {Statement::AllowLong, "skep_allow_long",
      "SELECT 1::int8 FROM set_config('statement_timeout', $1::int8::text, true)"},
 
-    // Checks epoch, txid and staging, moves the heads on and appends to the log. Returns the ids of
-    // the
-    // databases that it wrote: the others are refused.
+    // A batch of commits and nothing else. 2: ids, 3: records, 4: kCommitNumbers for each, one
+    // after the other
+    // (arrays of their own cost the server more than all else here). Returns null when every commit
+    // was
+    // accepted, else the ids of those that were: the others are refused.
     {Statement::Commit, "skep_commit", R"sql(
+WITH applied AS (
+  UPDATE head h SET
+    txid = ($4::int8[])[w.i * 7 - 4],
+    page_count = ($4::int8[])[w.i * 7 - 3],
+    digest = ($4::int8[])[w.i * 7 - 2],
+    commit_id = ($4::int8[])[w.i * 7 - 1],
+    log_bytes = h.log_bytes + octet_length(w.record)
+  FROM (SELECT * FROM unnest($2::int8[], $3::bytea[]) WITH ORDINALITY AS w(id, record, i)
+        LIMIT $1::int8) w
+  WHERE h.id = w.id AND h.epoch = ($4::int8[])[w.i * 7 - 6]
+    AND h.txid = ($4::int8[])[w.i * 7 - 5] AND h.staging_txid = 0
+  RETURNING w.id, h.txid, ($4::int8[])[w.i * 7] AS time_ms, w.record
+), logged AS (
+  INSERT INTO log (id, txid, time_ms, record) SELECT id, txid, time_ms, record FROM applied
+)
+SELECT CASE WHEN (SELECT count(*) FROM applied) < $1::int8
+            THEN ARRAY(SELECT id FROM applied) END)sql"},
+
+    // Any batch: checks epoch, txid and staging, moves the heads on and appends to the log. Returns
+    // as Commit.
+    {Statement::Write, "skep_write", R"sql(
 WITH applied AS (
   UPDATE head h SET
     txid = coalesce(w.txid, h.txid),
@@ -51,7 +74,8 @@ WITH applied AS (
   INSERT INTO log (id, txid, time_ms, record)
   SELECT id, txid, time_ms, record FROM applied WHERE record IS NOT NULL
 )
-SELECT id FROM applied)sql"},
+SELECT CASE WHEN (SELECT count(*) FROM applied) < $1::int8
+            THEN ARRAY(SELECT id FROM applied) END)sql"},
 
     // Deletes expired records and counts the bytes of those that the head still needs.
     {Statement::Trim, "skep_trim", R"sql(
@@ -218,10 +242,9 @@ CROSS JOIN LATERAL (
   WHERE c.id = d.id AND c.chunk = n.chunk AND c.txid <= d.txid ORDER BY c.txid DESC LIMIT 1) c)sql"},
 
     // 1: id, 2: as of which txid, 3: chunks, 4: records after which txid, or null for none. The
-    // first row
-    // holds the newest txid whose record expired.
+    // first row holds the epoch and the newest txid whose record expired.
     {Statement::ReadChunks, "skep_read_chunks", R"sql(
-SELECT 0::int8, h.id, h.expired_txid, NULL::bytea FROM head h WHERE h.id = $1::int8
+SELECT 0::int8, h.epoch, h.expired_txid, NULL::bytea FROM head h WHERE h.id = $1::int8
 UNION ALL
 (SELECT 1::int8, NULL, l.txid, l.record FROM log l
  WHERE l.id = $1::int8 AND l.txid > $4::int8 AND l.txid <= $2::int8 ORDER BY l.txid)

@@ -24,6 +24,7 @@ enum class Statement : std::uint8_t {
   // Writes, in the order in which a transaction runs them.
   AllowLong,
   Commit,
+  Write,
   Trim,
   RemoveSuperseded,
   DropChunks,
@@ -50,7 +51,11 @@ enum class Statement : std::uint8_t {
 };
 inline constexpr std::size_t kStatementCount = static_cast<std::size_t>(Statement::DueAlarms) + 1;
 
-// Bits of Commit's `flags`.
+// Numbers that Commit takes of each database, in this order: epoch, expected txid, txid, page
+// count, digest, commit id, time.
+inline constexpr std::size_t kCommitNumbers = 7;
+
+// Bits of Write's `flags`.
 inline constexpr std::uint32_t kSetsAlarm = 1;
 inline constexpr std::uint32_t kNeedsStaged = 2;  // nothing staged is not good enough
 inline constexpr std::uint32_t kAnyStaging =

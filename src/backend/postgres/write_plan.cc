@@ -70,9 +70,33 @@ struct PlannedWrite {
   Head after;
 };
 
-class CommitCall {
+// Whether it commits, and no more than that.
+bool isPlainCommit(const DatabaseWrite& write) {
+  return write.commit && !write.flip && !write.alarmChanged && write.chunks.empty() &&
+         write.trimLogThrough == 0 && write.expireThrough == 0 && write.superseded.empty() &&
+         !write.dropChunksFrom && !write.sweepDone && !write.properties;
+}
+
+Call commitCall(std::span<const PlannedWrite> writes) {
+  ArrayParameter ids(PgType::Int8, writes.size());
+  ArrayParameter records(PgType::Bytea, writes.size());
+  ArrayParameter numbers(PgType::Int8, writes.size() * kCommitNumbers);
+  for (const auto& [write, after] : writes) {
+    ids.add(write->id.value);
+    records.add(ByteView(write->record));
+    const store::CommitHead& commit = *write->commit;
+    for (const std::uint64_t number :
+         {write->epoch, write->expectedTxid, commit.txid, std::uint64_t{commit.pageCount},
+          commit.digest, commit.commitId, static_cast<std::uint64_t>(commit.timeMs)}) {
+      numbers.add(number);
+    }
+  }
+  return batchCall(Statement::Commit, {&ids, &records, &numbers});
+}
+
+class WriteCall {
  public:
-  explicit CommitCall(std::size_t count)
+  explicit WriteCall(std::size_t count)
       : ids_(PgType::Int8, count),
         epochs_(PgType::Int8, count),
         expected_(PgType::Int8, count),
@@ -104,7 +128,7 @@ class CommitCall {
   }
 
   Call take() {
-    return batchCall(Statement::Commit,
+    return batchCall(Statement::Write,
                      {&ids_, &epochs_, &expected_, &txids_, &pageCounts_, &digests_, &commitIds_,
                       &times_, &records_, &logStarts_, &logStartsMin_, &staged_, &stagingAfter_,
                       &sweepAfter_, &alarms_, &flags_});
@@ -161,6 +185,12 @@ class CommitCall {
       records_;
   ArrayParameter logStarts_, logStartsMin_, staged_, stagingAfter_, sweepAfter_, alarms_, flags_;
 };
+
+Call writeCall(std::span<const PlannedWrite> writes) {
+  WriteCall call(writes.size());
+  for (const PlannedWrite& planned : writes) call.add(planned);
+  return call.take();
+}
 
 void addTrims(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
   ArrayParameter ids(PgType::Int8, 0);
@@ -313,9 +343,9 @@ WritePlan planWrites(std::span<const DatabaseWrite> writes, Duration longTimeLim
   plan.statuses.resize(writes.size());
   const std::vector<PlannedWrite> selected = select(writes, plan);
   if (selected.empty()) return plan;
-  CommitCall commit(selected.size());
+  bool isPlain = true;
   for (const PlannedWrite& planned : selected) {
-    commit.add(planned);
+    isPlain &= isPlainCommit(*planned.write);
     plan.sizeBytes += planned.write->sizeBytes();
     plan.isLong |= isLong(*planned.write);
   }
@@ -323,8 +353,9 @@ WritePlan planWrites(std::span<const DatabaseWrite> writes, Duration longTimeLim
     const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(longTimeLimit);
     plan.calls.push_back({Statement::AllowLong, {int8Parameter(limit.count())}});
   }
-  plan.commitCall = plan.calls.size();
-  plan.calls.push_back(commit.take());
+  plan.headCall = plan.calls.size();
+  plan.calls.push_back(isPlain ? commitCall(selected) : writeCall(selected));
+  if (isPlain) return plan;
   addTrims(selected, plan.calls);
   addRemovals(selected, plan.calls);
   addPuts(selected, plan.calls);

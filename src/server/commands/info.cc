@@ -46,7 +46,11 @@ void writeInfo(const store::DatabaseInfo& info, OutputMode mode, TextSink& out) 
   const std::unique_ptr<ResultWriter> writer = makeResultWriter(mode, out);
   if (mode == OutputMode::Table) {  // one fact a line reads better than one long row
     writer->begin({"property", "value"});
-    for (const auto& [name, value] : facts) writer->row(std::array<Cell, 2>{name, value});
+    for (const auto& [name, value] : facts) {
+      const std::string text =
+          value.isNumber() ? plainText(value) : std::string();  // all on the left
+      writer->row(std::array<Cell, 2>{name, value.isNumber() ? Cell(text) : value});
+    }
     writer->end();
     return;
   }

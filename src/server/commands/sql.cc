@@ -25,7 +25,7 @@ Examples:
   skep sql tenant/acme "INSERT INTO t VALUES (1, 'x') RETURNING rowid"
   skep sql tenant/acme "SELECT * FROM t" --mode json
   skep sql tenant/acme --file seed.sql
-  sqlite3 old.sqlite .dump | skep sql tenant/acme
+  cat tables.sql rows.sql | skep sql tenant/acme
   skep sql tenant/acme --read-only --timer)";
 
 struct SqlOptions {
