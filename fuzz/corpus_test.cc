@@ -66,7 +66,7 @@ class NamedInput : public ::testing::TestWithParam<fuzz::CorpusInput> {};
 
 TEST_P(NamedInput, and_random_damage_of_it_are_handled) {
   std::mt19937_64 random = seededRandom();
-  expectReplay(GetParam(), 1000, random);
+  expectReplay(GetParam(), SKEP_DAMAGED_ROUNDS, random);
 }
 
 TEST(Corpus, inputs_that_were_found_are_handled) {
