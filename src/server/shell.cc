@@ -39,7 +39,7 @@ Shell::Shell(sql::Database& database, CommandContext& context, fiber::ThreadPool
       runner_(database, context.out, context.errors, context.interrupts, context.clock, options) {}
 
 Status Shell::run() {
-  // Ctrl-C between two statements must not end the shell.
+  // Ctrl-C must not end the shell.
   InterruptScope ignored(
       context_.interrupts, [] {}, InterruptScope::OnRepeat::Ignore);
   LineEditor editor({.historyPath = historyPath()});
@@ -88,8 +88,16 @@ Status Shell::run() {
 }
 
 Status Shell::runStatements() {
+  // Ctrl-C between two statements of a line means those that have not begun.
+  InterruptScope between(
+      context_.interrupts, [] {}, InterruptScope::OnRepeat::Ignore);
   while (std::optional<SqlPiece> piece = splitter_.next()) {
-    const Status ran = runner_.runStatement(*piece);
+    Status ran = Error{ErrorCode::Aborted, "interrupted"};
+    if (between.wasInterrupted()) {
+      context_.errors.write(errorText(ran.error()));
+    } else {
+      ran = runner_.runStatement(*piece);
+    }
     if (!ran.ok()) {
       // What was typed behind a failed statement was meant to follow its success.
       splitter_.clear();
