@@ -28,10 +28,9 @@ demo: all ## a sample fleet of databases, and a shell on one of them
 bench: all ## run every benchmark in build/bench
 	@scripts/bench.sh
 
-fuzz: ## build the fuzz targets with clang; run them with build/fuzz/fuzz/NAME
+fuzz: ## run each fuzz target for SECONDS_EACH (60) and add what it finds to its corpus
 	@scripts/setup.sh fuzz
-	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz
-	@scripts/fuzz.sh
+	@fuzz/run.sh $(or $(SECONDS_EACH),60)
 
 test-asan: ## the tests with the address and undefined-behaviour sanitizers
 	@scripts/setup.sh test

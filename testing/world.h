@@ -27,12 +27,12 @@
 
 #define ASSERT_OK(...)                                                                       \
   do {                                                                                       \
-    auto skepAsserted = (__VA_ARGS__);                                                       \
+    auto&& skepAsserted = (__VA_ARGS__);                                                       \
     ASSERT_TRUE(skepAsserted.ok()) << #__VA_ARGS__ << ": " << skepAsserted.error().toString(); \
   } while (false)
 #define EXPECT_OK(...)                                                                       \
   do {                                                                                       \
-    auto skepExpected = (__VA_ARGS__);                                                       \
+    auto&& skepExpected = (__VA_ARGS__);                                                       \
     EXPECT_TRUE(skepExpected.ok()) << #__VA_ARGS__ << ": " << skepExpected.error().toString(); \
   } while (false)
 

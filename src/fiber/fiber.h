@@ -8,8 +8,9 @@
 // Rules (style.md): no suspension in a catch block, in a destructor, or with a mutex held.
 // suspend() checks the first. State may have changed after each suspension.
 //
-//   fiber::suspend([&](fiber::Waker waker) { store.readLater(id, [waker]() mutable { waker.wake();
-//   }); });
+//   fiber::suspend([&](fiber::Waker waker) {
+//     store.readLater(id, [waker]() mutable { waker.wake(); });
+//   });
 
 #pragma once
 

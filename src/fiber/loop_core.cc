@@ -63,11 +63,7 @@ class LoopCore::RunScope {
 };
 
 LoopCore::LoopCore(Loop& loop, Clock& clock, LoopOptions options)
-    : loop_(loop),
-      clock_(clock),
-      keepIo_(io_.get_executor()),
-      alarm_(io_),
-      stacks_(options.stackBytes, options.pooledStacksMax) {}
+    : loop_(loop), clock_(clock), options_(options), keepIo_(io_.get_executor()), alarm_(io_) {}
 
 LoopCore::~LoopCore() {
   SKEP_CHECK(!running_, "a loop is destroyed from within");
@@ -80,6 +76,8 @@ LoopCore::~LoopCore() {
   }
   SKEP_CHECK(fiberCount_ == 0, "a loop is destroyed while %zu of its fibers wait", fiberCount_);
   SKEP_CHECK(timers_.isEmpty(), "a loop is destroyed while a timer is pending");
+  home_.sanitizer.adoptThreadState();
+  for (Strand* strand : idleStrands_) endStrand(strand);
 }
 
 LoopCore* LoopCore::current() {
@@ -164,7 +162,7 @@ std::size_t LoopCore::runReady() {
   do {
     count += runRound();
     inbox_.moveTo(ready_);
-  } while (!ready_.isEmpty() && count < kTasksPerTurn && clock_.monotonic() < end);
+  } while (!ready_.isEmpty() && !stopping_ && count < kTasksPerTurn && clock_.monotonic() < end);
   return count;
 }
 
@@ -190,51 +188,85 @@ void LoopCore::runTask(Task& task) {
 }
 
 void LoopCore::resume(Fiber& fiber) {
-  if (fiber.context_.handle == nullptr) start(fiber);
+  if (fiber.strand_ == nullptr) start(fiber);
+  Strand& strand = *fiber.strand_;
   running.fiber = &fiber;
   ExceptionGlobals& globals = exceptionGlobals();
-  home_.exceptions = std::exchange(globals, fiber.context_.exceptions);
-  home_.sanitizer.leaveFor(fiber.context_.sanitizer);
-  const transfer_t back = jump_fcontext(fiber.context_.handle, &fiber);
-  home_.sanitizer.arriveFrom(fiber.context_.sanitizer);
-  fiber.context_.handle = back.fctx;
-  fiber.context_.exceptions = std::exchange(globals, home_.exceptions);
+  home_.exceptions = std::exchange(globals, strand.context.exceptions);
+  enter(strand);
+  strand.context.exceptions = std::exchange(globals, home_.exceptions);
   running.fiber = nullptr;
-  if (fiber.finished_) finish(fiber);
+  if (strand.fiber == nullptr) finish(strand);
+}
+
+void LoopCore::enter(Strand& strand) {
+  home_.sanitizer.leaveFor(strand.context.sanitizer);
+  const transfer_t back = jump_fcontext(strand.context.handle, &strand);
+  home_.sanitizer.arriveFrom(strand.context.sanitizer);
+  strand.context.handle = back.fctx;
 }
 
 void LoopCore::leave(Fiber& fiber) {
-  fiber.context_.sanitizer.leaveFor(home_.sanitizer);
-  const transfer_t back = jump_fcontext(home_.handle, nullptr);
-  fiber.context_.sanitizer.arriveFrom(home_.sanitizer);
-  home_.handle = back.fctx;
+  fiber.strand_->leave();
 }
 
 void LoopCore::start(Fiber& fiber) {
-  fiber.stack_ = stacks_.take();
-  fiber.context_.handle =
-      make_fcontext(fiber.stack_.top(), fiber.stack_.bytes, &LoopCore::fiberMain);
-  fiber.context_.sanitizer.setBounds(fiber.stack_.bottom, fiber.stack_.bytes);
-  fiber.context_.sanitizer.createThreadState();
+  if (idleStrands_.empty()) {
+    fiber.strand_ = new Strand(*this, options_.stackBytes);
+  } else {
+    fiber.strand_ = idleStrands_.back();
+    idleStrands_.pop_back();
+  }
+  fiber.strand_->fiber = &fiber;
   ++fiberCount_;
 }
 
-void LoopCore::finish(Fiber& fiber) {
-  fiber.context_.sanitizer.destroyThreadState();
-  stacks_.giveBack(fiber.stack_);
-  delete &fiber;
+void LoopCore::finish(Strand& strand) {
   --fiberCount_;
+  if (idleStrands_.size() < options_.pooledStacksMax) {
+    idleStrands_.push_back(&strand);
+  } else {
+    endStrand(&strand);
+  }
 }
 
-void LoopCore::fiberMain(transfer_t transfer) {
-  Fiber& fiber = *static_cast<Fiber*>(transfer.data);
-  LoopCore& core = fiber.core_;
-  fiber.context_.sanitizer.arriveFrom(core.home_.sanitizer);
-  core.home_.handle = transfer.fctx;
-  runBody(fiber);
-  fiber.finished_ = true;
-  fiber.context_.sanitizer.leaveForever(core.home_.sanitizer);
-  jump_fcontext(core.home_.handle, nullptr);
+/// Lets strandMain() end, which tells the sanitizers, then frees the strand.
+void LoopCore::endStrand(Strand* strand) {
+  enter(*strand);
+  delete strand;
+}
+
+Strand::Strand(LoopCore& loopCore, std::size_t stackBytes) : core(loopCore), stack(stackBytes) {
+  context.handle = make_fcontext(stack.top(), stack.bytes(), &LoopCore::strandMain);
+  context.sanitizer.setBounds(stack.bottom(), stack.bytes());
+  context.sanitizer.createThreadState();
+}
+
+Strand::~Strand() {
+  context.sanitizer.destroyThreadState();
+}
+
+void Strand::leave() {
+  ExecutionContext& home = core.home_;
+  context.sanitizer.leaveFor(home.sanitizer);
+  const transfer_t back = jump_fcontext(home.handle, nullptr);
+  context.sanitizer.arriveFrom(home.sanitizer);
+  home.handle = back.fctx;
+}
+
+void LoopCore::strandMain(transfer_t transfer) {
+  Strand& strand = *static_cast<Strand*>(transfer.data);
+  ExecutionContext& home = strand.core.home_;
+  SanitizerStack& sanitizer = strand.context.sanitizer;
+  sanitizer.arriveFrom(home.sanitizer);
+  home.handle = transfer.fctx;
+  while (strand.fiber != nullptr) {
+    runBody(*strand.fiber);
+    delete std::exchange(strand.fiber, nullptr);
+    strand.leave();
+  }
+  sanitizer.leaveForever(home.sanitizer);
+  jump_fcontext(home.handle, nullptr);
   SKEP_UNREACHABLE();
 }
 

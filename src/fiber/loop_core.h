@@ -1,9 +1,10 @@
-// LoopCore and detail::Fiber: the inside of Loop. Nothing outside src/fiber includes this.
+// LoopCore, detail::Fiber and Strand: the inside of Loop. Nothing outside src/fiber includes this.
 //
-// Switching: the loop's thread has a "home" context; each fiber has its own. resume() jumps from
-// home into a fiber, leave() jumps back. Each jump also exchanges the C++ runtime's record of
-// caught and uncaught exceptions, which is kept for each thread and knows nothing of fibers:
-// without that, two fibers that handle exceptions at once would pop each other's.
+// Switching: the loop's thread has a "home" context; each fiber runs on a strand, a stack with a
+// context of its own, which serves one fiber after another. resume() jumps from home into a fiber,
+// leave() jumps back. Each jump also exchanges the C++ runtime's record of caught and uncaught
+// exceptions, which is kept for each thread and knows nothing of fibers: without that, two fibers
+// that handle exceptions at once would pop each other's.
 
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "skep/fiber/inbox.h"
 #include "skep/fiber/loop.h"
@@ -43,7 +45,25 @@ struct Sleeper : TimerEntry {
   Waker waker;
 };
 
+class Fiber;
 class LoopCore;
+
+/// Kept for the next fiber when one has finished: its pages are warm, and the sanitizers' state of
+/// a stack is expensive to make.
+struct Strand {
+  Strand(LoopCore& loopCore, std::size_t stackBytes);
+  ~Strand();
+  Strand(const Strand&) = delete;
+  Strand& operator=(const Strand&) = delete;
+
+  /// From within: jumps home; returns when the loop enters the strand again.
+  void leave();
+
+  LoopCore& core;
+  Stack stack;
+  ExecutionContext context;
+  Fiber* fiber = nullptr;  // that it runs; null: none, it is idle or about to end
+};
 
 class Fiber : public Task {
  public:
@@ -57,9 +77,8 @@ class Fiber : public Task {
   LoopCore& core_;
   std::string_view name_;
   std::function<void()> body_;
-  ExecutionContext context_;
-  Stack stack_;  // taken at the first run: spawn() may be on another thread than the pool
-  bool finished_ = false;
+  // From the first run on: spawn() may be on another thread than the pool of strands.
+  Strand* strand_ = nullptr;
   // Odd while suspended; each suspension and each wake adds one. A Waker remembers the odd number
   // that it is for. Atomic only so that a second wake on another thread is recognised reliably.
   std::atomic<std::uint64_t> suspension_ = 0;
@@ -70,8 +89,7 @@ class LoopCore {
   LoopCore(Loop& loop, Clock& clock, LoopOptions options);
   ~LoopCore();
 
-  /// The core behind a Loop, the one that runs on this thread (or null), and its running fiber (or
-  /// null).
+  /// The core behind a Loop; the one that runs on this thread, and its running fiber, or null.
   static LoopCore& of(Loop& loop) { return *loop.core_; }
   static LoopCore* current();
   static Fiber* currentFiber();
@@ -113,8 +131,11 @@ class LoopCore {
   void runTask(Task& task);
   void resume(Fiber& fiber);
   void start(Fiber& fiber);
-  void finish(Fiber& fiber);
-  static void fiberMain(boost::context::detail::transfer_t transfer);
+  void finish(Strand& strand);
+  void enter(Strand& strand);
+  void endStrand(Strand* strand);
+  friend struct Strand;
+  static void strandMain(boost::context::detail::transfer_t transfer);
   static void runBody(Fiber& fiber);
   void block();
   void armAlarm();
@@ -122,13 +143,14 @@ class LoopCore {
 
   Loop& loop_;
   Clock& clock_;
+  const LoopOptions options_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keepIo_;
   boost::asio::steady_timer alarm_;  // wakes the thread for the earliest timer
   std::optional<MonotonicTime> alarmDue_;
   bool alarmWasEarly_ = false;
-  bool ioUsed_ = false;  // somebody has the io_context: only then a turn polls it
-  StackPool stacks_;
+  bool ioUsed_ = false;               // somebody has the io_context: only then a turn polls it
+  std::vector<Strand*> idleStrands_;  // owned; at most options_.pooledStacksMax
   TimerQueue timers_;
   TaskList ready_;
   Inbox inbox_;

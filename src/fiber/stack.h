@@ -1,43 +1,31 @@
-// Fiber stacks: mapped memory with a guard page below, and a pool of them.
+// Stack: mapped memory with a guard page below it.
 //
-// A stack reserves address space only; the kernel gives memory to the pages that are touched.
-// Running over its end hits the guard page and kills the process instead of writing into a
-// neighbour. One thread.
+// It reserves address space only; the kernel gives memory to the pages that are touched. Running
+// over its end hits the guard page and kills the process instead of writing into a neighbour.
 
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 namespace skep::fiber::detail {
 
-/// An empty Stack has bottom == nullptr. The lowest usable byte is `bottom`; the guard page lies
-/// below it.
-struct Stack {
-  std::byte* bottom = nullptr;
-  std::size_t bytes = 0;
-
-  std::byte* top() const { return bottom + bytes; }
-};
-
-class StackPool {
+class Stack {
  public:
-  /// `stackBytes` is rounded up to whole pages.
-  StackPool(std::size_t stackBytes, std::size_t pooledMax);
-  ~StackPool();
-  StackPool(const StackPool&) = delete;
-  StackPool& operator=(const StackPool&) = delete;
+  /// `bytes` is rounded up to whole pages. Aborts when the system has no more address space or
+  /// mappings.
+  explicit Stack(std::size_t bytes);
+  ~Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
 
-  /// The stack that was given back last (its pages are warm), or a new one. Aborts when the system
-  /// has no more.
-  Stack take();
-  /// Keeps the stack for the next take(), or unmaps it when the pool is full.
-  void giveBack(Stack stack);
+  /// The lowest usable byte; the guard page lies below it.
+  std::byte* bottom() const { return bottom_; }
+  std::byte* top() const { return bottom_ + bytes_; }
+  std::size_t bytes() const { return bytes_; }
 
  private:
-  std::size_t stackBytes_;
-  std::size_t pooledMax_;
-  std::vector<Stack> free_;
+  std::size_t bytes_;
+  std::byte* bottom_;
 };
 
 }  // namespace skep::fiber::detail

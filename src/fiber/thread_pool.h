@@ -1,5 +1,4 @@
-// ThreadPool and offload(): blocking work (fsync, a disk read, a compression) off the loop's
-// thread.
+// ThreadPool and offload(): blocking work (fsync, a disk read) off the loop's thread.
 //
 //   Result<Bytes> data = fiber::offload(pool, [&] { return readFile(path); });   // suspends
 

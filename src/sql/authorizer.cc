@@ -51,6 +51,10 @@ std::string refusePragma(std::string_view pragma, std::string_view argument) {
   return "PRAGMA " + name + " can be read but not changed: Skep sets it";
 }
 
+bool isTrusted(const AuthorizerContext& context) {
+  return context.isSystem && (context.trigger.empty() || isReservedName(context.trigger));
+}
+
 std::string refuseReserved(std::string_view name) {
   if (!isReservedName(name)) return {};
   return "'" + std::string(name) + "': names that start with _skep_ are reserved";
@@ -63,11 +67,13 @@ bool isReservedName(std::string_view name) {
 }
 
 std::string refusal(const AuthorizerContext& context, int action, std::string_view first, std::string_view second) {
+  if (context.inVacuum) {
+    const bool toFile = action == SQLITE_ATTACH && !first.empty();
+    return toFile ? "VACUUM INTO is not available: use skep export" : std::string();
+  }
   switch (action) {
     case SQLITE_ATTACH:
-      if (context.inVacuum && first.empty()) return {};
-      return context.inVacuum ? "VACUUM INTO is not available: use skep export"
-                              : "ATTACH is not available: a transaction covers one database";
+      return "ATTACH is not available: a transaction covers one database";
     case SQLITE_DETACH:
       return "DETACH is not available";
     case SQLITE_PRAGMA:
@@ -77,7 +83,7 @@ std::string refusal(const AuthorizerContext& context, int action, std::string_vi
     default:
       break;
   }
-  if (context.isSystem) return {};
+  if (isTrusted(context)) return {};
   switch (action) {
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
@@ -100,13 +106,16 @@ std::string refusal(const AuthorizerContext& context, int action, std::string_vi
       std::string reason = refuseReserved(first);
       return reason.empty() ? refuseReserved(second) : reason;
     }
-    case SQLITE_ALTER_TABLE:
-      // The new name of a rename is not among the arguments, so the text must not mention the prefix at all.
-      if (lower(context.statement).find(kReservedPrefix) == std::string::npos) return {};
-      return "ALTER TABLE with a name that starts with _skep_: such names are reserved";
+    case SQLITE_SAVEPOINT:
+      return refuseReserved(second);
     default:
       return {};
   }
+}
+
+std::string alterRefusal(const AuthorizerContext& context, std::string_view sql) {
+  if (isTrusted(context) || lower(sql).find(kReservedPrefix) == std::string::npos) return {};
+  return "ALTER TABLE with a name that starts with _skep_: such names are reserved";
 }
 
 }  // namespace skep::sql

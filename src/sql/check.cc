@@ -63,11 +63,18 @@ class Checker {
 
   Status checkChunk(const store::OpenedDatabase& opened, const store::ChunkVersion& version) {
     ++report_.chunkVersions;
-    if (version.txid > opened.head.txid) {
-      add(Finding::Kind::TornStaging, "chunk " + std::to_string(version.chunk) + " has a version of txid " +
-                                          std::to_string(version.txid) + ", above the head's " +
-                                          std::to_string(opened.head.txid) +
-                                          ": a large transaction under way, or one that ended in a crash; the next owner removes it");
+    const bool isAbove = version.txid > opened.head.txid;
+    const bool isPastEnd = store::firstPageOf(version.chunk) > opened.head.pageCount && opened.properties.retentionMs == 0;
+    if (isAbove || isPastEnd) {
+      SKEP_TRY(store::DatabaseInfo now, environment_.store.info(report_.name));
+      if (now.head.txid != opened.head.txid) return {};  // the owner went on since
+      const std::string which = "chunk " + std::to_string(version.chunk) + " has a version of txid " + std::to_string(version.txid);
+      if (isAbove) {
+        add(Finding::Kind::TornStaging, which + ", above the head's " + std::to_string(opened.head.txid) +
+                                            ": a large transaction under way, or one that ended in a crash; the next owner removes it");
+      } else {
+        add(Finding::Kind::Chunk, which + ", past the end of the database (" + std::to_string(opened.head.pageCount) + " pages)");
+      }
       return {};
     }
     store::ChunkReadRequest request;
@@ -83,12 +90,17 @@ class Checker {
   }
 
   Status checkPages() {
-    SKEP_TRY(auto file, vfs::PagedFile::open(environment_, {.name = report_.name,
-                                                            .create = store::Create::Never,
-                                                            .mode = vfs::OpenFile::Mode::ReadOnly,
-                                                            .databaseBytesMax = 0}));
-    Status walked = walkPages(*file);
-    Status closed = file->close();
+    auto file = vfs::PagedFile::open(environment_, {.name = report_.name,
+                                                    .create = store::Create::Never,
+                                                    .mode = vfs::OpenFile::Mode::ReadOnly,
+                                                    .databaseBytesMax = 0});
+    if (!file && file.error().code == ErrorCode::Corrupt) {
+      add(Finding::Kind::Page, file.error().message);
+      return {};
+    }
+    if (!file) return std::move(file).error();
+    Status walked = walkPages(**file);
+    Status closed = (*file)->close();
     return walked ? closed : walked;
   }
 

@@ -2,7 +2,8 @@
 
 #include <sqlite3.h>
 
-#include <cstring>
+#include <algorithm>
+#include <utility>
 
 #include "skep/sql/authorizer.h"
 #include "skep/sql/error.h"
@@ -18,23 +19,10 @@ constexpr Duration kSlice = std::chrono::milliseconds(2);
 
 std::string_view viewOf(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
 
-/// The first word of a statement, after space and comments.
-bool startsWithWord(std::string_view sql, std::string_view word) {
-  while (!sql.empty()) {
-    if (std::strchr(" \t\r\n\f;", sql.front()) != nullptr) {
-      sql.remove_prefix(1);
-    } else if (sql.starts_with("--")) {
-      sql.remove_prefix(std::min(sql.find('\n'), sql.size()));
-    } else if (sql.starts_with("/*")) {
-      const std::size_t end = sql.find("*/", 2);
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
-    } else {
-      break;
-    }
-  }
-  return sql.size() >= word.size() &&
-         sqlite3_strnicmp(sql.data(), word.data(), static_cast<int>(word.size())) == 0;
-}
+/// What SQLite can do at the most, also where our limit is 0 (none): lengths are ints in its interface.
+constexpr std::size_t kLengthMax = 1'000'000'000;
+
+int lengthLimit(std::size_t limit) { return static_cast<int>(limit == 0 ? kLengthMax : std::min(limit, kLengthMax)); }
 
 }  // namespace
 
@@ -62,20 +50,38 @@ Status Connection::open() {
   }
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.valueBytesMax, 1'000'000'000)));
-  sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(std::min<std::size_t>(options.limits.sqlBytesMax, 1'000'000'000)));
+  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, lengthLimit(options.limits.valueBytesMax));
+  sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, lengthLimit(options.limits.sqlBytesMax));
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  SKEP_CHECK_OK(limitPages());
   sqlite3_set_authorizer(handle, authorize, this);
   sqlite3_progress_handler(handle, kProgressSteps, progress, this);
   sqlite3_rollback_hook(handle, rolledBack, this);
+  countedTxid_ = file->committedTxid();
   return {};
+}
+
+/// Lets SQLite refuse growth past the quota at once, not only at the commit; and write a transaction's pages out before
+/// they use up the memory limit.
+Status Connection::limitPages() {
+  std::string pragmas;
+  if (const std::uint64_t bytes = options.limits.databaseBytesMax; bytes != 0) {
+    const std::uint64_t pages = std::clamp<std::uint64_t>(bytes / store::kPageBytes, 1, 0xfffffffe);
+    pragmas += "PRAGMA max_page_count = " + std::to_string(pages) + ";";
+  }
+  if (const std::size_t bytes = options.limits.memoryBytesMax; bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
+    pragmas += "PRAGMA cache_spill = " + std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
+  }
+  vfs::AccountScope scope(account);
+  const int rc = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
+  return rc == SQLITE_OK ? Status{} : Status(explain(rc));
 }
 
 void Connection::closeHandle() {
   if (handle == nullptr) return;
   SKEP_CHECK(statementCount == 0, "%zu statements outlive their database '%s'", statementCount, options.name.c_str());
   vfs::AccountScope scope(account);
-  for (sqlite3_stmt* statement : released_) sqlite3_finalize(statement);
+  for (const Released& each : released_) sqlite3_finalize(each.statement);
   released_.clear();
   cache_.clear();
   const int rc = sqlite3_close(handle);
@@ -85,95 +91,152 @@ void Connection::closeHandle() {
 
 Connection::Entry::Entry(Connection& connection)
     : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
-  for (sqlite3_stmt* statement : connection_.released_) sqlite3_finalize(statement);
-  connection_.released_.clear();
+  if (connection_.handle == nullptr) return;  // closed while this fiber waited: checkTransaction() says so
+  if (!connection_.released_.empty()) {
+    for (const Released& each : std::exchange(connection_.released_, {})) connection_.finish(each.statement, each.cached);
+    connection_.settle();
+  }
+  if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
+    connection_.internal_ = true;
+    vfs::resetJournal(connection_.handle, *connection_.file);
+    connection_.internal_ = false;
+  }
 }
 
 Connection::Entry::~Entry() {
-  connection_.leave();
+  connection_.settle();
   connection_.lock_.unlock();
 }
 
-/// What is due when a fiber leaves SQLite. Does not suspend.
-void Connection::leave() {
-  if (!rolledBack_) {
-    if (!undo.empty() && sqlite3_get_autocommit(handle) != 0) undo.clear();
-    return;
+/// What is due once SQLite has done something: a rollback or a commit may have been among it. Does not suspend.
+void Connection::settle() {
+  if (handle == nullptr) return;
+  counters.commits += file->committedTxid() - std::exchange(countedTxid_, file->committedTxid());
+  // Pages without a transaction: SQLite does not say when it rolled back a VACUUM that failed; and it puts pages back,
+  // when it next looks at the file, after a rollback that failed.
+  if (file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE) file->dropPages();
+  if (std::exchange(rolledBack_, false)) {
+    file->rollback();
+    if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
+    undoFrom(0);
+  } else if (sqlite3_get_autocommit(handle) != 0 && transaction != Transaction::Turn) {
+    if (!undo.empty()) undo.clear();
+    file->flushAlarm();
   }
-  rolledBack_ = false;
-  file->rollback();
-  if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
-  auto callbacks = std::exchange(undo, {});
-  for (auto callback = callbacks.rbegin(); callback != callbacks.rend(); ++callback) (*callback)();
+}
+
+void Connection::undoFrom(std::size_t first) {
+  while (undo.size() > first) {
+    const std::function<void()> callback = std::move(undo.back());
+    undo.pop_back();
+    callback();
+  }
+}
+
+/// Ends the run of a statement that nobody holds any more.
+void Connection::finish(sqlite3_stmt* statement, bool cached) {
+  const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
+  const int rc = sqlite3_reset(statement);
+  if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
+  if (cached) {
+    sqlite3_clear_bindings(statement);
+    cache_.put(statement);
+  } else {
+    sqlite3_finalize(statement);
+  }
 }
 
 void Connection::release(sqlite3_stmt* statement, bool cached) {
   --statementCount;
-  if (!lock_.try_lock()) {
-    released_.push_back(statement);
+  const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
+  if (writes || !lock_.try_lock()) {
+    released_.push_back({statement, cached});
     return;
   }
   {
     vfs::AccountScope scope(account);
-    sqlite3_reset(statement);
-    if (cached) {
-      sqlite3_clear_bindings(statement);
-      cache_.put(statement);
-    } else {
-      sqlite3_finalize(statement);
-    }
-    leave();
+    finish(statement, cached);
   }
   lock_.unlock();
 }
 
+Status Connection::finishReleased() {
+  if (!released_.empty()) Entry entry(*this);
+  if (releasedError_) return *std::exchange(releasedError_, std::nullopt);
+  return {};
+}
+
 Status Connection::checkTransaction() const {
   if (const Error* broken = file->brokenBy()) return *broken;
+  if (handle == nullptr) return Error{ErrorCode::Aborted, "database '" + options.name + "' is closed"};
   if (!transactionLost) return {};
   return Error{ErrorCode::Aborted, "the transaction was rolled back by an earlier error; roll back and start again"};
 }
 
-Result<sqlite3_stmt*> Connection::compile(std::string_view sql, int offsetBase, std::size_t* tailOffset, bool keep) {
-  SKEP_CHECK_OK(checkTransaction());
-  if (options.limits.sqlBytesMax != 0 && sql.size() > options.limits.sqlBytesMax) {
-    return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(sql.size()) +
-                                               " bytes; the limit is " + std::to_string(options.limits.sqlBytesMax)};
+Status Connection::checkText(std::string_view text) const {
+  const std::size_t limit = options.limits.sqlBytesMax == 0 ? kLengthMax : options.limits.sqlBytesMax;
+  if (text.size() > limit) {
+    return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(text.size()) + " bytes; the limit is " +
+                                               std::to_string(limit)};
   }
+  const std::size_t nul = text.find('\0');
+  if (nul == std::string_view::npos) return {};
+  return Error{ErrorCode::InvalidArgument, "the SQL text has a NUL byte at offset " + std::to_string(nul), 0,
+               static_cast<int>(nul)};
+}
+
+Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset, bool keep) {
+  SKEP_CHECK_OK(checkTransaction());
+  const std::string_view sql = source.rest();
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
-  compiling_ = sql;
   refusal_.clear();
-  startRun();
+  altersTable_ = false;
+  StatementRun run;
+  start(run);
+  run_ = &run;
   const unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
-  const int rc = sqlite3_prepare_v3(handle, sql.data(), static_cast<int>(sql.size()), flags, &statement, &tail);
-  compiling_ = {};
-  if (rc != SQLITE_OK) return explain(rc, offsetBase);
-  if (tailOffset != nullptr) *tailOffset = tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
+  const int bytes = static_cast<int>(sql.size()) + (source.terminated ? 1 : 0);
+  const int rc = sqlite3_prepare_v3(handle, sql.data(), bytes, flags, &statement, &tail);
+  run_ = nullptr;
+  if (rc != SQLITE_OK) return explain(rc, static_cast<int>(source.offset));
+  const std::size_t length = tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
+  tailOffset = source.offset + length;
+  if (altersTable_) {
+    std::string refused = alterRefusal({.isSystem = options.trust == DatabaseOptions::Trust::System}, sql.substr(0, length));
+    if (!refused.empty()) {
+      sqlite3_finalize(statement);
+      return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
+    }
+  }
   return statement;
 }
 
-bool Connection::openTransactionFor(sqlite3_stmt* statement) const {
-  if (transaction != Transaction::Turn || sqlite3_get_autocommit(handle) == 0 || internal_) return false;
-  return sqlite3_stmt_readonly(statement) == 0 || startsWithWord(viewOf(sqlite3_sql(statement)), "SAVEPOINT");
-}
-
-Result<bool> Connection::step(sqlite3_stmt* statement) {
+Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, StatementRun& run) {
   SKEP_CHECK_OK(checkTransaction());
   if (sqlite3_stmt_busy(statement) == 0) {
-    if (openTransactionFor(statement)) {
-      SKEP_CHECK_OK(control("BEGIN"));
-      turnOpened = true;
+    if (transaction == Transaction::Turn && kind != StatementKind::Read) {
+      // The authorizer refused this when it was compiled, unless that was before the turn.
+      if (kind == StatementKind::Transaction) {
+        return Error{ErrorCode::Sql, "not available here: the turn is the transaction", SQLITE_AUTH};
+      }
+      if (sqlite3_get_autocommit(handle) != 0) {
+        SKEP_CHECK_OK(control("BEGIN"));
+        turnOpened = true;
+      }
     }
-    startRun();
+    start(run);
     ++counters.statements;
   }
   const std::int64_t changesBefore = sqlite3_total_changes64(handle);
-  const store::Txid txidBefore = file->committedTxid();
-  inVacuum_ = sqlite3_stmt_readonly(statement) == 0 && startsWithWord(viewOf(sqlite3_sql(statement)), "VACUUM");
+  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
+  inVacuum_ = kind == StatementKind::Vacuum;
+  run_ = &run;
+  sliceTimed_ = false;
   const int rc = sqlite3_step(statement);
+  run_ = nullptr;
   inVacuum_ = false;
   counters.rowsWritten += static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
-  if (file->committedTxid() != txidBefore) ++counters.commits;
   if (rc == SQLITE_ROW) {
     ++counters.rowsRead;
     return true;
@@ -184,10 +247,17 @@ Result<bool> Connection::step(sqlite3_stmt* statement) {
   }
   Error error = explain(rc);
   sqlite3_reset(statement);
+  noteFailure(wasInTransaction);
   return error;
 }
 
+/// A COMMIT that fails ends the transaction, too; SQLite calls its rollback hook only if something was written.
+void Connection::noteFailure(bool wasInTransaction) {
+  if (wasInTransaction && sqlite3_get_autocommit(handle) != 0) rolledBack_ = true;
+}
+
 Status Connection::control(const char* sql) {
+  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
   internal_ = true;
   sqlite3_stmt* statement = nullptr;
   int rc = sqlite3_prepare_v2(handle, sql, -1, &statement, nullptr);
@@ -195,6 +265,7 @@ Status Connection::control(const char* sql) {
   Status result;
   if (rc != SQLITE_DONE) result = explain(rc);
   sqlite3_finalize(statement);
+  if (!result) noteFailure(wasInTransaction);
   internal_ = false;
   return result;
 }
@@ -212,6 +283,8 @@ Error Connection::explain(int code, int offsetBase) {
                            primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
+  } else if (primary == SQLITE_FULL) {
+    error.message = "database '" + options.name + "' is at its quota of " + std::to_string(options.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
     error.message = account.limitReached
                         ? "the database's memory limit of " + std::to_string(account.bytesMax) + " bytes is reached"
@@ -221,27 +294,31 @@ Error Connection::explain(int code, int offsetBase) {
   return error;
 }
 
-void Connection::startRun() {
-  steps_ = 0;
+void Connection::start(StatementRun& run) {
+  run.steps = 0;
+  run.timed = false;
   stopReason_.reset();
   interrupted_ = false;
-  runStart_ = sliceStart_ = environment_.loop.clock().monotonic();
 }
 
 int Connection::progress(void* self) {
   auto& connection = *static_cast<Connection*>(self);
+  if (connection.run_ == nullptr) return 0;  // a statement of our own
+  StatementRun& run = *connection.run_;
   const Limits& limits = connection.options.limits;
-  connection.steps_ += kProgressSteps;
+  run.steps += kProgressSteps;
   auto stop = [&](ErrorCode code, std::string message) {
     connection.stopReason_ = Error{code, std::move(message)};
     return 1;
   };
   if (connection.interrupted_) return stop(ErrorCode::Aborted, "interrupted");
-  if (limits.stepsMax != 0 && connection.steps_ > limits.stepsMax) {
+  if (limits.stepsMax != 0 && run.steps > limits.stepsMax) {
     return stop(ErrorCode::LimitExceeded, "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
   }
   const MonotonicTime now = connection.environment_.loop.clock().monotonic();
-  if (limits.timeMsMax != 0 && now - connection.runStart_ > std::chrono::milliseconds(limits.timeMsMax)) {
+  if (!std::exchange(run.timed, true)) run.start = now;
+  if (!std::exchange(connection.sliceTimed_, true)) connection.sliceStart_ = now;
+  if (limits.timeMsMax != 0 && now - run.start > std::chrono::milliseconds(limits.timeMsMax)) {
     return stop(ErrorCode::TimedOut, "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
   }
   if (now - connection.sliceStart_ > kSlice) {
@@ -254,13 +331,15 @@ int Connection::progress(void* self) {
 
 void Connection::rolledBack(void* self) { static_cast<Connection*>(self)->rolledBack_ = true; }
 
-int Connection::authorize(void* self, int action, const char* first, const char* second, const char*, const char*) {
+int Connection::authorize(void* self, int action, const char* first, const char* second, const char*,
+                          const char* trigger) {
   auto& connection = *static_cast<Connection*>(self);
   if (connection.internal_) return SQLITE_OK;
+  if (action == SQLITE_ALTER_TABLE) connection.altersTable_ = true;
   const AuthorizerContext context{.isSystem = connection.options.trust == DatabaseOptions::Trust::System,
                                   .inTurn = connection.transaction == Transaction::Turn,
                                   .inVacuum = connection.inVacuum_,
-                                  .statement = connection.compiling_};
+                                  .trigger = viewOf(trigger)};
   std::string reason = refusal(context, action, viewOf(first), viewOf(second));
   if (reason.empty()) return SQLITE_OK;
   connection.refusal_ = std::move(reason);

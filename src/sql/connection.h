@@ -34,16 +34,34 @@ class Connection {
   /// Closes the handle; uncommitted work is rolled back. Every Statement is gone by then.
   void closeHandle();
 
-  /// Compiles one statement. Call inside an Entry.
-  Result<sqlite3_stmt*> compile(std::string_view sql, int offsetBase, std::size_t* tailOffset, bool keep);
+  /// The part of `text` that starts at `offset`, for compile(). `text` is followed by a NUL when `terminated`: that
+  /// saves SQLite a copy of it.
+  struct Source {
+    std::string_view text;
+    std::size_t offset = 0;
+    bool terminated = false;
+    std::string_view rest() const { return text.substr(offset); }
+  };
+  /// Whether `text` can be given to compile(): its length, and that it has no NUL, where SQLite would stop reading.
+  Status checkText(std::string_view text) const;
+  /// Compiles the first statement of the source; `tailOffset` (in the whole text) is where the next one starts. An error's
+  /// sqlOffset counts from the start of the whole text. Call inside an Entry, after checkText().
+  Result<sqlite3_stmt*> compile(Source source, std::size_t& tailOffset, bool keep);
   /// Runs one step. Call inside an Entry. SQLITE_ROW: true, SQLITE_DONE: false.
-  Result<bool> step(sqlite3_stmt* statement);
+  Result<bool> step(sqlite3_stmt* statement, StatementKind kind, StatementRun& run);
   /// Runs a fixed statement of our own (BEGIN and the like), which the authorizer lets pass. Call inside an Entry.
   Status control(const char* sql);
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
   Error explain(int code, int offsetBase = 0);
   /// Fails once the transaction that the API opened was rolled back by SQLite itself.
   Status checkTransaction() const;
+  /// For a rollback that SQLite does not know of: of a turn that has written nothing.
+  void noteFailure(bool wasInTransaction);
+  void noteRollback() { rolledBack_ = true; }
+  /// Runs and forgets the undo callbacks from the `first` on, newest first.
+  void undoFrom(std::size_t first);
+  /// Ends the statements that were dropped while they wrote. Fails when the commit of one failed. Suspends.
+  Status finishReleased();
 
   class Entry {
    public:
@@ -57,7 +75,8 @@ class Connection {
     vfs::AccountScope account_;
   };
 
-  /// Gives a statement back from any fiber, also while another one is inside. Does not suspend.
+  /// Gives a statement back from any fiber, also while another one is inside. Does not suspend: one that still writes,
+  /// whose end may be a commit, is left to the next Entry.
   void release(sqlite3_stmt* statement, bool cached);
 
   sqlite3* handle = nullptr;
@@ -80,23 +99,31 @@ class Connection {
                        const char* trigger);
   static int progress(void* self);
   static void rolledBack(void* self);
-  void startRun();
-  void leave();
-  bool openTransactionFor(sqlite3_stmt* statement) const;
+  Status limitPages();
+  void start(StatementRun& run);
+  void finish(sqlite3_stmt* statement, bool cached);
+  void settle();
 
   vfs::Environment& environment_;
   fiber::Mutex lock_;
   StatementCache cache_;
-  std::vector<sqlite3_stmt*> released_;  // waiting for the next Entry
+  struct Released {
+    sqlite3_stmt* statement;
+    bool cached;
+  };
+  std::vector<Released> released_;       // waiting for the next Entry
+  std::optional<Error> releasedError_;   // why a statement of those could not commit
   bool internal_ = false;                // our own statement: the authorizer lets it pass
   bool inVacuum_ = false;
   bool rolledBack_ = false;
-  std::string_view compiling_;
+  bool altersTable_ = false;             // the statement that is being compiled does
   std::string refusal_;
+  store::Txid countedTxid_ = 0;          // commits up to it are counted
 
-  // The run that is going on, for the limits.
-  std::uint64_t steps_ = 0;
-  MonotonicTime runStart_;
+  // The statement that is inside, for the limits. Times are taken at the first look at the clock, not before: most runs
+  // are short.
+  StatementRun* run_ = nullptr;
+  bool sliceTimed_ = false;
   MonotonicTime sliceStart_;
   std::optional<Error> stopReason_;
   std::atomic<bool> interrupted_{false};

@@ -6,16 +6,9 @@
 #include <utility>
 
 #include "skep/sql/connection.h"
+#include "skep/sql/sql_text.h"
 
 namespace skep::sql {
-namespace {
-
-bool isBlank(std::string_view sql) {
-  return sql.find_first_not_of(" \t\r\n\f;") == std::string_view::npos;
-}
-
-}  // namespace
-
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
 Database::~Database() {
@@ -31,17 +24,23 @@ Result<std::unique_ptr<Database>> Database::open(vfs::Environment& environment, 
 
 Result<Statement> Database::prepare(std::string_view sql, std::size_t* tailOffset) {
   Connection::Entry entry(*connection_);
-  SKEP_TRY(sqlite3_stmt* statement, connection_->compile(sql, 0, tailOffset, false));
+  SKEP_CHECK_OK(connection_->checkText(sql));
+  std::size_t tail = 0;
+  SKEP_TRY(sqlite3_stmt* statement, connection_->compile({.text = sql}, tail, false));
+  if (tailOffset != nullptr) *tailOffset = tail;
   if (statement != nullptr) ++connection_->statementCount;
   return Statement(*connection_, statement, false);
 }
 
 Result<Statement> Database::cached(std::string_view sql) {
+  sql = trimEnd(sql);  // SQLite keeps the text of a statement up to its semicolon
   Connection::Entry entry(*connection_);
+  SKEP_CHECK_OK(connection_->checkTransaction());
   sqlite3_stmt* statement = connection_->cache().take(sql);
   if (statement == nullptr) {
+    SKEP_CHECK_OK(connection_->checkText(sql));
     std::size_t tail = 0;
-    SKEP_TRY(statement, connection_->compile(sql, 0, &tail, true));
+    SKEP_TRY(statement, connection_->compile({.text = sql}, tail, true));
     if (!isBlank(sql.substr(tail))) {
       sqlite3_finalize(statement);
       return Error{ErrorCode::InvalidArgument, "one statement at a time: use run() for a script", 0, static_cast<int>(tail)};
@@ -60,31 +59,37 @@ Result<Rows> Database::execute(std::string_view sql, std::span<const Value> para
   Rows result;
   if (!statement) return result;
   SKEP_CHECK_OK(statement.bindAll(parameters));
+  // Columns are asked for after the first step: it compiles the statement anew when the schema has changed.
+  SKEP_TRY(bool row, statement.step());
   const int columns = statement.columnCount();
   for (int i = 0; i < columns; ++i) result.columns.emplace_back(statement.columnName(i));
-  while (true) {
-    SKEP_TRY(bool row, statement.step());
-    if (!row) return result;
+  while (row) {
     std::vector<Value>& values = result.rows.emplace_back();
     values.reserve(static_cast<std::size_t>(columns));
     for (int i = 0; i < columns; ++i) values.push_back(statement.value(i));
+    SKEP_TRY(row, statement.step());
   }
+  return result;
 }
 
 Status Database::run(std::string_view script) {
-  std::size_t offset = 0;
-  while (offset < script.size()) {
-    std::size_t tail = 0;
-    Result<Statement> statement = prepare(script.substr(offset), &tail);
-    if (!statement) {
-      Error error = std::move(statement).error();
-      if (error.sqlOffset >= 0) error.sqlOffset += static_cast<int>(offset);
-      return error;
+  {
+    Connection::Entry entry(*connection_);
+    SKEP_CHECK_OK(connection_->checkText(script));
+  }
+  const std::string text(script);  // with a NUL behind it, so that SQLite does not copy the rest for each statement
+  for (std::size_t offset = 0; offset < text.size();) {
+    Statement statement;
+    {
+      Connection::Entry entry(*connection_);
+      SKEP_TRY(sqlite3_stmt* compiled,
+               connection_->compile({.text = text, .offset = offset, .terminated = true}, offset, false));
+      if (compiled == nullptr) continue;
+      ++connection_->statementCount;
+      statement = Statement(*connection_, compiled, false);
     }
-    offset += tail;
-    while (*statement) {
-      SKEP_TRY(bool row, statement->step());
-      if (!row) break;
+    for (bool row = true; row;) {
+      SKEP_TRY(row, statement.step());
     }
   }
   return {};
@@ -112,7 +117,6 @@ Result<store::Txid> Database::finishTransaction() {
   }
   connection_->file->flushAlarm();
   const store::Txid after = connection_->file->committedTxid();
-  if (after != before) ++connection_->counters.commits;
   return after == before ? store::Txid{0} : after;
 }
 
@@ -133,7 +137,7 @@ Status Database::endByRollback() {
   if (sqlite3_get_autocommit(connection_->handle) == 0) result = connection_->control("ROLLBACK");
   connection_->transactionLost = false;
   connection_->turnOpened = false;
-  connection_->file->rollback();
+  connection_->noteRollback();
   return result;
 }
 
@@ -145,7 +149,9 @@ Status Database::rollback() {
   return endByRollback();
 }
 
-bool Database::inTransaction() const { return sqlite3_get_autocommit(connection_->handle) == 0; }
+bool Database::inTransaction() const {
+  return connection_->handle != nullptr && sqlite3_get_autocommit(connection_->handle) == 0;
+}
 
 Status Database::beginTurn() {
   Connection::Entry entry(*connection_);
@@ -185,31 +191,48 @@ Status Database::rollbackTurn() {
 
 Status Database::savepoint(const std::function<Status()>& body) {
   std::string name;
+  bool isOutermost = false;
+  std::size_t undoBefore = 0;
   {
     Connection::Entry entry(*connection_);
     SKEP_CHECK_OK(connection_->checkTransaction());
-    if (connection_->transaction == Connection::Transaction::Turn && sqlite3_get_autocommit(connection_->handle) != 0) {
+    if (connection_->transaction == Connection::Transaction::Turn && !inTransaction()) {
       SKEP_CHECK_OK(connection_->control("BEGIN"));
       connection_->turnOpened = true;
     }
+    isOutermost = !inTransaction();
     name = "_skep_savepoint_" + std::to_string(++connection_->savepointCount);
     SKEP_CHECK_OK(connection_->control(("SAVEPOINT " + name).c_str()));
+    undoBefore = connection_->undo.size();
   }
   Status done = body();
   Connection::Entry entry(*connection_);
-  SKEP_CHECK_OK(connection_->checkTransaction());
-  if (sqlite3_get_autocommit(connection_->handle) != 0) {
+  if (!inTransaction()) {
     if (!done) return done;
+    SKEP_CHECK_OK(connection_->checkTransaction());
     return Error{ErrorCode::Aborted, "the transaction around the savepoint ended before it"};
   }
-  if (!done) SKEP_CHECK_OK(connection_->control(("ROLLBACK TO " + name).c_str()));
-  Status released = connection_->control(("RELEASE " + name).c_str());
-  return done ? released : done;
+  if (done) {
+    done = connection_->control(("RELEASE " + name).c_str());
+    if (done || !inTransaction()) return done;
+    // The outermost RELEASE is a commit, which a deferred constraint may refuse.
+  }
+  if (isOutermost) {
+    SKEP_CHECK_OK(connection_->control("ROLLBACK"));
+  } else {
+    SKEP_CHECK_OK(connection_->control(("ROLLBACK TO " + name).c_str()));
+    SKEP_CHECK_OK(connection_->control(("RELEASE " + name).c_str()));
+    connection_->undoFrom(undoBefore);
+  }
+  return done;
 }
 
 void Database::onRollback(std::function<void()> undo) { connection_->undo.push_back(std::move(undo)); }
 
-Status Database::waitDurable() { return waitDurable(committedTxid()); }
+Status Database::waitDurable() {
+  SKEP_CHECK_OK(connection_->finishReleased());
+  return connection_->file->waitDurable();
+}
 Status Database::waitDurable(store::Txid txid) { return connection_->file->waitDurable(txid); }
 store::Txid Database::committedTxid() const { return connection_->file->committedTxid(); }
 store::Txid Database::durableTxid() const { return connection_->file->durableTxid(); }
@@ -220,6 +243,7 @@ const Counters& Database::counters() const { return connection_->counters; }
 
 void Database::releaseMemory() {
   Connection::Entry entry(*connection_);
+  if (connection_->handle == nullptr) return;
   connection_->cache().clear();
   sqlite3_db_release_memory(connection_->handle);
   connection_->file->releaseMemory();
@@ -228,6 +252,7 @@ void Database::releaseMemory() {
 std::size_t Database::memoryBytes() const { return connection_->account.bytes; }
 
 Status Database::close() {
+  if (connection_->handle == nullptr) return {};
   Status closed;
   {
     Connection::Entry entry(*connection_);
@@ -240,6 +265,7 @@ Status Database::close() {
 
 Status Database::setAlarm(std::optional<std::int64_t> alarmMs) {
   SKEP_CHECK_OK(connection_->checkTransaction());
+  if (connection_->file->isReadOnly()) return Error{ErrorCode::ReadOnly, "database '" + name() + "' is open for reading only"};
   connection_->file->setAlarm(alarmMs);
   if (connection_->transaction == Connection::Transaction::None && !inTransaction()) connection_->file->flushAlarm();
   return {};

@@ -70,7 +70,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   /// Compiles the first statement of `sql`; `tailOffset` gets the offset of what follows it. An empty statement
-  /// (only space or comments) gives a Statement that is false.
+  /// (only space or comments) gives a Statement that is false. InvalidArgument when there is a NUL in the text.
   Result<Statement> prepare(std::string_view sql, std::size_t* tailOffset = nullptr);
   /// As prepare(), through a cache bounded in bytes: for statements that are run again and again.
   Result<Statement> cached(std::string_view sql);
@@ -96,11 +96,12 @@ class Database {
   /// Runs `body` in a savepoint, inside the current transaction if there is one. Rolled back when it returns an error.
   Status savepoint(const std::function<Status()>& body);
 
-  /// Calls `undo` if the transaction that is open now is rolled back: undoes changes of in-memory state that
-  /// follow it. Forgotten at commit.
+  /// Calls `undo` if the transaction, turn or savepoint() that is open now is rolled back, newest first: undoes changes of
+  /// in-memory state that follow it. Forgotten at commit. It must neither suspend nor call the database.
   void onRollback(std::function<void()> undo);
 
-  /// Suspends until everything up to `txid` (default: everything committed so far) is durable.
+  /// Suspends until everything up to `txid` (default: everything committed so far, and what statements wrote that were
+  /// dropped before their end) is durable.
   Status waitDurable();
   Status waitDurable(store::Txid txid);
   store::Txid committedTxid() const;
@@ -120,10 +121,11 @@ class Database {
   std::size_t memoryBytes() const;
 
   /// Waits until all is durable, folds the log if it pays, and closes. Suspends. The first error wins; the object is
-  /// closed in any case.
+  /// closed in any case: later calls fail with Aborted, a second close() does nothing. Every Statement is gone by then.
   Status close();
 
-  /// When the database's next timer is due (Unix ms), committed along with the current transaction.
+  /// When the database's next timer is due (Unix ms), committed along with the current transaction or turn, else at once.
+  /// ReadOnly on a database that is open for reading.
   Status setAlarm(std::optional<std::int64_t> alarmMs);
 
   const std::string& name() const;

@@ -5,22 +5,45 @@
 #include <utility>
 
 #include "skep/sql/connection.h"
+#include "skep/sql/sql_text.h"
 
 namespace skep::sql {
+namespace {
+
+StatementKind kindOf(sqlite3_stmt* statement) {
+  const std::string_view sql(sqlite3_sql(statement));
+  if (isTransactionStatement(sql)) return StatementKind::Transaction;
+  if (sqlite3_stmt_readonly(statement) != 0) {
+    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
+  }
+  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
+}
+
+}  // namespace
+
+Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+    : connection_(&connection),
+      statement_(statement),
+      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)),
+      cached_(cached) {}
 
 Statement::~Statement() { release(); }
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       statement_(std::exchange(other.statement_, nullptr)),
-      cached_(other.cached_) {}
+      kind_(other.kind_),
+      cached_(other.cached_),
+      run_(other.run_) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   if (this == &other) return *this;
   release();
   connection_ = std::exchange(other.connection_, nullptr);
   statement_ = std::exchange(other.statement_, nullptr);
+  kind_ = other.kind_;
   cached_ = other.cached_;
+  run_ = other.run_;
   return *this;
 }
 
@@ -28,12 +51,13 @@ void Statement::release() {
   if (statement_ != nullptr) connection_->release(std::exchange(statement_, nullptr), cached_);
 }
 
-Status Statement::bind(int index, const Value& value) {
+Status Statement::bind(int index, const ValueView& value) {
   if (index < 1 || index > parameterCount()) {
     return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
                                                  " parameters; there is no parameter " + std::to_string(index)};
   }
-  Connection::Entry entry(*connection_);
+  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not disturbed.
+  vfs::AccountScope scope(connection_->account);
   int rc = SQLITE_OK;
   switch (value.type()) {
     case ValueType::Null: rc = sqlite3_bind_null(statement_, index); break;
@@ -51,7 +75,7 @@ Status Statement::bind(int index, const Value& value) {
   return connection_->explain(rc);
 }
 
-Status Statement::bind(std::string_view name, const Value& value) {
+Status Statement::bind(std::string_view name, const ValueView& value) {
   const int index = sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
   if (index == 0) {
     return Error{ErrorCode::InvalidArgument, "the statement has no parameter named '" + std::string(name) + "'"};
@@ -77,7 +101,7 @@ std::string_view Statement::parameterName(int index) const {
 
 Result<bool> Statement::step() {
   Connection::Entry entry(*connection_);
-  return connection_->step(statement_);
+  return connection_->step(statement_, kind_, run_);
 }
 
 void Statement::reset() {

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/sql/value.h"
 
@@ -28,6 +29,22 @@ namespace skep::sql {
 
 class Connection;
 
+/// What a statement does, as far as the database around it must know.
+enum class StatementKind : std::uint8_t {
+  Read,
+  Write,
+  Vacuum,
+  Savepoint,    // opens a turn's transaction as a write does
+  Transaction,  // BEGIN, COMMIT, ROLLBACK: not in a turn
+};
+
+/// What one run of a statement has used so far, for the limits.
+struct StatementRun {
+  std::uint64_t steps = 0;
+  bool timed = false;
+  MonotonicTime start;
+};
+
 class Statement {
  public:
   Statement() = default;
@@ -36,9 +53,9 @@ class Statement {
   Statement& operator=(Statement&& other) noexcept;
 
   /// Binds by position, from 1. InvalidArgument when there is no such parameter.
-  Status bind(int index, const Value& value);
+  Status bind(int index, const ValueView& value);
   /// Binds by name with its prefix, ":id", "@id" or "$id".
-  Status bind(std::string_view name, const Value& value);
+  Status bind(std::string_view name, const ValueView& value);
   /// Binds all positions in order; InvalidArgument unless the count is exactly that of the parameters.
   Status bindAll(std::span<const Value> values);
   int parameterCount() const;
@@ -49,7 +66,9 @@ class Statement {
   /// the next step() starts over. Suspends.
   Result<bool> step();
   /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
-  /// which never suspends.
+  /// which never suspends. A statement that was not run to its end has written all the same. Outside a transaction that
+  /// is committed now, or, after the destructor, with the database's next call: Database::waitDurable() says so if it
+  /// failed.
   void reset();
   void clearBindings();
 
@@ -72,13 +91,14 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
-      : connection_(&connection), statement_(statement), cached_(cached) {}
+  Statement(Connection& connection, sqlite3_stmt* statement, bool cached);
   void release();
 
   Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
+  StatementKind kind_ = StatementKind::Read;
   bool cached_ = false;  // goes back to the database's cache instead of being finalized
+  StatementRun run_;
 };
 
 }  // namespace skep::sql

@@ -56,6 +56,8 @@ Result<PlainConnection> openPlain(const std::string& path) {
   const int rc = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
   PlainConnection connection(raw);
   if (rc != SQLITE_OK) return sourceError(raw, path, rc);
+  // A write-ahead log stays beside the file as it was.
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   return connection;
 }
 
@@ -114,8 +116,10 @@ Status convert(sqlite3* source, const std::string& path, const TemporaryFile& to
   return {};
 }
 
-Status copyInto(Database& target, vfs::PagedFile& file, sqlite3* targetHandle, sqlite3* source, const std::string& path,
+Status copyInto(Database& target, std::uint64_t quotaBytes, sqlite3* source, const std::string& path,
                 const Progress& progress) {
+  vfs::PagedFile& file = target.file();
+  sqlite3* const targetHandle = target.handle();
   sqlite3_backup* backup = sqlite3_backup_init(targetHandle, "main", source, "main");
   if (backup == nullptr) return Error{ErrorCode::Internal, sqlite3_errmsg(targetHandle)};
   int rc = SQLITE_OK;
@@ -130,6 +134,9 @@ Status copyInto(Database& target, vfs::PagedFile& file, sqlite3* targetHandle, s
   if (givenUp) return aborted();
   if (rc == SQLITE_DONE) return target.waitDurable();
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
+  if ((rc & 0xff) == SQLITE_FULL) {
+    return Error{ErrorCode::QuotaExceeded, "'" + path + "' is larger than the database's quota of " + std::to_string(quotaBytes) + " bytes", rc};
+  }
   return sourceError(source, path, rc);
 }
 
@@ -202,7 +209,7 @@ Status importDatabase(vfs::Environment& environment, const std::string& path, co
   options.create = store::Create::MustBeNew;
   options.limits = limits;
   SKEP_TRY(std::unique_ptr<Database> target, Database::open(environment, options));
-  Status copied = copyInto(*target, target->file(), target->handle(), source.get(), path, progress);
+  Status copied = copyInto(*target, limits.databaseBytesMax, source.get(), path, progress);
   Status closed = target->close();
   if (copied) copied = closed;
   if (!copied) SKEP_CHECK_OK(environment.store.destroy(name));

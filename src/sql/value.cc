@@ -15,4 +15,14 @@ std::string_view valueTypeName(ValueType type) {
   SKEP_UNREACHABLE();
 }
 
+ValueView::ValueView(const Value& v) {
+  switch (v.type()) {
+    case ValueType::Null: break;
+    case ValueType::Integer: value_ = v.integer(); break;
+    case ValueType::Real: value_ = v.real(); break;
+    case ValueType::Text: value_ = std::string_view(v.text()); break;
+    case ValueType::Blob: value_ = ByteView(v.blob()); break;
+  }
+}
+
 }  // namespace skep::sql

@@ -37,7 +37,7 @@
 namespace skep::store {
 
 /// zstd's level for chunks: chosen by measurement, see docs/benchmarks.md.
-inline constexpr int kChunkLevelDefault = 3;
+inline constexpr int kChunkLevelDefault = 2;
 
 /// The bytes of a chunk version, at most kChunkBytesMax. pages[i] is page firstPageOf(chunk) + i:
 /// kPageBytes bytes, or null when it is absent. Compresses on the calling thread.

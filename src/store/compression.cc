@@ -43,6 +43,10 @@ RawBuffer compress(ByteView in, int level) {
 }
 
 bool decompressInto(ByteView frame, std::span<std::byte> out) {
+  // Only today's frames: the library would also take those of its own early versions, and skippable
+  // ones.
+  const bool isFrame = frame.size() >= 4 && ByteReader(frame).u32() == ZSTD_MAGICNUMBER;
+  if (!isFrame || ZSTD_getFrameContentSize(frame.data(), frame.size()) != out.size()) return false;
   const std::size_t size = ZSTD_decompressDCtx(decompressionContext(), out.data(), out.size(),
                                                frame.data(), frame.size());
   return ZSTD_isError(size) == 0 && size == out.size();

@@ -8,14 +8,12 @@
 #include <string>
 
 #include "skep/base/check.h"
+#include "skep/store/page_compare.h"
 
 namespace skep::store {
 
 namespace {
 
-// Equal runs this short between two differing bytes are sent along: a new operation would cost as
-// much.
-constexpr unsigned kGapMax = 2;
 // A copy costs three to five bytes and often splits a literal: shorter matches do not pay.
 constexpr unsigned kMatchMin = 8;
 // From this many new bytes on, an index over the base is worth its construction.
@@ -24,86 +22,8 @@ constexpr unsigned kIndexStride = 8;
 constexpr unsigned kIndexBits = 10;
 
 constexpr unsigned kPage = kPageBytes;
-constexpr unsigned kBlock = 64;
-static_assert(kPage % kBlock == 0);
 
-std::uint64_t load64(const std::byte* at) {
-  std::uint64_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-// --- Where the pages differ
-// --------------------------------------------------------------------------
-
-struct Range {
-  std::uint16_t begin;
-  std::uint16_t end;
-};
-
-/// Differing ranges in page order, separated by more than kGapMax equal bytes.
-class DifferingRanges {
- public:
-  DifferingRanges(const std::byte* base, const std::byte* next) {
-    for (unsigned at = 0; at < kPage; at += kBlock) {
-      if (!blocksDiffer(base + at, next + at)) continue;
-      add(at, differenceMask(base + at, next + at));
-    }
-  }
-  const Range* begin() const { return ranges_.data(); }
-  const Range* end() const { return ranges_.data() + count_; }
-
- private:
-  // A vector of the compiler: SSE2 on x86-64, NEON on AArch64.
-  using Lane = std::uint64_t __attribute__((vector_size(16)));
-
-  static bool blocksDiffer(const std::byte* a, const std::byte* b) {
-    Lane x[4];
-    Lane y[4];
-    std::memcpy(x, a, sizeof x);
-    std::memcpy(y, b, sizeof y);
-    const Lane difference = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]);
-    return (difference[0] | difference[1]) != 0;
-  }
-
-  /// Bit i is set when byte i differs.
-  static std::uint64_t differenceMask(const std::byte* a, const std::byte* b) {
-    std::uint64_t mask = 0;
-    for (unsigned word = 0; word < 8; ++word) {
-      const std::uint64_t x = load64(a + word * 8) ^ load64(b + word * 8);
-      if (x == 0) continue;
-      // The high bit of each byte that is not zero; the product then gathers those eight bits.
-      constexpr std::uint64_t kLow7 = 0x7f7f7f7f7f7f7f7f;
-      const std::uint64_t highBits = (((x & kLow7) + kLow7) | x) & ~kLow7;
-      mask |= (((highBits >> 7) * 0x0102040810204080) >> 56) << (word * 8);
-    }
-    return mask;
-  }
-
-  void add(unsigned at, std::uint64_t mask) {
-    // Close gaps of one and two, so that the loop below runs once a range and not once a byte.
-    mask |= ((mask << 1) & (mask >> 1)) | ((mask << 1) & (mask >> 2)) | ((mask << 2) & (mask >> 1));
-    while (mask != 0) {
-      const unsigned first = static_cast<unsigned>(std::countr_zero(mask));
-      const unsigned length = static_cast<unsigned>(std::countr_one(mask >> first));
-      const unsigned begin = at + first;
-      const unsigned end = begin + length;
-      if (count_ != 0 && begin - ranges_[count_ - 1].end <= kGapMax) {
-        ranges_[count_ - 1].end = static_cast<std::uint16_t>(end);
-      } else {
-        ranges_[count_++] = {static_cast<std::uint16_t>(begin), static_cast<std::uint16_t>(end)};
-      }
-      if (first + length == 64) break;
-      mask &= ~std::uint64_t{0} << (first + length);
-    }
-  }
-
-  std::array<Range, kPage / (kGapMax + 1) + 1> ranges_;
-  std::size_t count_ = 0;
-};
-
-// --- Matches elsewhere in the base
-// ---------------------------------------------------------------------
+// --- Matches elsewhere in the base ---
 
 /// One place of the base for each hash of eight bytes that start at a multiple of kIndexStride.
 class BaseIndex {
@@ -126,28 +46,15 @@ class BaseIndex {
   std::array<std::uint16_t, 1u << kIndexBits> slots_;
 };
 
-/// How many bytes from a and b on are equal, at most `max`.
-unsigned commonLength(const std::byte* a, const std::byte* b, unsigned max) {
-  unsigned length = 0;
-  for (; length + 8 <= max; length += 8) {
-    const std::uint64_t x = load64(a + length) ^ load64(b + length);
-    if (x != 0) return length + static_cast<unsigned>(std::countr_zero(x)) / 8;
-  }
-  while (length < max && a[length] == b[length]) ++length;
-  return length;
-}
-
 struct Match {
   unsigned target = 0;
   unsigned source = 0;
   unsigned length = 0;
 };
 
-// --- Writing operations
-// ----------------------------------------------------------------------------------
+// --- Writing operations ---
 
-/// Writes operations to a buffer on the stack. Full, for good, at the first operation that passes
-/// the limit.
+/// Writes operations to a buffer of its own. Full, for good, once one would pass the limit.
 class OperationWriter {
  public:
   explicit OperationWriter(std::size_t bytesMax) : bytesMax_(std::min(bytesMax, kPageBytes)) {}
@@ -164,6 +71,12 @@ class OperationWriter {
     if (begins(match.target, match.length, 1, numberBytes(zigzag))) number(zigzag);
   }
   bool isFull() const { return full_; }
+  unsigned bytesLeft() const { return static_cast<unsigned>(bytesMax_ - size_); }
+  void clear() {
+    size_ = 0;
+    position_ = 0;
+    full_ = false;
+  }
   ByteView bytes() const { return {bytes_.data(), size_}; }
 
  private:
@@ -192,13 +105,13 @@ class OperationWriter {
   bool full_ = false;
 };
 
-// --- Choosing operations
-// -----------------------------------------------------------------------------------
+// --- Choosing operations ---
 
-/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere. One
-/// pass.
+/// Covers the differing ranges with copies where it finds them, and with new bytes elsewhere.
 class DeltaEncoder {
  public:
+  /// Without an index, finds only content that has shifted by a cell pointer or as what was found
+  /// before it.
   DeltaEncoder(const std::byte* base, const std::byte* next, const BaseIndex* index,
                OperationWriter& out)
       : base_(base), next_(next), index_(index), out_(out) {}
@@ -207,7 +120,7 @@ class DeltaEncoder {
   bool run(const DifferingRanges& ranges, unsigned literalBytesMax) {
     unsigned literalBytes = 0;
     unsigned done = 0;
-    const Range* range = ranges.begin();
+    const PageRange* range = ranges.begin();
     while (range != ranges.end() && !out_.isFull()) {
       const unsigned begin = std::max<unsigned>(range->begin, done);
       if (begin >= range->end) {
@@ -227,52 +140,111 @@ class DeltaEncoder {
  private:
   /// A match goes on over equal bytes and into later ranges; it ends with the last differing byte
   /// that it covers.
-  unsigned emitCopy(Match match, const DifferingRanges& ranges, const Range*& range) {
+  unsigned emitCopy(Match match, const DifferingRanges& ranges, const PageRange*& range) {
     const unsigned matchEnd = match.target + match.length;
     while (range + 1 != ranges.end() && range[1].begin < matchEnd) ++range;
     match.length = std::min<unsigned>(matchEnd, range->end) - match.target;
-    lastDistance_ = static_cast<int>(match.source) - static_cast<int>(match.target);
+    lastShift_ = static_cast<int>(match.source) - static_cast<int>(match.target);
     out_.copy(match);
     return match.target + match.length;
   }
 
   /// The first match that starts in [begin, end) and pays; length 0 when there is none.
-  Match findMatch(unsigned begin, unsigned end) const {
-    Match best;
-    if (end - begin < kMatchMin) return best;
-    const unsigned last = std::min(end - 1, kPage - 8);
-    for (unsigned at = begin; at <= last && best.length == 0; ++at) {
-      const std::uint64_t word = load64(next_ + at);
-      consider(word, begin, at, static_cast<int>(at) - 2, best);  // a pointer was inserted before
-      consider(word, begin, at, static_cast<int>(at) + 2, best);  // a pointer was removed before
-      consider(word, begin, at, static_cast<int>(at) + lastDistance_, best);
-      if (index_ != nullptr) consider(word, begin, at, static_cast<int>(index_->find(word)), best);
+  Match findMatch(unsigned begin, unsigned end) {
+    if (end - begin < kMatchMin) return {};
+    unsigned at = end;  // where the first match known so far begins
+    int shift = 0;
+    for (ShiftSearch& search : pointerShifts_) {
+      if (search.end != end || search.found < begin)
+        search = {search.shift, end, findShifted(begin, end, search.shift)};
+      if (search.found < at) {
+        at = search.found;
+        shift = search.shift;
+      }
     }
-    return best;
+    if (index_ == nullptr)
+      return at == end ? Match{} : extended(begin, at, at + static_cast<unsigned>(shift));
+    // What moved often goes on by the same distance soon after a small change.
+    const unsigned near = std::min(at, begin + kCompareBlock);
+    if (const unsigned found = findShifted(begin, near, lastShift_); found < near) {
+      at = found;
+      shift = lastShift_;
+    }
+    // A match that more new bytes precede than there is room for would come too late.
+    const Match indexed = findIndexed(begin, std::min(at, begin + out_.bytesLeft()));
+    if (indexed.length != 0) return indexed;
+    return at == end ? Match{} : extended(begin, at, at + static_cast<unsigned>(shift));
   }
 
-  /// Takes the match at (at, source), extended both ways but not before `begin`, when it beats
-  /// `best`.
-  void consider(std::uint64_t word, unsigned begin, unsigned at, int source, Match& best) const {
-    if (source < 0 || source > static_cast<int>(kPage - 8) || load64(base_ + source) != word)
-      return;
-    unsigned from = static_cast<unsigned>(source);
-    if (from == at) return;
+  /// The first place in [begin, end) where eight bytes stand in the base `shift` bytes further on;
+  /// end when none.
+  unsigned findShifted(unsigned begin, unsigned end, int shift) const {
+    // Windows of 64 bytes that lie within the page on both sides: none when the shift is nearly a
+    // page.
+    constexpr int kLastWindow = static_cast<int>(kPage - kCompareBlock);
+    const int lowest = std::max(0, -shift);
+    const int highest = std::min(kLastWindow, kLastWindow - shift);
+    if (lowest > highest) return end;
+    const auto lastWindow = static_cast<unsigned>(highest);
+    begin = std::max(begin, static_cast<unsigned>(lowest));
+    while (begin < end) {
+      const unsigned window = std::min(begin, lastWindow);
+      std::uint64_t equal =
+          ~differenceMask64(next_ + window, base_ + static_cast<int>(window) + shift);
+      equal &= equal >> 1;  // bit i: bytes i and i + 1 …
+      equal &= equal >> 2;
+      equal &= equal >> 4;  // … to i + 7 are equal
+      if (begin - window >= kCompareBlock) return end;
+      equal &= ~std::uint64_t{0} << (begin - window);
+      if (equal != 0) return std::min(end, window + static_cast<unsigned>(std::countr_zero(equal)));
+      if (window == lastWindow) return end;
+      begin = window + kCompareBlock - 7;
+    }
+    return end;
+  }
+
+  /// The first match in [begin, end) that the index knows.
+  Match findIndexed(unsigned begin, unsigned end) const {
+    end = std::min(end, kPage - 7);
+    for (unsigned at = begin; at < end;) {
+      const std::uint64_t word = load64(next_ + at);
+      const unsigned source = index_->find(word);
+      if (load64(base_ + source) == word && source != at) return extended(begin, at, source);
+      // Over long content that is new, look less often. The steps are odd, so that they still meet
+      // the index's places, which are multiples of eight apart.
+      const unsigned missed = at - begin;
+      at += missed < 256 ? 1 : missed < 1024 ? 3 : 5;
+    }
+    return {};
+  }
+
+  /// The match of at least eight bytes at (at, source), as long as it gets, but not from before
+  /// `begin`.
+  Match extended(unsigned begin, unsigned at, unsigned source) const {
     unsigned length =
-        8 + commonLength(next_ + at + 8, base_ + from + 8, kPage - 8 - std::max(at, from));
-    while (at > begin && from > 0 && next_[at - 1] == base_[from - 1]) {
+        8 + commonLength(next_ + at + 8, base_ + source + 8, kPage - 8 - std::max(at, source));
+    while (at > begin && source > 0 && next_[at - 1] == base_[source - 1]) {
       --at;
-      --from;
+      --source;
       ++length;
     }
-    if (length > best.length) best = {at, from, length};
+    return {at, source, length};
   }
+
+  /// The first match at a distance within a range, kept while the range is gone through.
+  struct ShiftSearch {
+    int shift = 0;
+    unsigned end = 0;  // of the range; 0: none yet
+    unsigned found = 0;
+  };
 
   const std::byte* const base_;
   const std::byte* const next_;
   const BaseIndex* const index_;
   OperationWriter& out_;
-  int lastDistance_ = -2;
+  // A pointer was inserted before what moved, or removed.
+  std::array<ShiftSearch, 2> pointerShifts_{ShiftSearch{.shift = -2}, ShiftSearch{.shift = 2}};
+  int lastShift_ = -2;
 };
 
 Error malformed(std::size_t at, const char* what) {
@@ -315,17 +287,17 @@ bool encodeDelta(ByteView base, ByteView next, std::size_t bytesMax, Bytes& out)
   SKEP_CHECK(base.size() == kPageBytes && next.size() == kPageBytes, "pages of %zu and %zu bytes",
              base.size(), next.size());
   const DifferingRanges ranges(base.data(), next.data());
-  OperationWriter quick(bytesMax);
-  if (DeltaEncoder(base.data(), next.data(), nullptr, quick).run(ranges, kIndexFromLiteralBytes)) {
-    if (quick.isFull()) return false;
-    out.insert(out.end(), quick.bytes().begin(), quick.bytes().end());
-    return true;
+  OperationWriter written(bytesMax);
+  // Most pages changed in a few short places: try without an index first.
+  const bool fewNewBytes =
+      DeltaEncoder(base.data(), next.data(), nullptr, written).run(ranges, kIndexFromLiteralBytes);
+  if (!fewNewBytes || written.isFull()) {
+    written.clear();
+    const BaseIndex index(base.data());
+    DeltaEncoder(base.data(), next.data(), &index, written).run(ranges, kPage);
   }
-  const BaseIndex index(base.data());
-  OperationWriter thorough(bytesMax);
-  DeltaEncoder(base.data(), next.data(), &index, thorough).run(ranges, kPage);
-  if (thorough.isFull()) return false;
-  out.insert(out.end(), thorough.bytes().begin(), thorough.bytes().end());
+  if (written.isFull()) return false;
+  out.insert(out.end(), written.bytes().begin(), written.bytes().end());
   return true;
 }
 

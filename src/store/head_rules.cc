@@ -10,14 +10,16 @@ Error refused(const DatabaseWrite& write, const std::string& why) {
                "write to database " + std::to_string(write.id.value) + " refused: " + why};
 }
 
+Status checkEpoch(DatabaseId id, Epoch now, Epoch held) {
+  if (held == now) return {};
+  return Error{ErrorCode::Fenced, "database " + std::to_string(id.value) +
+                                      " has another owner: its epoch is " + std::to_string(now) +
+                                      ", not " + std::to_string(held)};
+}
+
 Status checkOwner(const Head& before, const DatabaseWrite& write) {
   if (write.epoch == 0) return refused(write, "epoch 0 owns nothing; claim the database first");
-  if (write.epoch != before.epoch) {
-    return Error{ErrorCode::Fenced, "database " + std::to_string(write.id.value) +
-                                        " has another owner: its epoch is " +
-                                        std::to_string(before.epoch) + ", not " +
-                                        std::to_string(write.epoch)};
-  }
+  SKEP_CHECK_OK(checkEpoch(write.id, before.epoch, write.epoch));
   if (write.expectedTxid != before.txid) {
     return refused(write, "the head is at txid " + std::to_string(before.txid) + ", not " +
                               std::to_string(write.expectedTxid));
@@ -128,6 +130,10 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write) {
   SKEP_CHECK_OK(applyTrim(write, after));
   if (write.alarmChanged) after.alarmMs = write.alarmMs;
   return after;
+}
+
+Status checkReader(const ChunkReadRequest& request, Epoch epoch) {
+  return request.epoch == 0 ? Status{} : checkEpoch(request.id, epoch, request.epoch);
 }
 
 bool isPartlyTrimmed(const Head& before, const Head& after) {

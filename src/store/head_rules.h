@@ -25,6 +25,9 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write);
 /// Whether a trim left some records and took off others, so that the store must correct logBytes.
 bool isPartlyTrimmed(const Head& before, const Head& after);
 
+/// Fenced when `request` is an owner's, and the database, whose epoch is `epoch`, has another one.
+Status checkReader(const ChunkReadRequest& request, Epoch epoch);
+
 /// InvalidArgument for properties past their limits.
 Status checkProperties(const Properties& properties);
 

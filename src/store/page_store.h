@@ -174,6 +174,8 @@ struct ChunkReadRequest {
   DatabaseId id;
   Txid atTxid = 0;                  // newest version ≤ atTxid of each chunk (staged ones are found by their owner so)
   std::vector<ChunkNumber> chunks;  // ascending
+  Epoch epoch = 0;                  // not 0: an owner reads, and gets Fenced once it has lost the database: its successor
+                                    // removes versions and writes others under the same txids
   std::optional<Txid> logAfter;     // also return the records with logAfter < txid ≤ atTxid
 };
 
@@ -232,7 +234,7 @@ class PageStore {
   virtual std::vector<Status> write(std::span<const DatabaseWrite> writes) = 0;
 
   /// Chunks and records of one version, in one round trip, from one snapshot. A chunk without a version ≤ atTxid is
-  /// left out. SnapshotGone when a log record that is asked for was deleted.
+  /// left out. SnapshotGone when a log record that is asked for was deleted. Fenced: see ChunkReadRequest::epoch.
   virtual Result<ChunkRead> readChunks(const ChunkReadRequest& request) = 0;
 
   /// The head and properties alone, without records.

@@ -42,8 +42,7 @@ std::size_t payloadBytesOf(PageChangeKind kind, std::uint64_t statedSize) {
   return kind == PageChangeKind::Full ? kPageBytes : statedSize;
 }
 
-// --- Encoding
-// ----------------------------------------------------------------------------------------------
+// --- Encoding ---
 
 void checkArguments(const RecordHeader& header, std::span<const PageChange> changes) {
   SKEP_CHECK(header.firstTxid >= 1 && header.firstTxid <= header.lastTxid,
@@ -127,8 +126,7 @@ Bytes encodeRecord(DatabaseId id, const RecordHeader& header, std::span<const Pa
   return bytes;
 }
 
-// --- Decoding
-// ----------------------------------------------------------------------------------------------
+// --- Decoding ---
 
 namespace {
 

@@ -36,25 +36,41 @@ std::uint32_t chunkCountOf(std::uint32_t pageCount) {
 
 }  // namespace
 
+bool PagedFile::isTransient(ErrorCode code) {
+  return code == ErrorCode::Unavailable || code == ErrorCode::Overloaded || code == ErrorCode::Aborted;
+}
+
 bool PagedFile::hasWork() const {
   return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ || head_.sweepTxid != 0 ||
          committedTxid_ != head_.txid || foldDue();
 }
 
+/// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a fiber of its own, which
+/// starts at the loop's next round.
 void PagedFile::kick() {
-  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
-  committing_ = true;
-  environment_.loop.spawn("commit", [this] { commitLoop(); });
+  if (kicked_ || committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
+  kicked_ = true;
+  environment_.loop.post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    kicked_ = false;
+    if (committing_ || broken_ || !hasWork()) return background_.leave();
+    committing_ = true;
+    environment_.loop.spawn("commit", [this] {
+      commitWhile([this] { return hasWork(); });
+      background_.leave();
+    });
+  });
 }
 
-void PagedFile::commitLoop() {
-  while (!broken_ && hasWork()) {
+/// Writes round after round on the calling fiber while `wanted()`. committing_ is set by the caller.
+void PagedFile::commitWhile(const std::function<bool()>& wanted) {
+  while (!broken_ && wanted()) {
     Status done = commitOnce();
     if (!done) breakWith(std::move(done).error());
   }
   committing_ = false;
   progress_.notifyAll();
-  background_.leave();
+  kick();
 }
 
 Status PagedFile::commitOnce() {
@@ -66,6 +82,7 @@ Status PagedFile::commitOnce() {
   Flight flight;
   std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
   if (!flip_ && foldDue()) {
+    flight.folds = true;
     flight.folded = foldCandidates();
     std::vector<PageNumber> pages;
     for (store::ChunkNumber chunk : flight.folded) {
@@ -74,10 +91,18 @@ Status PagedFile::commitOnce() {
         if (page <= pageCount_) pages.push_back(page);
       }
     }
-    SKEP_CHECK_OK(committedPages(pages, foldPages));
+    Status read = committedPages(pages, foldPages);
+    if (!read && !isTransient(read.error().code)) return read;
+    if (!read) {
+      // Commits do not wait for a fold; it is tried again after them.
+      flight.folds = false;
+      flight.folded.clear();
+      if (committedTxid_ == head_.txid && !pendingAlarm_ && !pendingProperties_) return backOff(read.error());
+    }
   }
   store::DatabaseWrite write = encode(flight);
   foldPages.clear();
+  flightPages_ = flight.pages.size();
   Status outcome = environment_.pipeline.submit(std::move(write));
   if (!outcome) return settle(flight, outcome.error());
   finish(flight);
@@ -96,14 +121,21 @@ store::DatabaseWrite PagedFile::newWrite() const {
 store::DatabaseWrite PagedFile::encode(Flight& flight) {
   store::DatabaseWrite write = newWrite();
   flight.commits = committedTxid_ != head_.txid;
-  flight.alarmChanged = pendingAlarm_.has_value();
-  if (pendingAlarm_) flight.alarmMs = *std::exchange(pendingAlarm_, std::nullopt);
+  // A flip comes with the alarm of its own transaction; a later one follows with the next write.
+  std::optional<std::optional<std::int64_t>>& alarm = flip_ ? flip_->alarm : pendingAlarm_;
+  flight.alarmsThrough = flip_ ? flip_->alarmsThrough : alarmsSet_;
+  flight.alarmChanged = alarm.has_value();
+  if (alarm) flight.alarmMs = flip_ ? *alarm : *std::exchange(alarm, std::nullopt);
   flight.properties = std::exchange(pendingProperties_, std::nullopt);
   write.alarmChanged = flight.alarmChanged;
   write.alarmMs = flight.alarmMs;
   write.properties = flight.properties;
   if (flight.commits) encodeCommit(flight, write);
-  if (!flight.folded.empty()) encodeFold(flight, write);
+  if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
+    // History ends here: what it kept past the end of the database goes at once, older versions with their next fold.
+    write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
+  }
+  if (flight.folds) encodeFold(flight, write);
   return write;
 }
 
@@ -125,8 +157,11 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
-  if (chunkCountOf(flight.commit.pageCount) < chunkCountOf(head_.pageCount) && properties_.retentionMs == 0) {
-    write.dropChunksFrom = chunkCountOf(flight.commit.pageCount);
+  const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
+  // A staged transaction may have grown past its own end, too.
+  const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() && flight.flip->chunks.rbegin()->first >= chunkCount;
+  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) && properties_.retentionMs == 0) {
+    write.dropChunksFrom = chunkCount;
   }
   const store::RecordHeader header{.epoch = head_.epoch,
                                    .firstTxid = head_.txid + 1,
@@ -177,12 +212,11 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
 }
 
 std::size_t PagedFile::logBytesLimit() const {
-  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 8;
+  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 4;
   return std::clamp(share, environment_.options.logBytesMin, environment_.options.logBytesMax);
 }
 
 bool PagedFile::foldDue() const {
-  if (firstTouch_.empty()) return false;
   return head_.logBytes > (folding_ ? logBytesLimit() / 2 : logBytesLimit());
 }
 
@@ -234,7 +268,9 @@ void PagedFile::encodeFold(Flight& flight, store::DatabaseWrite& write) {
 void PagedFile::finish(Flight& flight) {
   unavailableSince_.reset();
   retryDelay_ = Duration{};
+  flightPages_ = 0;
   if (flight.alarmChanged) head_.alarmMs = flight.alarmMs;
+  alarmsDurable_ = std::max(alarmsDurable_, flight.alarmsThrough);
   if (flight.properties) properties_ = *flight.properties;
   if (flight.commits) {
     head_.txid = flight.commit.txid;
@@ -275,14 +311,15 @@ void PagedFile::finish(Flight& flight) {
 
 /// A write that was not applied goes back to pending: the next round encodes it again, with what came meanwhile.
 void PagedFile::restore(Flight& flight) {
+  flightPages_ = 0;
   for (auto& [page, taken] : flight.pages) pending_.insert_or_assign(page, std::move(taken));
-  if (flight.alarmChanged && !pendingAlarm_) pendingAlarm_ = flight.alarmMs;
+  if (flight.alarmChanged && !flight.flip && !pendingAlarm_) pendingAlarm_ = flight.alarmMs;
   if (flight.properties && !pendingProperties_) pendingProperties_ = std::move(flight.properties);
   if (flight.flip) flip_ = std::move(flight.flip);
 }
 
 Status PagedFile::settle(Flight& flight, const Error& reason) {
-  if (reason.code == ErrorCode::Unavailable || reason.code == ErrorCode::Overloaded) {
+  if (isTransient(reason.code)) {
     restore(flight);
     return backOff(reason);
   }
@@ -303,6 +340,13 @@ Status PagedFile::settle(Flight& flight, const Error& reason) {
 }
 
 Result<store::Head> PagedFile::retake() {
+  retaking_ = true;
+  Result<store::Head> taken = retakeUntilKnown();
+  retaking_ = false;
+  return taken;
+}
+
+Result<store::Head> PagedFile::retakeUntilKnown() {
   while (true) {
     Result<store::OpenedDatabase> opened = environment_.store.open({.name = options_.name,
                                                                     .create = store::Create::Never,
@@ -312,10 +356,18 @@ Result<store::Head> PagedFile::retake() {
     if (opened) {
       head_.epoch = opened->head.epoch;
       head_.stagingTxid = opened->head.stagingTxid;
+      if (opened->head.logStart > head_.logStart) {
+        // A fold with an unknown outcome was applied: what it trimmed is gone.
+        head_.logStart = opened->head.logStart;
+        log_.trimThrough(head_.logStart);
+        if (log_.isResident()) head_.logBytes = log_.bytes();
+        ++foldGeneration_;
+      }
       return opened->head;
     }
+    // Taken after all, the epoch has moved, and the next try is Fenced: that may as well have been somebody else.
     const Error& error = opened.error();
-    if (error.code != ErrorCode::Unavailable && error.code != ErrorCode::Overloaded) return error;
+    if (!isTransient(error.code) && error.code != ErrorCode::UnknownOutcome) return error;
     SKEP_CHECK_OK(backOff(error));
   }
 }
@@ -344,7 +396,7 @@ Status PagedFile::submitCertain(const store::DatabaseWrite& write) {
       // A late arrival of this attempt would overwrite the next: a new epoch shuts it out.
       SKEP_CHECK_OK(retake());
       ++counters_.outcomesResolved;
-    } else if (error.code == ErrorCode::Unavailable || error.code == ErrorCode::Overloaded) {
+    } else if (isTransient(error.code)) {
       SKEP_CHECK_OK(backOff(error));
     } else {
       return error;

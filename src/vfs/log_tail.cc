@@ -55,18 +55,32 @@ Status LogTail::decodeAll() {
   return {};
 }
 
+Status LogTail::checkSpan(store::Txid after, store::Txid through) const {
+  if (after == through) return {};
+  store::Txid lost = 0;
+  if (records_.empty() || records_.front().decoded->header.firstTxid > after + 1) {
+    lost = after + 1;
+  } else if (newestTxid() < through) {
+    lost = newestTxid() + 1;
+  }
+  if (lost == 0) return {};
+  return Error{ErrorCode::Corrupt,
+               "database " + std::to_string(id_.value) + ": the record of txid " + std::to_string(lost) + " is lost"};
+}
+
+store::Txid LogTail::newestFlip() const {
+  for (auto entry = records_.rbegin(); entry != records_.rend(); ++entry) {
+    if (entry->decoded->header.flip) return entry->txid;
+  }
+  return 0;
+}
+
 Status LogTail::verify(const store::Head& head) {
   SKEP_CHECK_OK(decodeAll());
+  SKEP_CHECK_OK(checkSpan(head.logStart, head.txid));
+  if (records_.empty()) return {};
   const std::string database = "database " + std::to_string(id_.value) + ": ";
-  if (records_.empty()) {
-    if (head.logStart == head.txid) return {};
-    return Error{ErrorCode::Corrupt, database + "the records after txid " + std::to_string(head.logStart) + " are lost"};
-  }
-  const store::RecordHeader& first = records_.front().decoded->header;
   const store::RecordHeader& last = records_.back().decoded->header;
-  if (first.firstTxid > head.logStart + 1) {
-    return Error{ErrorCode::Corrupt, database + "the record of txid " + std::to_string(head.logStart + 1) + " is lost"};
-  }
   if (last.lastTxid != head.txid || last.digestAfter != head.digest || last.pageCount != head.pageCount ||
       last.commitId != head.commitId) {
     return Error{ErrorCode::Corrupt, database + "the newest record (txid " + std::to_string(last.lastTxid) +

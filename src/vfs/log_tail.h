@@ -39,6 +39,12 @@ class LogTail {
   /// no record of a later epoch. Also what `skep check` relies on.
   Status verify(const store::Head& head);
 
+  /// Whether the tail has everything from after `after` up to `through` (and perhaps more). Corrupt otherwise.
+  /// decodeAll() came before.
+  Status checkSpan(store::Txid after, store::Txid through) const;
+  /// Of the newest flip in the tail, 0 without one. decodeAll() came before.
+  store::Txid newestFlip() const;
+
   /// Calls `visit(txid, change)` for each change of `page` with txid > after, oldest first. decodeAll() came before.
   template <class Visit>
   Status forEachChange(store::PageNumber page, store::Txid after, Visit visit) const {

@@ -4,6 +4,12 @@
 #include "skep/store/digest.h"
 
 namespace skep::vfs {
+namespace {
+
+// A commit allocates a buffer for each page it changes, and frees as many when it is durable.
+constexpr std::size_t kSpareBuffersMax = 512;
+
+}  // namespace
 
 std::uint64_t PageBuffer::contentHash() {
   if (!hashKnown) {
@@ -68,7 +74,13 @@ bool CacheShard::isOverShare() const {
 }
 
 PageRef CacheShard::allocate(PageNumber page) {
-  auto* buffer = new PageBuffer;
+  PageBuffer* buffer = nullptr;
+  if (spare_.empty()) {
+    buffer = new PageBuffer;
+  } else {
+    buffer = spare_.back().release();
+    spare_.pop_back();
+  }
   buffer->shard = this;
   buffer->page = page;
   bytes_.store(bytes_.load(std::memory_order_relaxed) + sizeof(PageBuffer), std::memory_order_relaxed);
@@ -134,7 +146,12 @@ void CacheShard::destroy(PageBuffer* buffer) {
   SKEP_DCHECK(buffer->table == nullptr);
   bytes_.store(bytes_.load(std::memory_order_relaxed) - sizeof(PageBuffer), std::memory_order_relaxed);
   cache_.bytes_.fetch_sub(sizeof(PageBuffer), std::memory_order_relaxed);
-  delete buffer;
+  if (spare_.size() == kSpareBuffersMax) {
+    delete buffer;
+    return;
+  }
+  buffer->hashKnown = buffer->recentlyUsed = buffer->pinned = false;
+  spare_.emplace_back(buffer);
 }
 
 std::size_t PageTable::slotOf(PageNumber page) const {

@@ -144,6 +144,7 @@ class CacheShard {
 
   PageCache& cache_;
   fiber::Loop& loop_;
+  std::vector<std::unique_ptr<PageBuffer>> spare_;  // freed buffers, a few, for the next allocations
   PageBuffer* clock_ = nullptr;  // the hand; a ring through previous/next
   std::size_t clockSize_ = 0;
   std::atomic<std::size_t> bytes_{0};

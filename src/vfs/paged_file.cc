@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "skep/base/log.h"
 
 namespace skep::vfs {
 namespace {
+
+constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
+// Fewer misses than this after an open are not worth a store write when there is no commit to carry them.
+constexpr std::size_t kHotMissesForWrite = 3;
 
 // SQLite's header on page 1: the size of the database in pages, big-endian, at byte 28.
 // https://www.sqlite.org/fileformat2.html section 1.3
@@ -18,6 +23,10 @@ std::uint32_t headerPageCount(ByteView firstPage) {
     count = (count << 8) | static_cast<std::uint32_t>(firstPage[kPageCountOffset + i]);
   }
   return count;
+}
+
+bool isZero(ByteView page) {
+  return std::all_of(page.begin(), page.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace
@@ -33,7 +42,7 @@ Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, Ope
   std::unique_ptr<PagedFile> file(new PagedFile(environment, std::move(options)));
   store::OpenRequest request;
   request.name = file->options_.name;
-  request.create = file->options_.create;
+  request.create = file->isReadOnly() ? store::Create::Never : file->options_.create;
   request.claim = file->isReadOnly() ? store::Claim::None : store::Claim::Take;
   SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
   SKEP_CHECK_OK(file->adopt(std::move(opened)));
@@ -53,15 +62,17 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   SKEP_CHECK_OK(log_.verify(head_));
   log_.forEachPage([&](store::Txid txid, PageNumber page) { firstTouch_.try_emplace(store::chunkOf(page), txid); });
 
-  std::size_t next = 0;
-  const std::uint32_t firstChunks = store::OpenRequest{}.firstChunks;
-  for (store::ChunkNumber chunk = 0; chunk < firstChunks && store::firstPageOf(chunk) <= pageCount_; ++chunk) {
-    const bool stored = next < opened.chunks.size() && opened.chunks[next].chunk == chunk;
-    SKEP_CHECK_OK(install(chunk, stored ? &opened.chunks[next++] : nullptr));
+  std::set<store::ChunkNumber> chunks(properties_.hotChunks.begin(), properties_.hotChunks.end());
+  for (store::ChunkNumber chunk = 0; chunk < kFirstChunks; ++chunk) chunks.insert(chunk);
+  PageRef first;
+  auto stored = opened.chunks.begin();
+  for (store::ChunkNumber chunk : chunks) {
+    if (store::firstPageOf(chunk) > pageCount_) break;
+    while (stored != opened.chunks.end() && stored->chunk < chunk) ++stored;
+    const bool exists = stored != opened.chunks.end() && stored->chunk == chunk;
+    SKEP_CHECK_OK(install(chunk, exists ? &*stored : nullptr, 1, first));
   }
-  for (; next < opened.chunks.size(); ++next) {
-    SKEP_CHECK_OK(install(opened.chunks[next].chunk, &opened.chunks[next]));
-  }
+  hotChunks_.markUnused(properties_.hotChunks, table_);
 
   if (isReadOnly()) return {};
   if (head_.stagingTxid != 0) SKEP_CHECK_OK(discardStaging());
@@ -110,12 +121,17 @@ Result<PageRef> PagedFile::readPage(PageNumber page) {
 Status PagedFile::writePage(PageNumber page, ByteView content) {
   SKEP_CHECK(content.size() == kPageBytes);
   SKEP_CHECK_OK(checkUsable());
+  if (doomed_) return {};
+  // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so once more.
+  if (isPrepared_ && page == newPageCount() && isZero(content)) return {};
+  isPrepared_ = false;
   PageRef& slot = overlay_[page];
   if (!slot || slot->references > 1) slot = table_.shard().allocate(page);
   slot->hashKnown = false;
   std::memcpy(slot->data, content.data(), kPageBytes);
-  if (overlay_.size() * kPageBytes > environment_.options.transactionBytesMax) return stageOverlay();
-  return {};
+  if (overlay_.size() <= transactionPagesMax()) return {};
+  Status staged = stageOverlay();
+  return staged ? staged : Status(doom(std::move(staged).error()));
 }
 
 std::uint32_t PagedFile::newPageCount() const {
@@ -127,8 +143,20 @@ std::uint32_t PagedFile::newPageCount() const {
 
 Status PagedFile::prepareCommit() {
   SKEP_CHECK_OK(checkUsable());
+  if (doomed_) return *doomed_;
   prepared_.clear();
-  if (!hasUncommitted()) return {};
+  Status prepared = hasUncommitted() ? prepareChanges() : Status{};
+  isPrepared_ = prepared.ok();
+  return prepared ? prepared : Status(doom(std::move(prepared).error()));
+}
+
+Error PagedFile::doom(Error reason) {
+  dropPages();
+  doomed_ = reason;
+  return reason;
+}
+
+Status PagedFile::prepareChanges() {
   const std::uint32_t newCount = newPageCount();
   if (newCount == 0) return Error{ErrorCode::Internal, "the transaction leaves a database without pages"};
   if (options_.databaseBytesMax != 0 && newCount > pageCount_ &&
@@ -136,16 +164,27 @@ Status PagedFile::prepareCommit() {
     return Error{ErrorCode::QuotaExceeded, "database '" + options_.name + "' would pass its quota of " +
                                                std::to_string(options_.databaseBytesMax) + " bytes"};
   }
-  while (pending_.size() * kPageBytes > environment_.options.undurableBytesMax) {
+  // A write that is under way may come back to be merged with what came after it.
+  while (pending_.size() + flightPages_ > undurablePagesMax()) {
     progress_.wait();
     SKEP_CHECK_OK(checkUsable());
   }
   // Pages that come into being or vanish without being written count as the transaction's own.
   const std::uint32_t untouched = newCount > pageCount_ ? newCount - pageCount_ : pageCount_ - newCount;
-  const bool isHuge = static_cast<std::size_t>(untouched) * kPageBytes > environment_.options.transactionBytesMax;
+  const bool isHuge = untouched > transactionPagesMax();
   if (!staging_.active && isHuge) SKEP_CHECK_OK(stageOverlay());
   if (staging_.active) return finishStaging(newCount);
   return prepareBases(newCount);
+}
+
+// Together at most what one record may hold: the pages that wait, those of one transaction, and those that it cuts off
+// or adds without writing them.
+std::size_t PagedFile::transactionPagesMax() const {
+  return std::min(environment_.options.transactionBytesMax / kPageBytes, store::kRecordChangesMax / 4);
+}
+
+std::size_t PagedFile::undurablePagesMax() const {
+  return std::min(environment_.options.undurableBytesMax / kPageBytes, store::kRecordChangesMax / 2);
 }
 
 Status PagedFile::prepareBases(std::uint32_t newCount) {
@@ -160,6 +199,7 @@ Status PagedFile::prepareBases(std::uint32_t newCount) {
 }
 
 store::Txid PagedFile::commitLocal() {
+  isPrepared_ = false;
   if (staging_.active) return commitStaged();
   const std::uint32_t newCount = newPageCount();
   bool changed = newCount != pageCount_ || transactionAlarm_.has_value();
@@ -195,7 +235,7 @@ store::Txid PagedFile::commitLocal() {
   if (!changed) return committedTxid_;
   pageCount_ = newCount;
   ++committedTxid_;
-  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  takeAlarm();
   kick();
   return committedTxid_;
 }
@@ -210,15 +250,23 @@ store::Txid PagedFile::commitStaged() {
   pageCount_ = staging_.pageCount;
   committedTxid_ = staging_.txid;
   flip_ = std::exchange(staging_, Staging{});
-  if (transactionAlarm_) pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  if (transactionAlarm_) ++alarmsSet_;
+  flip_->alarm = std::exchange(transactionAlarm_, std::nullopt);
+  flip_->alarmsThrough = alarmsSet_;
   kick();
   return committedTxid_;
 }
 
 void PagedFile::rollback() {
-  overlay_.clear();
-  prepared_.clear();
   transactionAlarm_.reset();
+  dropPages();
+}
+
+void PagedFile::dropPages() {
+  overlay_.clear();
+  isPrepared_ = false;
+  doomed_.reset();
+  prepared_.clear();
   if (!staging_.active) return;
   staging_ = Staging{};
   stagedTable_.clear();
@@ -228,9 +276,14 @@ void PagedFile::rollback() {
 
 void PagedFile::setAlarm(std::optional<std::int64_t> alarmMs) { transactionAlarm_ = alarmMs; }
 
-void PagedFile::flushAlarm() {
+void PagedFile::takeAlarm() {
   if (!transactionAlarm_) return;
   pendingAlarm_ = std::exchange(transactionAlarm_, std::nullopt);
+  ++alarmsSet_;
+}
+
+void PagedFile::flushAlarm() {
+  takeAlarm();
   kick();
 }
 
@@ -241,6 +294,23 @@ void PagedFile::setProperties(store::Properties properties) {
 
 Status PagedFile::waitDurable(store::Txid txid) {
   while (head_.txid < txid) {
+    SKEP_CHECK_OK(checkUsable());
+    fiber::GateHolder holder(background_);
+    if (committing_ || !hasWork() || !holder) {
+      progress_.wait();
+      continue;
+    }
+    // Nobody writes yet: this fiber, which waits anyway, does.
+    committing_ = true;
+    commitWhile([&] { return head_.txid < txid && hasWork(); });
+  }
+  return {};
+}
+
+Status PagedFile::waitDurable() {
+  const std::uint64_t alarms = alarmsSet_;
+  SKEP_CHECK_OK(waitDurable(committedTxid_));
+  while (alarmsDurable_ < alarms) {
     SKEP_CHECK_OK(checkUsable());
     progress_.wait();
   }
@@ -256,13 +326,24 @@ Status PagedFile::waitAllDurable() {
   return checkUsable();
 }
 
+/// Remembers with the store which chunks were wanted soon after the open: with a commit that is due anyway, and for
+/// several of them by a write of its own.
+void PagedFile::keepHotChunks() {
+  const bool rides = hasWork() && (!committing_ || !pending_.empty());
+  if (!rides && hotChunks_.missCount() < kHotMissesForWrite) return;
+  store::Properties& properties = pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(properties_);
+  properties.hotChunks = hotChunks_.choose(properties_.hotChunks, table_, pageCount_);
+  if (properties == properties_) pendingProperties_.reset();
+}
+
 void PagedFile::releaseMemory() {
   table_.evictUnpinned();
-  if (!committing_ && !hasWork()) log_.drop();
+  if (isReadOnly() || (!committing_ && !hasWork())) log_.drop();
 }
 
 Status PagedFile::close() {
   rollback();
+  if (!isReadOnly() && !broken_) keepHotChunks();
   Status durable = isReadOnly() ? Status{} : waitAllDurable();
   background_.close();
   table_.clear();

@@ -30,14 +30,16 @@
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
 #include "skep/vfs/environment.h"
+#include "skep/vfs/hot_chunks.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
+#include "skep/vfs/read_ahead.h"
 
 namespace skep::vfs {
 
 struct OpenFile {
   std::string name;
-  store::Create create = store::Create::Never;
+  store::Create create = store::Create::Never;  // a reader never creates
   enum class Mode : std::uint8_t { ReadWrite, ReadOnly } mode = Mode::ReadWrite;
   std::uint64_t databaseBytesMax = 0;  // quota; 0: none
 };
@@ -76,14 +78,19 @@ class PagedFile {
 
   /// Suspends only when the transaction has outgrown memory and is staged in the store.
   Status writePage(PageNumber page, ByteView content);
-  bool hasUncommitted() const { return !overlay_.empty() || staging_.active; }
+  bool hasUncommitted() const { return !overlay_.empty() || staging_.active || doomed_; }
   /// Everything about the commit that can fail: quota, pages that the encoder will need, staging, back-pressure.
-  /// Suspends. After an error the transaction must be rolled back.
+  /// Suspends. After an error, as after one of writePage(), the transaction's pages are gone: reads give the committed
+  /// ones, writes (SQLite's rollback puts pages back) are dropped, and it can only be rolled back.
   Status prepareCommit();
+  /// Whether the open transaction was prepared and has not changed since.
+  bool isPrepared() const { return isPrepared_; }
   /// Makes the prepared transaction the newest version. Does not suspend, cannot fail. Returns its txid (the old one when
   /// nothing changed).
   store::Txid commitLocal();
   void rollback();
+  /// The same for the pages alone.
+  void dropPages();
   /// The next timer's time, committed with the open transaction, or by flushAlarm() when it wrote no page.
   void setAlarm(std::optional<std::int64_t> alarmMs);
   void flushAlarm();
@@ -92,6 +99,8 @@ class PagedFile {
 
   /// Suspends until `txid` is durable. Broken (with the reason) when that can no longer happen.
   Status waitDurable(store::Txid txid);
+  /// The same for everything committed so far, and for an alarm that was set without a commit.
+  Status waitDurable();
   store::Txid committedTxid() const { return committedTxid_; }
   store::Txid durableTxid() const { return head_.txid; }
   const Error* brokenBy() const { return broken_ ? &*broken_ : nullptr; }
@@ -104,6 +113,10 @@ class PagedFile {
   /// The reason behind the newest error code that SQLite was given; forgets it.
   std::optional<Error> takeLastError();
   void setLastError(Error error) { lastError_ = std::move(error); }
+
+  /// Whether SQLite holds a journal that later, smaller transactions should not use (sqlite_vfs.h).
+  bool journalResetDue() const { return journalResetDue_; }
+  void setJournalResetDue(bool due) { journalResetDue_ = due; }
 
   const std::string& name() const { return options_.name; }
   store::DatabaseId id() const { return id_; }
@@ -131,6 +144,8 @@ class PagedFile {
     std::map<store::ChunkNumber, std::uint16_t> chunks;  // staged ones, with the pages that they have
     PageNumber pageMax = 0;           // the highest page that was staged
     std::uint32_t pageCount = 0;      // from page 1, once that was staged
+    std::optional<std::optional<std::int64_t>> alarm;  // committed with it, so it must not become durable before it
+    std::uint64_t alarmsThrough = 0;
   };
 
   /// A write under way: what must be known to finish it, or to encode it again.
@@ -139,11 +154,13 @@ class PagedFile {
     store::CommitHead commit;
     PendingPages pages;
     Bytes record;
+    bool folds = false;               // chunks are rewritten, or at least the log is trimmed
     std::vector<store::ChunkNumber> folded;
     store::Txid trimThrough = 0;
     std::optional<Staging> flip;
     bool alarmChanged = false;
     std::optional<std::int64_t> alarmMs;
+    std::uint64_t alarmsThrough = 0;  // of alarmsSet_: durable with this write
     std::optional<store::Properties> properties;
   };
 
@@ -151,27 +168,37 @@ class PagedFile {
 
   // paged_file.cc
   Status adopt(store::OpenedDatabase opened);
+  Status prepareChanges();
+  Error doom(Error reason);
   Status prepareBases(std::uint32_t newCount);
   store::Txid commitStaged();
   std::uint32_t newPageCount() const;
-  void pin(PageRef page);
+  void takeAlarm();
+  std::size_t transactionPagesMax() const;
+  std::size_t undurablePagesMax() const;
   void breakWith(Error error);
   Status checkUsable() const;
+  void keepHotChunks();
 
   // page_loader.cc
   Status loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded);
-  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored);
+  Status installAll(const std::vector<store::ChunkNumber>& chunks, const store::ChunkRead& read, PageNumber wanted,
+                    PageRef& loaded);
+  bool dependsOnFlip(const std::vector<store::ChunkNumber>& chunks, const store::ChunkRead& read) const;
+  Status install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted, PageRef& loaded);
   Result<bool> rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version, std::byte* content) const;
-  /// The newest committed version of each page, in order; loads what is not in memory in few round trips.
+  /// Holds the newest committed version of each page that there is; loads what is not in memory in few round trips.
   Status committedPages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out);
   Result<PageRef> committedPage(PageNumber page);
   std::size_t readAheadMax() const;
   std::vector<store::ChunkNumber> planRead(store::ChunkNumber chunk);
   Error missingPage(PageNumber page) const;
+  Result<store::ChunkRead> readAsOwner(store::ChunkReadRequest request);
+  Status checkSnapshot();
 
   // commit_writer.cc
   void kick();
-  void commitLoop();
+  void commitWhile(const std::function<bool()>& wanted);
   bool hasWork() const;
   Status commitOnce();
   bool foldDue() const;
@@ -188,6 +215,19 @@ class PagedFile {
   Status submitCertain(const store::DatabaseWrite& write);
   /// Takes a new epoch, which settles every earlier write. The head after that.
   Result<store::Head> retake();
+  Result<store::Head> retakeUntilKnown();
+  /// A read of the store that a write depends on, repeated while the store is away. `read` gives a Result.
+  template <class Read>
+  auto readPatiently(Read read) -> decltype(read()) {
+    while (true) {
+      auto answer = read();
+      if (answer || !isTransient(answer.error().code)) return answer;
+      SKEP_CHECK_OK(backOff(answer.error()));
+    }
+  }
+  /// Certainly not done, and worth another try. Aborted: an earlier write of the same database failed, that of a former
+  /// owner in this process.
+  static bool isTransient(ErrorCode code);
   /// Suspends for a growing while; `reason` once the store has been away for longer than commitRetry.
   Status backOff(const Error& reason);
   store::DatabaseWrite newWrite() const;
@@ -212,6 +252,8 @@ class PagedFile {
 
   PageTable table_;           // newest local version of pages in memory
   std::map<PageNumber, PageRef> overlay_;  // written by the open transaction
+  bool isPrepared_ = false;
+  std::optional<Error> doomed_;            // why the open transaction can only be rolled back
   std::vector<PageRef> prepared_;          // versions that commitLocal() will need as bases, kept from eviction
   std::uint32_t pageCount_ = 0;            // local
   store::Txid committedTxid_ = 0;          // local
@@ -225,23 +267,31 @@ class PagedFile {
 
   std::optional<std::optional<std::int64_t>> transactionAlarm_;
   std::optional<std::optional<std::int64_t>> pendingAlarm_;
+  std::uint64_t alarmsSet_ = 0;            // how often the alarm was set, and how many of those are durable
+  std::uint64_t alarmsDurable_ = 0;
   std::optional<store::Properties> pendingProperties_;
 
   LogTail log_;
   std::map<store::ChunkNumber, store::Txid> firstTouch_;  // chunk → oldest record in the tail that changes it
-  std::uint64_t foldGeneration_ = 0;       // grows when records are trimmed: a load that overlaps starts over
-  store::ChunkNumber nextScanChunk_ = ~0u; // read-ahead: the chunk that a scan would read next
-  std::size_t scanWindow_ = 1;
+  std::uint64_t foldGeneration_ = 0;       // grows when versions or records are removed: a load that overlaps starts over
+  ReadAhead readAhead_;
+  HotChunks hotChunks_;
 
-  bool committing_ = false;                // the commit fiber runs
+  // Shared, so that a look which is on its way can tell: a broken file may go without close().
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  bool kicked_ = false;                    // a round of the loop will look whether a commit fiber is needed
+  bool committing_ = false;                // some fiber writes to the store
+  bool retaking_ = false;                  // a new epoch is being taken: reads under the old one fail meanwhile
   bool folding_ = false;                   // from the log's limit down to half of it
   Duration retryDelay_{};
   std::optional<MonotonicTime> unavailableSince_;
+  std::size_t flightPages_ = 0;            // pages of the write under way
   fiber::Event progress_;                  // durable txid grew, broken, or the commit fiber ended
   fiber::Mutex writing_;                   // one store write at a time
   fiber::Gate background_;
   std::optional<Error> broken_;
   std::optional<Error> lastError_;
+  bool journalResetDue_ = false;
   FileCounters counters_;
 };
 

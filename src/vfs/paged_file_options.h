@@ -10,7 +10,7 @@
 namespace skep::vfs {
 
 struct PagedFileOptions {
-  /// The log is folded into chunks when it passes this, or an eighth of the database's size if that is more,
+  /// The log is folded into chunks when it passes this, or a quarter of the database's size if that is more,
   /// up to logBytesMax.
   std::size_t logBytesMin = 32 * 1024;
   std::size_t logBytesMax = 4 * 1024 * 1024;
@@ -20,6 +20,8 @@ struct PagedFileOptions {
   std::size_t transactionBytesMax = 16 * 1024 * 1024;
   /// Committed pages that are not yet durable; a commit waits above this.
   std::size_t undurableBytesMax = 32 * 1024 * 1024;
+  /// Pages that a transaction may have changed in SQLite's own cache before SQLite hands them over early.
+  std::size_t dirtyPagesMax = 4096;
   /// Chunks read at once by a scan, at the most.
   std::size_t readAheadChunksMax = 32;
   /// How long a commit is tried again while the store is unavailable, before the database is broken.

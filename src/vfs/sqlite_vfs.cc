@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <string>
 
 #include "skep/vfs/sqlite_memory.h"
 
@@ -27,7 +28,6 @@ sqlite3_vfs* systemVfs() {
 struct MainFile {
   sqlite3_file base;
   PagedFile* file;
-  bool inBatch;
 };
 
 MainFile& mainFile(sqlite3_file* file) { return *reinterpret_cast<MainFile*>(file); }
@@ -107,10 +107,9 @@ int prepare(PagedFile& file) {
 }
 
 int mainSync(sqlite3_file* base, int) {
-  MainFile& main = mainFile(base);
+  PagedFile& file = *mainFile(base).file;
   // After an atomic batch everything is prepared already, and an error would come too late for a clean rollback.
-  if (std::exchange(main.inBatch, false)) return SQLITE_OK;
-  return prepare(*main.file);
+  return file.isPrepared() ? SQLITE_OK : prepare(file);
 }
 
 int mainFileSize(sqlite3_file* base, sqlite3_int64* size) {
@@ -126,21 +125,16 @@ int mainCheckReservedLock(sqlite3_file*, int* reserved) {
 }
 
 int mainFileControl(sqlite3_file* base, int operation, void*) {
-  MainFile& main = mainFile(base);
+  PagedFile& file = *mainFile(base).file;
   switch (operation) {
     case SQLITE_FCNTL_BEGIN_ATOMIC_WRITE:
     case SQLITE_FCNTL_ROLLBACK_ATOMIC_WRITE:
-      main.inBatch = false;
       return SQLITE_OK;
-    case SQLITE_FCNTL_COMMIT_ATOMIC_WRITE: {
-      const int code = prepare(*main.file);
-      main.inBatch = code == SQLITE_OK;
-      return code;
-    }
+    case SQLITE_FCNTL_COMMIT_ATOMIC_WRITE:
+      return prepare(file);
     case SQLITE_FCNTL_COMMIT_PHASETWO:
-      main.inBatch = false;
-      return wall(*main.file, [&] {
-        main.file->commitLocal();
+      return wall(file, [&] {
+        file.commitLocal();
         return SQLITE_OK;
       });
     default:
@@ -226,7 +220,6 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
     if (openingFile == nullptr) return SQLITE_CANTOPEN;  // ATTACH, or an open that did not come from openConnection()
     auto& main = mainFile(file);
     main.file = std::exchange(openingFile, nullptr);
-    main.inBatch = false;
     file->pMethods = &kMainMethods;
     if (outFlags != nullptr) *outFlags = flags;
     return SQLITE_OK;
@@ -236,6 +229,7 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
   auto* journal = reinterpret_cast<JournalFile*>(file);
   const int code = openTemporary(journal->inner(), flags, outFlags);
   if (code == SQLITE_OK) file->pMethods = &kJournalMethods;
+  mainFile(sqlite3_database_file_object(name)).file->setJournalResetDue(true);
   return code;
 }
 
@@ -296,13 +290,19 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   constexpr const char* kPragmas =
       "PRAGMA page_size = 4096;"
       "PRAGMA locking_mode = EXCLUSIVE;"
-      "PRAGMA journal_mode = DELETE;"
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"
-      "PRAGMA cache_size = 8;"
-      "PRAGMA cache_spill = 4096;";
+      "PRAGMA cache_size = 8;";
   char* message = nullptr;
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
+  const std::string spill = "PRAGMA cache_spill = " + std::to_string(file.environment().options.dirtyPagesMax);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, spill.c_str(), nullptr, nullptr, &message);
+  // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
+  // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
+  const bool isEmpty = file.pageCount() == 0;
+  const char* journal = isEmpty ? "PRAGMA journal_mode = MEMORY" : "PRAGMA journal_mode = DELETE";
+  if (rc == SQLITE_OK) rc = sqlite3_exec(connection, journal, nullptr, nullptr, &message);
+  file.setJournalResetDue(isEmpty);
   if (rc == SQLITE_OK) return connection;
   std::string text = message != nullptr ? message : sqlite3_errstr(rc);
   sqlite3_free(message);
@@ -310,6 +310,13 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
   const ErrorCode code = (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT ? ErrorCode::Corrupt : ErrorCode::Sql;
   return Error{code, "database '" + file.name() + "': " + text, rc};
+}
+
+void resetJournal(sqlite3* connection, PagedFile& file) {
+  if (file.pageCount() == 0) return;
+  // Through MEMORY: the change to it closes the journal file.
+  const int rc = sqlite3_exec(connection, "PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
+  file.setJournalResetDue(rc != SQLITE_OK);
 }
 
 }  // namespace skep::vfs

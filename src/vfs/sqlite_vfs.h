@@ -13,6 +13,8 @@
 
 #pragma once
 
+#include <cstddef>
+
 #include "skep/base/result.h"
 #include "skep/vfs/paged_file.h"
 
@@ -20,11 +22,17 @@ struct sqlite3;
 
 namespace skep::vfs {
 
+
 /// Registers the VFS and SQLite's process-wide configuration, once. Any thread.
 void registerVfs();
 
 /// Opens a connection to `file`, which outlives it, with the pragmas that the VFS relies on. Close it with
 /// sqlite3_close_v2(). Suspends (it reads page 1).
 Result<sqlite3*> openConnection(PagedFile& file);
+
+/// Goes back to a journal in memory. SQLite opens a real journal file for a transaction that spills, and in exclusive
+/// locking mode keeps writing every later transaction to it; and it begins an empty database in another journal mode
+/// (see openConnection). Call outside a transaction when file.journalResetDue(). Does not suspend.
+void resetJournal(sqlite3* connection, PagedFile& file);
 
 }  // namespace skep::vfs

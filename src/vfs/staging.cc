@@ -80,7 +80,8 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
     contents[i] = view[i]->data;
     mask |= bitOf(page);
   }
-  if (chunk == 0) staging_.pageCount = headerPageCount(contents[0]);
+  // A new database's first page comes last: other pages of its chunk may be staged before.
+  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(contents[0]);
   store::StoredChunk staged{
       .chunk = chunk, .txid = staging_.txid, .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};
   staging_.chunks[chunk] = mask;
@@ -101,8 +102,7 @@ Result<PageRef> PagedFile::readStaged(PageNumber page) {
   if (PageBuffer* found = stagedTable_.find(page)) return PageRef(found);
   table_.shard().countMiss();
   ++counters_.storeReads;
-  SKEP_TRY(store::ChunkRead read,
-           environment_.store.readChunks({.id = id_, .atTxid = staging_.txid, .chunks = {chunk}}));
+  SKEP_TRY(store::ChunkRead read, readAsOwner({.id = id_, .atTxid = staging_.txid, .chunks = {chunk}}));
   if (read.chunks.size() != 1 || read.chunks[0].txid != staging_.txid) {
     return Error{ErrorCode::Corrupt, "database '" + options_.name + "': staged chunk " + std::to_string(chunk) +
                                          " of txid " + std::to_string(staging_.txid) + " is missing"};
@@ -124,14 +124,13 @@ Result<PageRef> PagedFile::readStaged(PageNumber page) {
 /// Stages the rest of the transaction and settles which pages there are, so that the flip has nothing left to decide.
 Status PagedFile::finishStaging(std::uint32_t newCount) {
   overlay_.erase(overlay_.upper_bound(newCount), overlay_.end());
-  const std::size_t overlayPagesMax = environment_.options.transactionBytesMax / kPageBytes;
   for (PageNumber page = pageCount_ + 1; page <= newCount; ++page) {
     auto staged = staging_.chunks.find(store::chunkOf(page));
     if (overlay_.contains(page) || (staged != staging_.chunks.end() && (staged->second & bitOf(page)) != 0)) continue;
     PageRef zero = table_.shard().allocate(page);
     std::memset(zero->data, 0, kPageBytes);
     overlay_[page] = std::move(zero);
-    if (overlay_.size() >= overlayPagesMax) SKEP_CHECK_OK(stageOverlay());
+    if (overlay_.size() >= transactionPagesMax()) SKEP_CHECK_OK(stageOverlay());
   }
   SKEP_CHECK_OK(stageOverlay());
   for (PageNumber page = newCount + 1; page <= std::max(pageCount_, staging_.pageMax); ++page) {
@@ -152,12 +151,13 @@ Status PagedFile::discardStaging() {
     store::DatabaseWrite write = newWrite();
     write.discardStaging = true;
     SKEP_CHECK_OK(submitCertain(write));
-    SKEP_TRY(store::DatabaseInfo info, environment_.store.info(options_.name));
+    SKEP_TRY(store::DatabaseInfo info, readPatiently([&] { return environment_.store.info(options_.name); }));
     if (info.head.epoch != head_.epoch) return Error{ErrorCode::Fenced, "another owner has taken the database"};
     head_.stagingTxid = info.head.stagingTxid;
     if (head_.stagingTxid == 0) break;
   }
   discardNeeded_ = false;
+  ++foldGeneration_;
   return {};
 }
 
@@ -187,8 +187,9 @@ Status PagedFile::listSuperseded() {
   std::optional<store::ChunkVersion> after;
   std::optional<store::ChunkVersion> before;
   while (true) {
-    SKEP_TRY(std::vector<store::ChunkVersion> versions,
-             environment_.store.listChunkVersions(id_, after, kSweepBatch));
+    SKEP_TRY(std::vector<store::ChunkVersion> versions, readPatiently([&] {
+               return environment_.store.listChunkVersions(id_, after, kSweepBatch);
+             }));
     if (versions.empty()) return {};
     for (const store::ChunkVersion& version : versions) {
       if (before && before->chunk == version.chunk && version.txid == head_.sweepTxid) {

@@ -28,6 +28,22 @@ TEST_P(StoreConformance, a_read_finds_the_newest_version_at_or_below_its_txid) {
   EXPECT_EQ(at(1000), "0@5=a5 1@3=b3 3@6=d6");
 }
 
+TEST_P(StoreConformance, an_owner_that_lost_its_database_can_no_longer_read_as_its_owner) {
+  Owner first = own("acme");
+  ASSERT_EQ(codeOf(first.commit("x")), "ok");
+  const store::ChunkReadRequest asFirst{
+      .id = first.id(), .atTxid = 1, .chunks = {0}, .epoch = first.epoch(), .logAfter = 0};
+  EXPECT_EQ(codeOf(store().readChunks(asFirst)), "ok");
+  Owner second = own("acme");
+  EXPECT_EQ(codeOf(store().readChunks(asFirst)), "fenced");
+  store::ChunkReadRequest asSecond = asFirst;
+  asSecond.epoch = second.epoch();
+  EXPECT_EQ(codeOf(store().readChunks(asSecond)), "ok");
+  store::ChunkReadRequest asNobody = asFirst;
+  asNobody.epoch = 0;
+  EXPECT_EQ(codeOf(store().readChunks(asNobody)), "ok");
+}
+
 TEST_P(StoreConformance, a_read_returns_only_the_chunks_that_it_asks_for) {
   Owner owner = own("acme");
   ASSERT_EQ(codeOf(owner.commit("x")), "ok");

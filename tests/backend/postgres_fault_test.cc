@@ -238,10 +238,7 @@ TEST_F(PostgresFaults, a_commit_cut_off_at_any_byte_is_applied_once_or_not_at_al
 
 TEST_F(PostgresFaults, a_commit_whose_answer_is_lost_is_found_applied) {
   SocketProxy proxy(server_.socketPath());
-  const auto store =
-      mustOpen({.url = "postgresql://postgres@/postgres?host=" + proxy.directory().string(),
-                .writeConnections = 1,
-                .readConnections = 1});
+  const auto store = openThrough(proxy);
   Bookkeeper owner(*store, "acme");
   proxy.cutAfter(SocketProxy::Direction::ToClient, 0);
   EXPECT_EQ(codeOf(owner.commit()), "unknown_outcome");

@@ -175,11 +175,13 @@ TEST_F(PostgresStoreTest, another_version_of_the_schema_is_refused_by_naming_bot
 
 TEST_F(PostgresStoreTest, stores_that_start_at_once_make_one_schema) {
   schema_ = freshSchema();
+  // Here, not in a starter: the server ends with the thread that started it.
+  const PostgresOptions shared = options();
   std::vector<std::thread> starters;
   std::atomic<int> started = 0;
   for (int i = 0; i < 4; ++i) {
     starters.emplace_back([&, i] {
-      const auto store = mustOpen(options());
+      const auto store = mustOpen(shared);
       own(*store, "database " + std::to_string(i));
       ++started;
     });

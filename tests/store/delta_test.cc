@@ -71,6 +71,20 @@ TEST(Delta, finds_content_that_moved_anywhere) {
   }
 }
 
+TEST(Delta, finds_content_that_moved_from_one_end_of_the_page_to_the_other) {
+  Random random(4);
+  const PageBytes base = randomPage(random);
+  for (const std::size_t to : {std::size_t{0}, kPageBytes - 200}) {
+    PageBytes next = base;
+    const std::size_t from = kPageBytes - 200 - to;
+    std::memcpy(next.data() + to, base.data() + from, 200);
+    // Two changes within, so that the search goes on at the distance that it has found.
+    next[to + 90] ^= std::byte{1};
+    next[to + 180] ^= std::byte{1};
+    EXPECT_LE(deltaOf(base, next).size(), 24u) << to;
+  }
+}
+
 TEST(Delta, leads_to_the_next_page_whatever_the_two_pages_are) {
   const std::uint64_t seed = testSeed();
   Random random(seed);

@@ -1,4 +1,4 @@
-// What the tests of the stored formats share: seeded random pages, hex text, and single-bit damage.
+// What the tests of the stored formats share: seeded random pages and single-bit damage.
 
 #pragma once
 
@@ -7,13 +7,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <span>
 
 #include "skep/base/bytes.h"
-#include "skep/base/check.h"
 #include "skep/store/page_store.h"
+#include "skep/testing/hex/hex.h"
 
 namespace skep::store {
 
@@ -56,29 +54,8 @@ inline PageNumber pageCountOf(const Bytes& image) {
   return static_cast<PageNumber>(image.size() / kPageBytes);
 }
 
-inline std::string toHex(ByteView bytes) {
-  std::string text;
-  for (std::byte b : bytes) {
-    text += "0123456789abcdef"[static_cast<unsigned>(b) >> 4];
-    text += "0123456789abcdef"[static_cast<unsigned>(b) & 15];
-  }
-  return text;
-}
-
-/// Spaces and line ends between the digits are ignored.
-inline Bytes fromHex(std::string_view text) {
-  Bytes bytes;
-  int high = -1;
-  for (char c : text) {
-    if (c == ' ' || c == '\n') continue;
-    const int digit = c >= 'a' ? c - 'a' + 10 : c - '0';
-    SKEP_CHECK(digit >= 0 && digit < 16, "not a hex digit: %c", c);
-    if (high >= 0) bytes.push_back(static_cast<std::byte>(high << 4 | digit));
-    high = high >= 0 ? -1 : digit;
-  }
-  SKEP_CHECK(high < 0, "half a byte at the end");
-  return bytes;
-}
+using testing::fromHex;
+using testing::toHex;
 
 /// Calls `check(damaged)` with every version of `bytes` that has one bit flipped.
 template <class Check>

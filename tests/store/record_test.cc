@@ -46,7 +46,7 @@ Bytes compressiblePage(unsigned salt) {
 
 Draft typicalDraft() {
   Draft draft;
-  draft.change(1, PageChangeKind::Delta, fromHex("30002a8600002a"));
+  draft.change(1, PageChangeKind::Delta, fromHex("30002a8601002a"));
   draft.change(57, PageChangeKind::Delta, fromHex("080205ab01540103e0"));
   return draft;
 }
@@ -205,7 +205,7 @@ TEST(Record, has_exactly_the_bytes_that_the_documentation_shows) {
   Draft draft = typicalDraft();
   EXPECT_EQ(toHex(draft.encode()),
             "01000003920800d401887766554433221100ffeeddccbbaa99efcdab8967452301f6a1ab"
-            "fef96202001d372530002a8600002a080205ab01540103e09b84c838f023b2cc");
+            "fef96202001d372530002a8601002a080205ab01540103e050109c1c1509ac94");
   draft.header.alarmMs = draft.header.timeMs + 60'000;
   draft.header.flip = true;
   draft.changes.clear();

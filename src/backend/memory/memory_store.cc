@@ -194,6 +194,7 @@ void MemoryStore::setAlarm(Database& database, std::optional<std::int64_t> alarm
 Result<store::ChunkRead> MemoryStore::readChunks(const store::ChunkReadRequest& request) {
   std::lock_guard lock(mutex_);
   SKEP_TRY(const Database* database, find(request.id));
+  SKEP_CHECK_OK(store::checkReader(request, database->head.epoch));
   store::ChunkRead read;
   if (request.logAfter) {
     if (*request.logAfter < std::min(database->expiredTxid, request.atTxid)) {

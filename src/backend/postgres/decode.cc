@@ -86,6 +86,7 @@ std::optional<DecodedChunkRead> decodeChunkRead(const PgResult& result) {
     const Row row = rowAt(result, i);
     switch (row.int8(0)) {
       case kHeadRow:
+        decoded.epoch = row.uint8(1);
         decoded.expiredTxid = row.uint8(2);
         break;
       case kRecordRow:

@@ -10,10 +10,11 @@ namespace skep::backend::postgres {
 /// The result of Load; nullopt when there is no such database.
 std::optional<store::OpenedDatabase> decodeLoad(const PgResult& result);
 
-/// The result of ReadChunks: what was read, and the newest txid whose record expired. nullopt when
-/// there is no such database.
+/// The result of ReadChunks: what was read, the database's epoch, and the newest txid whose record
+/// expired. nullopt when there is no such database.
 struct DecodedChunkRead {
   store::ChunkRead read;
+  store::Epoch epoch = 0;
   store::Txid expiredTxid = 0;
 };
 std::optional<DecodedChunkRead> decodeChunkRead(const PgResult& result);

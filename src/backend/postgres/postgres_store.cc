@@ -295,6 +295,7 @@ Result<store::ChunkRead> PostgresStore::readChunks(const store::ChunkReadRequest
                    request.logAfter ? countParameter(*request.logAfter) : Parameter()}));
   std::optional<postgres::DecodedChunkRead> decoded = postgres::decodeChunkRead(result);
   if (!decoded) return notFound(request.id);
+  SKEP_CHECK_OK(store::checkReader(request, decoded->epoch));
   if (request.logAfter && *request.logAfter < std::min(decoded->expiredTxid, request.atTxid)) {
     return Error{ErrorCode::SnapshotGone, "the records of database " +
                                               std::to_string(request.id.value) + " after txid " +

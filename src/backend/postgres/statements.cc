@@ -228,10 +228,9 @@ CROSS JOIN LATERAL (
   WHERE c.id = d.id AND c.chunk = n.chunk AND c.txid <= d.txid ORDER BY c.txid DESC LIMIT 1) c)sql"},
 
     // 1: id, 2: as of which txid, 3: chunks, 4: records after which txid, or null for none. The
-    // first row
-    // holds the newest txid whose record expired.
+    // first row holds the epoch and the newest txid whose record expired.
     {Statement::ReadChunks, "skep_read_chunks", R"sql(
-SELECT 0::int8, h.id, h.expired_txid, NULL::bytea FROM head h WHERE h.id = $1::int8
+SELECT 0::int8, h.epoch, h.expired_txid, NULL::bytea FROM head h WHERE h.id = $1::int8
 UNION ALL
 (SELECT 1::int8, NULL, l.txid, l.record FROM log l
  WHERE l.id = $1::int8 AND l.txid > $4::int8 AND l.txid <= $2::int8 ORDER BY l.txid)

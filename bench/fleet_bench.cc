@@ -1,0 +1,324 @@
+// A whole store under the databases: commits of many at once, opens, scans, a million small ones, huge transactions.
+//
+//   build/bench/fleet_bench                                   an embedded store in a temporary directory
+//   SKEP_STORE=postgres://… build/bench/fleet_bench           a Postgres store
+//   build/bench/fleet_bench --benchmark_filter=cold_scan
+//   SKEP_BENCH_DATABASES=1000000 build/bench/fleet_bench --benchmark_filter=create
+//
+// raw_* writes records of the same size in the same batches straight to the store's engine; read skep_* beside it.
+
+#include <benchmark/benchmark.h>
+#include <rocksdb/db.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "skep/fiber/loop.h"
+#include "skep/server/engine.h"
+#include "skep/server/store_url.h"
+#include "skep/sql/database.h"
+#include "skep/testing/temp_directory.h"
+#include "skep/vfs/paged_file.h"
+
+namespace skep {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    std::fprintf(stderr, "fleet_bench: %s\n", result.error().toString().c_str());
+    std::abort();
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
+
+std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// Resident memory of this process, in bytes.
+std::size_t residentBytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::size_t directoryBytes(const std::string& path) {
+  std::size_t total = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) total += entry.file_size();
+  }
+  return total;
+}
+
+/// A store of its own for each benchmark; the directory goes with it.
+class Fleet {
+ public:
+  explicit Fleet(server::EngineOptions options = {}) : options_(options) {
+    const char* url = std::getenv("SKEP_STORE");
+    url_ = must(server::parseStoreUrl(url == nullptr ? "embedded:" + directory_.path() + "/store" : std::string(url)));
+  }
+  /// Runs `body` with an engine on a fresh loop. Each call opens the store anew: nothing is warm.
+  void run(const std::function<void(server::Engine&)>& body) {
+    fiber::runOnFreshLoop(clock_, [&](fiber::Loop& loop) {
+      auto engine = must(server::Engine::open(loop, url_, options_));
+      body(*engine);
+      engine->close();
+    });
+  }
+  bool isEmbedded() const { return url_.kind == server::StoreUrl::Kind::Embedded; }
+  const std::string& directory() const { return url_.location; }
+  std::string scratch() const { return directory_.path(); }
+
+ private:
+  SystemClock clock_;
+  testing::TempDirectory directory_;
+  server::StoreUrl url_;
+  server::EngineOptions options_;
+};
+
+std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
+  sql::DatabaseOptions options;
+  options.name = name;
+  options.limits.databaseBytesMax = 64ULL << 30;
+  return must(sql::Database::open(engine.environment(), options));
+}
+
+/// Runs `body(i)` for i in [0, count) on `width` fibers and waits for all.
+void inParallel(server::Engine& engine, std::size_t count, std::size_t width, const std::function<void(std::size_t)>& body) {
+  std::size_t next = 0;
+  std::size_t running = width;
+  fiber::Event done;
+  for (std::size_t i = 0; i < width; ++i) {
+    engine.environment().loop.spawn("bench", [&] {
+      while (next < count) body(next++);
+      if (--running == 0) done.notifyAll();
+    });
+  }
+  while (running != 0) done.wait();
+}
+
+constexpr const char* kSchema = "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
+
+void fillTo(sql::Database& db, std::uint64_t bytes) {
+  must(db.run("CREATE TABLE big(id INTEGER PRIMARY KEY, v BLOB)"));
+  must(db.begin());
+  {
+    sql::Statement insert = must(db.prepare("INSERT INTO big(v) VALUES (randomblob(700) || zeroblob(300))"));
+    for (std::uint64_t written = 0; written < bytes; written += 1000) must(insert.step());
+  }
+  must(db.commit());
+  must(db.waitDurable());
+}
+
+void skep_durable_commits_of_1000_databases(benchmark::State& state) {
+  constexpr std::size_t kDatabases = 1000;
+  constexpr std::size_t kRounds = 50;
+  Fleet fleet;
+  fleet.run([&](server::Engine& engine) {
+    std::vector<std::unique_ptr<sql::Database>> open(kDatabases);
+    inParallel(engine, kDatabases, 64, [&](std::size_t i) {
+      open[i] = openDatabase(engine, "db" + std::to_string(i));
+      must(open[i]->run(kSchema));
+      must(open[i]->waitDurable());
+    });
+    const auto before = engine.pipelineStats();
+    std::uint64_t recordBytes = 0;
+    for (auto& db : open) recordBytes -= db->file().counters().recordBytes;
+    for (auto _ : state) {
+      inParallel(engine, kDatabases * kRounds, kDatabases, [&](std::size_t i) {
+        sql::Database& db = *open[i % kDatabases];
+        must(db.execute("INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
+                        {sql::Value(static_cast<std::int64_t>(i * 7919))}));
+        must(db.waitDurable());
+      });
+    }
+    const auto after = engine.pipelineStats();
+    for (auto& db : open) recordBytes += db->file().counters().recordBytes;
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kDatabases * kRounds));
+    state.counters["batch"] = static_cast<double>(after.writes - before.writes) / static_cast<double>(after.batches - before.batches);
+    state.counters["record_bytes"] = static_cast<double>(recordBytes) / static_cast<double>(after.writes - before.writes);
+    for (auto& db : open) must(db->close());
+  });
+}
+BENCHMARK(skep_durable_commits_of_1000_databases)->Iterations(4)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+/// RocksDB alone: one row a record of 150 bytes, 1000 in a batch, each batch synced.
+void raw_rocksdb_batches_of_1000(benchmark::State& state) {
+  testing::TempDirectory directory;
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  rocksdb::DB* raw = nullptr;
+  if (!rocksdb::DB::Open(options, directory.path() + "/raw", &raw).ok()) std::abort();
+  std::unique_ptr<rocksdb::DB> db(raw);
+  rocksdb::WriteOptions sync;
+  sync.sync = true;
+  const std::string record(150, 'r');
+  std::uint64_t txid = 0;
+  for (auto _ : state) {
+    for (int round = 0; round < 50; ++round) {
+      rocksdb::WriteBatch batch;
+      ++txid;
+      for (std::uint64_t i = 0; i < 1000; ++i) {
+        std::string key(16, '\0');
+        for (int b = 0; b < 8; ++b) {
+          key[static_cast<std::size_t>(7 - b)] = static_cast<char>(i >> (8 * b));
+          key[static_cast<std::size_t>(15 - b)] = static_cast<char>(txid >> (8 * b));
+        }
+        batch.Put(key, record);
+      }
+      if (!db->Write(sync, &batch).ok()) std::abort();
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * 50'000);
+}
+BENCHMARK(raw_rocksdb_batches_of_1000)->Iterations(4)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void open_existing_100_kb(benchmark::State& state) {
+  Fleet fleet;
+  fleet.run([&](server::Engine& engine) {
+    auto db = openDatabase(engine, "a");
+    must(db->run(kSchema));
+    must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
+                 "INSERT INTO t(b, c) SELECT i * 7919 % 1201, 'some forty bytes of text as a row has it' FROM n"));
+    must(db->close());
+  });
+  fleet.run([&](server::Engine& engine) {
+    std::vector<double> us;
+    for (auto _ : state) {
+      const auto start = std::chrono::steady_clock::now();
+      auto db = openDatabase(engine, "a");
+      must(db->execute("SELECT c FROM t WHERE a = 700"));
+      us.push_back(Seconds(std::chrono::steady_clock::now() - start).count() * 1e6);
+      state.counters["store_reads_after_open"] = static_cast<double>(db->file().counters().storeReads);
+      must(db->close());
+    }
+    std::sort(us.begin(), us.end());
+    state.counters["p50_us"] = us[us.size() / 2];
+    state.counters["p99_us"] = us[us.size() * 99 / 100];
+  });
+}
+BENCHMARK(open_existing_100_kb)->Iterations(2000)->Unit(benchmark::kMicrosecond)->UseRealTime();
+
+void cold_scan_50_mib(benchmark::State& state) {
+  constexpr double kMib = 50;
+  Fleet fleet;
+  fleet.run([&](server::Engine& engine) {
+    auto db = openDatabase(engine, "a");
+    fillTo(*db, static_cast<std::uint64_t>(kMib * 1024 * 1024));
+    must(db->close());
+  });
+  std::vector<double> rates;
+  double reads = 0;
+  for (auto _ : state) {
+    fleet.run([&](server::Engine& engine) {
+      auto db = openDatabase(engine, "a");
+      const auto start = std::chrono::steady_clock::now();
+      must(db->execute("SELECT sum(length(v)) FROM big"));
+      const double pages = db->file().pageCount();
+      rates.push_back(pages * 4096 / 1024 / 1024 / Seconds(std::chrono::steady_clock::now() - start).count());
+      reads = static_cast<double>(db->file().counters().storeReads);
+      must(db->close());
+    });
+  }
+  std::sort(rates.begin(), rates.end());
+  state.counters["MiB_per_s"] = rates[rates.size() / 2];
+  state.counters["store_reads"] = reads;
+}
+BENCHMARK(cold_scan_50_mib)->Iterations(5)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void create_many_small_databases(benchmark::State& state) {
+  const std::uint64_t count = numberFrom("SKEP_BENCH_DATABASES", 20'000);
+  Fleet fleet;
+  for (auto _ : state) {
+    std::size_t residentBefore = 0;
+    fleet.run([&](server::Engine& engine) {
+      residentBefore = residentBytes();
+      const auto start = std::chrono::steady_clock::now();
+      inParallel(engine, count, 512, [&](std::size_t i) {
+        auto db = openDatabase(engine, "tenant/" + std::to_string(i));
+        must(db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) VALUES ('hello')"));
+        must(db->close());
+      });
+      state.counters["per_s"] = static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
+      state.counters["memory_bytes_each"] =
+          (static_cast<double>(residentBytes()) - static_cast<double>(residentBefore)) / static_cast<double>(count);
+    });
+    if (fleet.isEmbedded()) {
+      state.counters["disk_bytes_each"] = static_cast<double>(directoryBytes(fleet.directory())) / static_cast<double>(count);
+    }
+  }
+}
+BENCHMARK(create_many_small_databases)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void overwrite_the_same_rows(benchmark::State& state) {
+  Fleet fleet;
+  for (auto _ : state) {
+    fleet.run([&](server::Engine& engine) {
+      auto db = openDatabase(engine, "a");
+      must(db->run(kSchema));
+      must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+                   "INSERT INTO t(b, c) SELECT i, 'some forty bytes of text as a row has it' FROM n"));
+      must(db->waitDurable());
+      for (int i = 0; i < 20'000; ++i) {
+        must(db->execute("UPDATE t SET b = ? WHERE a = ?", {sql::Value(i * 31), sql::Value(i * 7919 % 10000 + 1)}));
+        must(db->waitDurable());
+      }
+      const double folded = static_cast<double>(db->file().counters().chunksFolded);
+      const double records = static_cast<double>(db->file().counters().recordBytes);
+      must(db->close());
+      const auto info = must(engine.store().info("a"));
+      state.counters["stored_bytes"] = static_cast<double>(info.storedBytes);
+      state.counters["page_bytes"] = static_cast<double>(info.head.pageCount) * 4096;
+      state.counters["chunks_folded"] = folded;
+      state.counters["record_bytes_written"] = records;
+    });
+  }
+}
+BENCHMARK(overwrite_the_same_rows)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+/// A transaction of SKEP_BENCH_MIB (default 256), then CREATE INDEX and VACUUM over it, in a page cache of 64 MiB.
+void huge_transactions(benchmark::State& state) {
+  const std::uint64_t mib = numberFrom("SKEP_BENCH_MIB", 256);
+  Fleet fleet({.cacheBytes = 64 * 1024 * 1024});
+  for (auto _ : state) {
+    fleet.run([&](server::Engine& engine) {
+      auto db = openDatabase(engine, "a");
+      auto timed = [&](const char* name, const std::function<void()>& body) {
+        const auto start = std::chrono::steady_clock::now();
+        body();
+        state.counters[name] = Seconds(std::chrono::steady_clock::now() - start).count();
+      };
+      timed("fill_s", [&] { fillTo(*db, mib * 1024 * 1024); });
+      timed("index_s", [&] {
+        must(db->run("CREATE INDEX bigv ON big(substr(v, 1, 8))"));
+        must(db->waitDurable());
+      });
+      timed("vacuum_s", [&] {
+        must(db->run("DELETE FROM big WHERE id % 2 = 0; VACUUM"));
+        must(db->waitDurable());
+      });
+      must(db->close());
+    });
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  state.counters["peak_MiB"] = static_cast<double>(usage.ru_maxrss) / 1024;
+}
+BENCHMARK(huge_transactions)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+}  // namespace
+}  // namespace skep
+
+BENCHMARK_MAIN();

@@ -1,0 +1,71 @@
+// skep rm NAME…: removes databases with all that they stored.
+
+#include <iostream>
+
+#include "skep/server/command.h"
+#include "skep/server/display_text.h"
+#include "skep/server/error_text.h"
+
+namespace skep::server {
+namespace {
+
+constexpr const char* kExamples =
+    R"(There is no way back: keep a copy with `skep export` first. At a terminal the command asks; in a script --yes is needed.
+A process that has the database open cannot write to it any more.
+
+Examples:
+  skep rm tenant/acme
+  skep rm tenant/a tenant/b --yes)";
+
+struct RemoveOptions {
+  std::vector<std::string> names;
+  bool yes = false;
+};
+
+bool isConfirmed(const std::string& name) {
+  std::cerr << "Remove '" << displayText(name).text << "' with all its data? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+int runRemove(CommandContext& context, const RemoveOptions& options) {
+  for (const std::string& name : options.names) {
+    if (Status valid = store::checkName(name); !valid.ok()) {
+      context.errors.write(errorText(valid.error()));
+      return kExitUsage;
+    }
+  }
+  if (!options.yes && !isInteractive()) {
+    context.errors.write("error: without a terminal to ask at, rm needs --yes\n");
+    return kExitUsage;
+  }
+  return withEngine(context, [&](fiber::Loop&, Engine& engine) {
+    int exitCode = kExitOk;
+    for (const std::string& name : options.names) {
+      if (!options.yes && !isConfirmed(name)) {
+        exitCode = kExitFailed;
+        continue;
+      }
+      if (const Status removed = engine.store().destroy(name); !removed.ok()) {
+        exitCode = fail(context, removed.error());
+      }
+    }
+    return exitCode;
+  });
+}
+
+}  // namespace
+
+void addRemoveCommand(CLI::App& app, CommandContext& context) {
+  auto options =
+      std::make_shared<RemoveOptions>();  // shared: the callback that CLI11 keeps is copied
+  CLI::App& command = *app.add_subcommand("rm", "Remove databases");
+  command.add_option("NAME", options->names, "The databases")->required();
+  command.add_flag("--yes,-y", options->yes, "Do not ask");
+  addStoreOptions(command, context);
+  command.footer(kExamples);
+  command.callback([&context, options] { context.exitCode = runRemove(context, *options); });
+}
+
+}  // namespace skep::server

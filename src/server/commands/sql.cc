@@ -1,0 +1,133 @@
+// skep sql NAME [SQL]: runs SQL on one database, from the command line, a file, standard input or a
+// shell.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "skep/server/command.h"
+#include "skep/server/error_text.h"
+#include "skep/server/script_runner.h"
+#include "skep/server/shell.h"
+#include "skep/sql/database.h"
+
+namespace skep::server {
+namespace {
+
+constexpr const char* kExamples =
+    R"(Without SQL and --file, statements come from standard input; when that is a terminal, a shell opens.
+A database that does not exist is created. Each statement is its own transaction unless BEGIN says otherwise.
+The command ends, and tells of success, after everything it wrote is durable.
+
+Examples:
+  skep sql tenant/acme "INSERT INTO t VALUES (1, 'x') RETURNING rowid"
+  skep sql tenant/acme "SELECT * FROM t" --mode json
+  skep sql tenant/acme --file seed.sql
+  cat tables.sql rows.sql | skep sql tenant/acme
+  skep sql tenant/acme --read-only --timer)";
+
+struct SqlOptions {
+  std::string name;
+  std::string text;
+  std::string file;
+  OutputMode mode = OutputMode::Table;
+  bool readOnly = false;
+  bool mustExist = false;
+  bool timer = false;
+};
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  ~FileDescriptor() {
+    if (descriptor_ > STDERR_FILENO) ::close(descriptor_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+sql::DatabaseOptions databaseOptions(const SqlOptions& options) {
+  using Mode = sql::DatabaseOptions::Mode;
+  sql::DatabaseOptions database;
+  database.name = options.name;
+  database.mode = options.readOnly ? Mode::ReadOnly : Mode::ReadWrite;
+  database.create =
+      options.readOnly || options.mustExist ? store::Create::Never : store::Create::IfMissing;
+  database.limits.sqlBytesMax = kStatementBytesMax;
+  return database;
+}
+
+Status runInput(CommandContext& context, const SqlOptions& options, int descriptor,
+                sql::Database& database) {
+  fiber::ThreadPool input("skep-input", 1);
+  if (options.text.empty() && options.file.empty() && isInteractive()) {
+    Shell shell(database, context, input,
+                {.mode = options.mode, .timer = options.timer, .durableEach = true});
+    return shell.run();
+  }
+  ScriptRunner runner(database, context.out, context.errors, context.interrupts, context.clock,
+                      {.mode = options.mode, .timer = options.timer, .durableEach = false});
+  if (!options.text.empty()) {
+    ScriptInput script{std::string_view(options.text)};
+    return runner.run(script, {});
+  }
+  ScriptInput script(descriptor, input);
+  return runner.run(script, options.file.empty() ? "<stdin>" : options.file);
+}
+
+int runSql(CommandContext& context, const SqlOptions& options) {
+  // A wrong name or file must leave no trace, so they are looked at before the store is opened.
+  if (Status name = store::checkName(options.name); !name.ok()) {
+    context.errors.write(errorText(name.error()));
+    return kExitUsage;
+  }
+  FileDescriptor input(options.file.empty() || options.file == "-"
+                           ? STDIN_FILENO
+                           : ::open(options.file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (input.get() < 0) {
+    context.errors.write("error: cannot open " + options.file + ": " + std::strerror(errno) + "\n");
+    return kExitUsage;
+  }
+  return withEngine(context, [&](fiber::Loop&, Engine& engine) {
+    Result<std::unique_ptr<sql::Database>> database =
+        sql::Database::open(engine.environment(), databaseOptions(options));
+    if (!database) return fail(context, database.error());
+    const Status ran = runInput(context, options, input.get(), **database);
+    const Status closed = (*database)->close();
+    if (!ran.ok()) return exitCodeOf(ran.error());
+    if (!closed.ok()) return fail(context, closed.error());
+    return kExitOk;
+  });
+}
+
+}  // namespace
+
+void addSqlCommand(CLI::App& app, CommandContext& context) {
+  auto options = std::make_shared<SqlOptions>();  // shared: the callback that CLI11 keeps is copied
+  CLI::App& command = *app.add_subcommand("sql", "Run SQL on one database, or open a shell on it");
+  command.add_option("NAME", options->name, "The database")->required();
+  CLI::Option* text =
+      command.add_option("SQL", options->text, "Statements, separated by semicolons");
+  command
+      .add_option("--file,-f", options->file,
+                  "Run the statements in this file; '-' is standard input")
+      ->type_name("FILE")
+      ->excludes(text);
+  addModeOption(command, options->mode);
+  command.add_flag("--read-only", options->readOnly,
+                   "Read the newest version, beside an owner that goes on writing");
+  command.add_flag("--must-exist", options->mustExist,
+                   "Do not create the database when it does not exist");
+  command.add_flag("--timer", options->timer, "Tell how long each statement took");
+  addStoreOptions(command, context);
+  command.footer(kExamples);
+  command.callback([&context, options] { context.exitCode = runSql(context, *options); });
+}
+
+}  // namespace skep::server

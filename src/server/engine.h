@@ -1,0 +1,52 @@
+// Engine: a store, its commit pipeline and the page cache on one loop: what a command needs to open
+// databases.
+//
+//   SKEP_TRY(auto engine, Engine::open(loop, url, {}));
+//   SKEP_TRY(auto database, sql::Database::open(engine->environment(), {.name = "tenant/acme"}));
+//   …
+//   engine->close();
+
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "skep/fiber/loop.h"
+#include "skep/server/store_url.h"
+#include "skep/store/commit_pipeline.h"
+#include "skep/vfs/environment.h"
+#include "skep/vfs/page_cache.h"
+
+namespace skep::server {
+
+struct EngineOptions {
+  std::size_t cacheBytes = 256 * 1024 * 1024;
+};
+
+class Engine {
+ public:
+  /// Opens the store. Suspends. The errors of openStore().
+  static Result<std::unique_ptr<Engine>> open(fiber::Loop& loop, const StoreUrl& url,
+                                              EngineOptions options);
+  /// close() must have been called.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  vfs::Environment& environment() { return environment_; }
+  store::PageStore& store() { return *store_; }
+  store::CommitPipelineStats pipelineStats() const { return pipeline_.stats(); }
+
+  /// Waits for what is under way in the pipeline. Suspends. Every database must be closed before.
+  void close();
+
+ private:
+  Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store, EngineOptions options);
+
+  std::unique_ptr<store::PageStore> store_;
+  vfs::PageCache cache_;
+  store::CommitPipeline pipeline_;
+  vfs::Environment environment_;
+};
+
+}  // namespace skep::server

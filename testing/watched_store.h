@@ -1,0 +1,116 @@
+// WatchedStore: a PageStore in front of another one. Counts the calls, and lets a test step in: wait, refuse, or change
+// what passes.
+//
+//   WatchedStore store(inner);
+//   store.beforeRead = [](const store::ChunkReadRequest&) -> Status { fiber::sleepFor(50ms); return {}; };
+//   World world(store);
+//
+// The hooks run on the caller's fiber and may suspend. Set them while no call is under way.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "skep/store/page_store.h"
+
+namespace skep::testing {
+
+class WatchedStore final : public store::PageStore {
+ public:
+  struct Calls {
+    std::uint64_t opens = 0;
+    std::uint64_t batches = 0;
+    std::uint64_t writes = 0;   // of single databases
+    std::uint64_t commits = 0;  // of those, with a commit
+    std::uint64_t reads = 0;    // readChunks
+    std::uint64_t chunksAsked = 0;
+    std::uint64_t others = 0;
+    std::uint64_t all() const { return opens + batches + reads + others; }
+  };
+
+  explicit WatchedStore(store::PageStore& store) : store_(store) {}
+
+  // An error that these return is the call's outcome, and the store does not see the call.
+  std::function<Status(const store::OpenRequest&)> beforeOpen;
+  std::function<Status(const store::DatabaseWrite&)> beforeWrite;
+  std::function<Status(const store::ChunkReadRequest&)> beforeRead;
+  std::function<void(store::OpenedDatabase&)> afterOpen;
+  std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
+  std::function<void(std::vector<store::ChunkVersion>&)> afterList;
+
+  const Calls& calls() const { return calls_; }
+  void resetCalls() { calls_ = {}; }
+
+  Result<store::OpenedDatabase> open(const store::OpenRequest& request) override {
+    ++calls_.opens;
+    if (beforeOpen) SKEP_CHECK_OK(beforeOpen(request));
+    SKEP_TRY(store::OpenedDatabase opened, store_.open(request));
+    if (afterOpen) afterOpen(opened);
+    return opened;
+  }
+
+  std::vector<Status> write(std::span<const store::DatabaseWrite> writes) override {
+    ++calls_.batches;
+    std::vector<Status> outcomes;
+    for (const store::DatabaseWrite& write : writes) {
+      ++calls_.writes;
+      if (write.commit) ++calls_.commits;
+      Status refused = beforeWrite ? beforeWrite(write) : Status{};
+      outcomes.push_back(refused ? std::move(store_.write({&write, 1}).front()) : std::move(refused));
+    }
+    return outcomes;
+  }
+
+  Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override {
+    ++calls_.reads;
+    calls_.chunksAsked += request.chunks.size();
+    if (beforeRead) SKEP_CHECK_OK(beforeRead(request));
+    SKEP_TRY(store::ChunkRead read, store_.readChunks(request));
+    if (afterRead) afterRead(request, read);
+    return read;
+  }
+
+  Result<store::DatabaseInfo> info(std::string_view name) override {
+    ++calls_.others;
+    return store_.info(name);
+  }
+  Result<store::ListPage> list(std::string_view prefix, std::string_view after, std::size_t limit) override {
+    ++calls_.others;
+    return store_.list(prefix, after, limit);
+  }
+  Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId id, store::Txid afterTxid,
+                                                   std::size_t bytesMax) override {
+    ++calls_.others;
+    return store_.readLog(id, afterTxid, bytesMax);
+  }
+  Result<std::vector<store::ChunkVersion>> listChunkVersions(store::DatabaseId id,
+                                                             std::optional<store::ChunkVersion> after,
+                                                             std::size_t limit) override {
+    ++calls_.others;
+    SKEP_TRY(std::vector<store::ChunkVersion> versions, store_.listChunkVersions(id, after, limit));
+    if (afterList) afterList(versions);
+    return versions;
+  }
+  Result<store::VersionAt> versionAt(store::DatabaseId id, std::int64_t timeMs) override {
+    ++calls_.others;
+    return store_.versionAt(id, timeMs);
+  }
+  Status destroy(std::string_view name) override {
+    ++calls_.others;
+    return store_.destroy(name);
+  }
+  Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
+    ++calls_.others;
+    return store_.dueAlarms(nowMs, limit);
+  }
+  std::string_view kind() const override { return store_.kind(); }
+
+ private:
+  store::PageStore& store_;
+  Calls calls_;
+};
+
+}  // namespace skep::testing

@@ -1,0 +1,288 @@
+// checkDatabase() finds every kind of damage, and nothing in a database that is well.
+
+#include "skep/sql/check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "skep/store/chunk.h"
+#include "skep/store/record.h"
+#include "skep/testing/watched_world.h"
+#include "skep/vfs/paged_file.h"
+
+namespace skep::sql {
+namespace {
+
+using skep::testing::scalar;
+using skep::testing::WatchedWorld;
+using ::testing::HasSubstr;
+
+/// A world with a database "a" of some 60 pages: chunks, and a log of five records on top.
+class CheckTest : public ::testing::Test {
+ protected:
+  CheckTest() {
+    world_.run([&] {
+      vfs::PagedFileOptions fold;
+      fold.logBytesMin = fold.logBytesMax = 0;
+      vfs::Environment folding{world_.loop(), world_.store(), world_.environment().pipeline, world_.cache(), fold};
+      DatabaseOptions options;
+      options.name = "a";
+      auto db = Database::open(folding, options);
+      ASSERT_OK(db);
+      ASSERT_OK((*db)->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
+                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+      ASSERT_OK((*db)->close());
+      addCommits();
+    });
+  }
+  /// Five commits, each a record of its own.
+  void addCommits() {
+    auto db = world_.open("a");
+    for (int i = 0; i < 5; ++i) {
+      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {Value(i)}));
+      ASSERT_OK(db->waitDurable());
+    }
+    ASSERT_OK(db->close());
+  }
+  CheckReport check() {
+    CheckReport report;
+    world_.run([&] {
+      auto checked = checkDatabase(world_.environment(), "a");
+      ASSERT_OK(checked);
+      report = *checked;
+    });
+    return report;
+  }
+  void expectFinding(Finding::Kind kind, const std::string& message) {
+    const CheckReport report = check();
+    ASSERT_FALSE(report.ok());
+    EXPECT_EQ(report.findings[0].kind, kind) << report.findings[0].message;
+    EXPECT_THAT(report.findings[0].message, HasSubstr(message));
+    // And who opens the database hears of it, or reads only what is right.
+  }
+  /// From now on every reader is given `change`d records.
+  void tamperLog(std::function<void(std::vector<store::StoredRecord>&)> change) {
+    world_.watch().afterOpen = [change](store::OpenedDatabase& opened) { change(opened.log); };
+  }
+  /// The same for chunks, whether they come with the open or by themselves.
+  void tamperChunks(std::function<void(std::vector<store::StoredChunk>&)> change) {
+    world_.watch().afterOpen = [change](store::OpenedDatabase& opened) { change(opened.chunks); };
+    world_.watch().afterRead = [change](const store::ChunkReadRequest&, store::ChunkRead& read) { change(read.chunks); };
+  }
+
+  WatchedWorld world_;
+};
+
+TEST_F(CheckTest, a_sound_database_has_no_findings_and_is_counted) {
+  const CheckReport report = check();
+  EXPECT_TRUE(report.ok()) << report.findings[0].message;
+  EXPECT_EQ(report.name, "a");
+  EXPECT_EQ(report.records, 5u);
+  EXPECT_GT(report.chunkVersions, 3u);
+  EXPECT_EQ(report.pages, report.head.pageCount);
+  world_.run([&] { EXPECT_EQ(checkDatabase(world_.environment(), "nobody").error().code, ErrorCode::NotFound); });
+}
+
+TEST_F(CheckTest, an_empty_and_a_small_database_are_sound) {
+  world_.run([&] {
+    auto empty = world_.open("empty");
+    ASSERT_OK(empty->close());
+    EXPECT_TRUE(checkDatabase(world_.environment(), "empty")->ok());
+    auto small = world_.open("small");
+    ASSERT_OK(small->run("CREATE TABLE t(x)"));
+    ASSERT_OK(small->waitDurable());
+    EXPECT_TRUE(checkDatabase(world_.environment(), "small")->ok());
+    ASSERT_OK(small->close());
+  });
+}
+
+TEST_F(CheckTest, finds_any_flipped_bit_of_a_record) {
+  const std::size_t size = [&] {
+    std::size_t bytes = 0;
+    tamperLog([&](auto& log) { bytes = log[2].bytes.size(); });
+    (void)check();
+    return bytes;
+  }();
+  ASSERT_GT(size, 40u);
+  for (std::size_t i = 0; i < size; i += 7) {
+    tamperLog([i](auto& log) { log[2].bytes[i] ^= std::byte{1}; });
+    const CheckReport report = check();
+    ASSERT_FALSE(report.ok()) << "byte " << i;
+    EXPECT_EQ(report.findings[0].kind, Finding::Kind::Record) << "byte " << i;
+  }
+}
+
+TEST_F(CheckTest, finds_a_flipped_bit_of_a_chunk) {
+  for (store::ChunkNumber chunk : {0u, 3u}) {
+    tamperChunks([chunk](auto& chunks) {
+      for (store::StoredChunk& each : chunks) {
+        if (each.chunk == chunk) each.bytes[each.bytes.size() / 2] ^= std::byte{4};
+      }
+    });
+    expectFinding(Finding::Kind::Chunk, "chunk " + std::to_string(chunk));
+  }
+}
+
+TEST_F(CheckTest, finds_a_lost_record_wherever_it_was) {
+  for (std::size_t lost : {0u, 2u, 4u}) {
+    tamperLog([lost](auto& log) { log.erase(log.begin() + static_cast<std::ptrdiff_t>(lost)); });
+    expectFinding(Finding::Kind::Record, "");
+  }
+  tamperLog([](auto& log) { log.clear(); });
+  expectFinding(Finding::Kind::Record, "lost");
+}
+
+TEST_F(CheckTest, finds_a_record_of_a_stale_owner) {
+  // The newest record anew, as an owner of an earlier epoch would have written it: sound in itself.
+  tamperLog([](auto& log) {
+    Result<store::DecodedRecord> decoded = store::decodeRecord(store::DatabaseId{1}, log[4].bytes);
+    ASSERT_OK(decoded);
+    store::RecordHeader header = decoded->header;
+    --header.epoch;
+    log[4].bytes = store::encodeRecord(store::DatabaseId{1}, header, decoded->changes);
+  });
+  expectFinding(Finding::Kind::Record, "does not follow");
+  // One that went on from the same version, but was not what the head took.
+  tamperLog([](auto& log) {
+    Result<store::DecodedRecord> decoded = store::decodeRecord(store::DatabaseId{1}, log[4].bytes);
+    ASSERT_OK(decoded);
+    store::RecordHeader header = decoded->header;
+    ++header.commitId;
+    log[4].bytes = store::encodeRecord(store::DatabaseId{1}, header, decoded->changes);
+  });
+  expectFinding(Finding::Kind::Record, "not the one that the head names");
+  // One of a later epoch than the head knows.
+  tamperLog([](auto& log) {
+    Result<store::DecodedRecord> decoded = store::decodeRecord(store::DatabaseId{1}, log[4].bytes);
+    ASSERT_OK(decoded);
+    store::RecordHeader header = decoded->header;
+    header.epoch += 100;
+    log[4].bytes = store::encodeRecord(store::DatabaseId{1}, header, decoded->changes);
+  });
+  expectFinding(Finding::Kind::Record, "epoch");
+}
+
+TEST_F(CheckTest, finds_a_record_and_a_chunk_of_another_database) {
+  world_.run([&] {
+    auto other = world_.open("other");
+    ASSERT_OK(other->run("CREATE TABLE t(x)"));
+    ASSERT_OK(other->close());
+  });
+  Bytes foreign;
+  world_.run([&] { foreign = world_.memoryStore().open({.name = "other"})->log.at(0).bytes; });
+  tamperLog([&](auto& log) { log[1].bytes = foreign; });
+  expectFinding(Finding::Kind::Record, "");
+  tamperChunks([](auto& chunks) {
+    for (store::StoredChunk& each : chunks) {
+      std::array<const std::byte*, store::kPagesPerChunk> none{};
+      if (each.chunk == 1) each.bytes = store::encodeChunk(store::DatabaseId{77}, 1, each.txid, none);
+    }
+  });
+  expectFinding(Finding::Kind::Chunk, "chunk 1");
+}
+
+TEST_F(CheckTest, finds_a_torn_staging) {
+  world_.run([&] {
+    auto opened = world_.store().open({.name = "a", .claim = store::Claim::Take});
+    ASSERT_OK(opened);
+    std::array<const std::byte*, store::kPagesPerChunk> none{};
+    store::DatabaseWrite write{.id = opened->id, .epoch = opened->head.epoch, .expectedTxid = opened->head.txid};
+    const store::Txid txid = opened->head.txid + 1;
+    write.chunks.push_back({.chunk = 9, .txid = txid, .bytes = store::encodeChunk(opened->id, 9, txid, none)});
+    ASSERT_OK(world_.store().write({&write, 1}).front());
+  });
+  expectFinding(Finding::Kind::TornStaging, "chunk 9");
+  world_.run([&] {  // the next owner removes it
+    auto db = world_.open("a");
+    ASSERT_OK(db->close());
+  });
+  EXPECT_TRUE(check().ok());
+}
+
+TEST_F(CheckTest, finds_a_lost_chunk) {
+  for (store::ChunkNumber chunk : {0u, 2u}) {
+    tamperChunks([chunk](auto& chunks) { std::erase_if(chunks, [chunk](const auto& each) { return each.chunk == chunk; }); });
+    world_.watch().afterList = [chunk](auto& versions) {
+      std::erase_if(versions, [chunk](const auto& each) { return each.chunk == chunk; });
+    };
+    expectFinding(Finding::Kind::Page, "page " + std::to_string(chunk * 16 + 1));
+  }
+}
+
+TEST_F(CheckTest, finds_a_page_that_is_not_what_was_committed) {
+  // A chunk in which one page is an older version of itself: every checksum is right, the digest is not.
+  tamperChunks([](auto& chunks) {
+    for (store::StoredChunk& each : chunks) {
+      if (each.chunk != 2) continue;
+      Result<store::DecodedChunk> decoded = store::decodeChunk(store::DatabaseId{1}, 2, each.txid, each.bytes);
+      ASSERT_OK(decoded);
+      std::array<const std::byte*, store::kPagesPerChunk> pages{};
+      for (std::size_t i = 0; i < store::kPagesPerChunk; ++i) {
+        if (decoded->has(i)) pages[i] = decoded->page(i == 3 ? 4 : i).data();
+      }
+      each.bytes = store::encodeChunk(store::DatabaseId{1}, 2, each.txid, pages);
+    }
+  });
+  expectFinding(Finding::Kind::Digest, "digest");
+}
+
+TEST_F(CheckTest, finds_what_only_sqlite_can_find) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE child(p REFERENCES t(id)); PRAGMA foreign_keys = OFF; INSERT INTO child VALUES (12345)"));
+    ASSERT_OK(db->close());
+  });
+  expectFinding(Finding::Kind::Integrity, "foreign key");
+}
+
+TEST_F(CheckTest, finds_a_chunk_past_the_end) {
+  world_.watch().afterList = [](auto& versions) {
+    if (!versions.empty()) versions.push_back({.chunk = 500, .txid = 1, .bytes = 10});
+  };
+  expectFinding(Finding::Kind::Chunk, "past the end");
+}
+
+TEST_F(CheckTest, an_owner_that_goes_on_meanwhile_is_no_finding) {
+  vfs::PagedFileOptions options;
+  options.logBytesMin = options.logBytesMax = 0;
+  options.transactionBytesMax = 20 * 4096;
+  WatchedWorld world(options);
+  world.run([&] {
+    auto owner = world.open("a");
+    ASSERT_OK(owner->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
+    ASSERT_OK(owner->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+    ASSERT_OK(owner->waitDurable());
+    bool changed = false;
+    world.watch().afterOpen = [&](store::OpenedDatabase&) {
+      if (std::exchange(changed, true)) return;  // once: after the head was read, before the versions are
+      ASSERT_OK(owner->run("UPDATE t SET v = randomblob(3000) WHERE id % 5 = 0; INSERT INTO t(v) VALUES (randomblob(100000))"));
+      ASSERT_OK(owner->waitDurable());
+      ASSERT_OK(owner->run("DELETE FROM t WHERE id > 10; VACUUM"));
+      ASSERT_OK(owner->waitDurable());
+    };
+    auto checked = checkDatabase(world.environment(), "a");
+    if (checked) {
+      EXPECT_TRUE(checked->ok()) << checked->findings[0].message;
+    } else {
+      EXPECT_EQ(checked.error().code, ErrorCode::SnapshotGone) << checked.error().message;
+    }
+    EXPECT_TRUE(changed);
+    ASSERT_OK(owner->close());
+    EXPECT_EQ(owner->brokenBy(), nullptr);
+    EXPECT_TRUE(checkDatabase(world.environment(), "a")->ok());
+  });
+}
+
+TEST_F(CheckTest, can_be_given_up) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+    ASSERT_OK(db->close());
+    auto checked = checkDatabase(world_.environment(), "a", [](std::uint64_t, std::uint64_t) { return false; });
+    ASSERT_FALSE(checked.ok());
+    EXPECT_EQ(checked.error().code, ErrorCode::Aborted);
+  });
+}
+
+}  // namespace
+}  // namespace skep::sql

@@ -1,0 +1,349 @@
+// Export and import: databases as ordinary SQLite files, and files as databases, the odd ones too.
+
+#include "skep/sql/transfer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "skep/testing/plain_sqlite.h"
+#include "skep/testing/temp_directory.h"
+#include "skep/testing/watched_world.h"
+#include "skep/vfs/paged_file.h"
+
+namespace skep::sql {
+namespace {
+
+using skep::testing::dump;
+using skep::testing::PlainSqlite;
+using skep::testing::scalar;
+using skep::testing::WatchedWorld;
+using ::testing::HasSubstr;
+
+/// Tables, an index, a view, a trigger, a virtual table, and every type of value.
+constexpr const char* kContent =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
+    "CREATE TABLE w(a TEXT PRIMARY KEY, b) WITHOUT ROWID;"
+    "CREATE VIEW big AS SELECT * FROM t WHERE v > 100;"
+    "CREATE TRIGGER tr AFTER INSERT ON w BEGIN INSERT INTO t(v) VALUES (new.a); END;"
+    "INSERT INTO t(v) VALUES (NULL), (-9223372036854775808), (0.1), ('t\xC3\xB6xt'), (x'00ff'), ('');"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t(v) SELECT i * 7919 % 300 FROM n;"
+    "INSERT INTO t(v) VALUES (replace(hex(zeroblob(20000)), '0', 'long'));"
+    "INSERT INTO w VALUES ('a', 1), ('b', 2);";
+
+class TransferTest : public ::testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return directory_ / name; }
+  /// A file made by plain SQLite after `pragmas`, with kContent and `more`.
+  std::string makeFile(const std::string& name, const std::string& pragmas, const std::string& more = "") {
+    PlainSqlite file(path(name));
+    EXPECT_TRUE(file.run(pragmas)) << file.lastError();
+    EXPECT_TRUE(file.run(kContent)) << file.lastError();
+    EXPECT_TRUE(file.run(more)) << file.lastError();
+    content_ = dump(file);
+    return path(name);
+  }
+  void expectImported(const std::string& file) {
+    world_.run([&] {
+      ASSERT_OK(importDatabase(world_.environment(), file, "imported"));
+      auto db = world_.open("imported");
+      EXPECT_TRUE(dump(*db) == content_) << file;
+      EXPECT_EQ(scalar(*db, "PRAGMA page_size"), "4096");
+      EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+      ASSERT_OK(db->run("INSERT INTO w VALUES ('new', 3)"));
+      ASSERT_OK(db->close());
+      ASSERT_OK(world_.store().destroy("imported"));
+    });
+  }
+  /// The import fails with `code`, and there is no database afterwards. The error's message.
+  std::string expectRefused(const std::string& file, ErrorCode code, Limits limits = {}, Progress progress = {}) {
+    std::string message;
+    world_.run([&] {
+      Status refused = importDatabase(world_.environment(), file, "imported", limits, progress);
+      ASSERT_FALSE(refused.ok()) << file;
+      message = refused.error().message;
+      EXPECT_EQ(refused.error().code, code) << message;
+      EXPECT_EQ(world_.store().info("imported").error().code, ErrorCode::NotFound);
+    });
+    return message;
+  }
+  static void write(const std::string& to, const std::string& bytes) { std::ofstream(to, std::ios::binary) << bytes; }
+  static std::string read(const std::string& from) {
+    std::ifstream in(from, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  skep::testing::TempDirectory directory_;
+  WatchedWorld world_;
+  std::string content_;
+};
+
+// --- Export ---
+
+TEST_F(TransferTest, an_exported_file_is_plain_sqlite_with_the_same_content) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->run("CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('some words')"));
+    ASSERT_OK(db->run("PRAGMA user_version = 42"));
+    ASSERT_OK(db->waitDurable());
+    std::uint64_t reported = 0;
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"), [&](std::uint64_t done, std::uint64_t total) {
+      EXPECT_LE(done, total);
+      reported = done;
+      return true;
+    }));
+    EXPECT_EQ(reported, db->file().pageCount());
+    PlainSqlite file(path("a.sqlite"));
+    EXPECT_TRUE(dump(file) == dump(*db));
+    EXPECT_EQ(file.query("PRAGMA integrity_check"), "tok|\n");
+    EXPECT_EQ(file.query("PRAGMA user_version"), "i42|\n");
+    EXPECT_EQ(file.query("SELECT x FROM f WHERE f MATCH 'words'"), "tsome words|\n");
+    EXPECT_TRUE(file.run("INSERT INTO t(v) VALUES ('written by plain SQLite')"));
+    ASSERT_OK(db->run("INSERT INTO t(v) VALUES ('the owner was not disturbed')"));
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(TransferTest, an_export_after_a_vacuum_has_the_right_length) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->run("DELETE FROM t; VACUUM"));
+    ASSERT_OK(db->close());
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite")));
+    EXPECT_EQ(std::filesystem::file_size(path("a.sqlite")), db->head().pageCount * 4096u);
+    EXPECT_EQ(PlainSqlite(path("a.sqlite")).query("PRAGMA integrity_check"), "tok|\n");
+  });
+}
+
+TEST_F(TransferTest, an_export_that_fails_leaves_no_file) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->close());
+    EXPECT_EQ(exportToFile(world_.environment(), "nobody", path("x")).error().code, ErrorCode::NotFound);
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("no/such/folder/x")).error().code, ErrorCode::NotFound);
+    write(path("there"), "mine");
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("there")).error().code, ErrorCode::AlreadyExists);
+    EXPECT_EQ(read(path("there")), "mine");
+    auto givingUp = [](std::uint64_t, std::uint64_t) { return false; };
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("x"), givingUp).error().code, ErrorCode::Aborted);
+    auto full = [](ByteView) -> Status { return Error{ErrorCode::StoreFull, "no room"}; };
+    EXPECT_EQ(exportDatabase(world_.environment(), "a", full).error().code, ErrorCode::StoreFull);
+  });
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(path("."))) names.push_back(entry.path().filename());
+  EXPECT_THAT(names, ::testing::ElementsAre("there"));
+}
+
+TEST_F(TransferTest, an_empty_database_exports_as_an_empty_file_and_comes_back) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->close());
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite")));
+    ASSERT_OK(importDatabase(world_.environment(), path("a.sqlite"), "b"));
+    auto back = world_.open("b");
+    EXPECT_EQ(scalar(*back, "SELECT count(*) FROM sqlite_schema"), "0");
+    ASSERT_OK(back->run(kContent));
+    ASSERT_OK(back->close());
+  });
+}
+
+TEST_F(TransferTest, what_is_exported_can_be_imported_again_the_runtimes_tables_too) {
+  world_.run([&] {
+    DatabaseOptions options;
+    options.trust = DatabaseOptions::Trust::System;
+    auto db = world_.open("a", options);
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->run("CREATE TABLE _skep_kv(k, v); INSERT INTO _skep_kv VALUES (1, 2)"));
+    content_ = dump(*db);
+    ASSERT_OK(db->close());
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite")));
+    ASSERT_OK(importDatabase(world_.environment(), path("a.sqlite"), "b"));
+    auto back = world_.open("b");
+    EXPECT_TRUE(dump(*back) == content_);
+    ASSERT_OK(back->close());
+  });
+}
+
+// --- Import ---
+
+TEST_F(TransferTest, an_ordinary_file_is_imported_in_one_commit_and_reports_progress) {
+  const std::string file = makeFile("a.sqlite", "");
+  expectImported(file);
+  world_.run([&] {
+    std::uint64_t last = 0;
+    ASSERT_OK(importDatabase(world_.environment(), file, "b", {}, [&](std::uint64_t done, std::uint64_t total) {
+      EXPECT_LE(last, done);
+      EXPECT_LE(done, total);
+      last = done;
+      return true;
+    }));
+    EXPECT_GT(last, 10u);
+    EXPECT_EQ(world_.store().info("b")->head.txid, 1u);
+  });
+}
+
+class PageSizeTest : public TransferTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(TransferTest, PageSizeTest, ::testing::Values(512, 1024, 2048, 4096, 8192, 16384, 32768, 65536));
+
+TEST_P(PageSizeTest, files_of_any_page_size_are_imported) {
+  const std::string size = "PRAGMA page_size = " + std::to_string(GetParam()) + ";";
+  expectImported(makeFile("a.sqlite", size));
+  EXPECT_EQ(PlainSqlite(path("a.sqlite")).query("PRAGMA page_size"), "i" + std::to_string(GetParam()) + "|\n");
+  expectImported(makeFile("wal.sqlite", size + "PRAGMA journal_mode = WAL;"));
+  expectImported(makeFile("vacuum.sqlite", size + "PRAGMA auto_vacuum = FULL;", "DELETE FROM t WHERE id > 100"));
+}
+
+TEST_F(TransferTest, what_is_still_in_a_write_ahead_log_is_imported_and_the_source_stays_as_it_was) {
+  const std::string file = path("a.sqlite");
+  {
+    PlainSqlite source(file);
+    ASSERT_TRUE(source.run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0"));
+    ASSERT_TRUE(source.run(kContent));
+    content_ = dump(source);
+    // As a crash would leave it: the log with everything, the file nearly empty.
+    for (const char* suffix : {"", "-wal"}) std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+  }
+  const std::string before = read(path("crashed.sqlite"));
+  const std::string log = read(path("crashed.sqlite-wal"));
+  ASSERT_GT(log.size(), 10'000u);
+  expectImported(path("crashed.sqlite"));
+  EXPECT_EQ(read(path("crashed.sqlite")), before);
+  EXPECT_EQ(read(path("crashed.sqlite-wal")), log);
+}
+
+TEST_F(TransferTest, a_hot_journal_is_rolled_back_first) {
+  const std::string file = makeFile("a.sqlite", "");
+  {
+    PlainSqlite source(file);
+    ASSERT_TRUE(source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' WHERE id < 200"));
+    ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
+    for (const char* suffix : {"", "-journal"}) std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+  }
+  ASSERT_GT(read(path("crashed.sqlite-journal")).size(), 1000u);
+  expectImported(path("crashed.sqlite"));
+}
+
+TEST_F(TransferTest, a_file_with_reserved_bytes_is_imported) {
+  const std::string file = path("a.sqlite");
+  {
+    PlainSqlite source(file);
+    int reserved = 32;
+    ASSERT_EQ(sqlite3_file_control(source.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved), SQLITE_OK);
+    ASSERT_TRUE(source.run(kContent));
+    content_ = dump(source);
+  }
+  EXPECT_EQ(read(file)[20], 32);
+  expectImported(file);
+}
+
+TEST_F(TransferTest, auto_vacuum_stays_and_works) {
+  const std::string file = makeFile("a.sqlite", "PRAGMA auto_vacuum = INCREMENTAL");
+  expectImported(file);
+  world_.run([&] {
+    ASSERT_OK(importDatabase(world_.environment(), file, "b"));
+    auto db = world_.open("b");
+    EXPECT_EQ(scalar(*db, "PRAGMA auto_vacuum"), "2");
+    const std::uint32_t before = db->file().pageCount();
+    ASSERT_OK(db->run("DELETE FROM t; PRAGMA incremental_vacuum"));
+    EXPECT_LT(db->file().pageCount(), before);
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    ASSERT_OK(db->close());
+    db = world_.open("b");
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(TransferTest, a_utf16_file_is_imported) { expectImported(makeFile("a.sqlite", "PRAGMA encoding = 'UTF-16le'")); }
+
+TEST_F(TransferTest, an_empty_file_is_an_empty_database) {
+  write(path("empty"), "");
+  world_.run([&] {
+    ASSERT_OK(importDatabase(world_.environment(), path("empty"), "imported"));
+    auto db = world_.open("imported");
+    EXPECT_EQ(scalar(*db, "SELECT count(*) FROM sqlite_schema"), "0");
+    ASSERT_OK(db->run("CREATE TABLE t(x)"));
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(TransferTest, what_is_no_sqlite_file_is_refused) {
+  write(path("text"), std::string(10'000, 'x'));
+  EXPECT_THAT(expectRefused(path("text"), ErrorCode::InvalidArgument), HasSubstr("not a SQLite database"));
+  write(path("short"), "SQLite format 3");
+  EXPECT_THAT(expectRefused(path("short"), ErrorCode::InvalidArgument), HasSubstr(path("short")));
+  // As an encrypted one looks: the same length, nothing to recognise.
+  std::string encrypted = read(makeFile("plain.sqlite", ""));
+  unsigned state = 1;
+  for (char& c : encrypted) c = static_cast<char>(c ^ static_cast<char>((state = state * 1664525 + 1013904223) >> 24));
+  write(path("encrypted"), encrypted);
+  EXPECT_THAT(expectRefused(path("encrypted"), ErrorCode::InvalidArgument), HasSubstr("encrypted"));
+  EXPECT_EQ(read(path("encrypted")), encrypted);
+}
+
+TEST_F(TransferTest, a_damaged_file_is_refused) {
+  const std::string good = read(makeFile("good.sqlite", ""));
+  write(path("truncated"), good.substr(0, good.size() / 2));
+  expectRefused(path("truncated"), ErrorCode::Corrupt);
+  std::string damaged = good;
+  for (std::size_t i = 4096; i < good.size(); i += 4096) damaged[i] = 0x55;
+  write(path("damaged"), damaged);
+  expectRefused(path("damaged"), ErrorCode::Corrupt);
+  std::string schema = good;
+  std::fill(schema.begin() + 100, schema.begin() + 4096, '\x07');
+  write(path("schema"), schema);
+  expectRefused(path("schema"), ErrorCode::Corrupt);
+}
+
+TEST_F(TransferTest, what_can_not_be_read_or_named_is_refused) {
+  const std::string file = makeFile("a.sqlite", "");
+  expectRefused(path("missing"), ErrorCode::NotFound);
+  expectRefused(path("."), ErrorCode::InvalidArgument);
+  world_.run([&] {
+    auto db = world_.open("taken");
+    ASSERT_OK(db->run("CREATE TABLE mine(x)"));
+    ASSERT_OK(db->close());
+    EXPECT_EQ(importDatabase(world_.environment(), file, "taken").error().code, ErrorCode::AlreadyExists);
+    EXPECT_EQ(world_.store().info("taken")->head.txid, 1u);
+    for (const std::string& name : {std::string(), std::string(2000, 'x'), std::string("a\0b", 3), std::string("\xff")}) {
+      EXPECT_EQ(importDatabase(world_.environment(), file, name).error().code, ErrorCode::InvalidArgument);
+    }
+  });
+}
+
+TEST_F(TransferTest, an_import_that_fails_half_way_leaves_nothing) {
+  const std::string file = makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
+  EXPECT_THAT(expectRefused(file, ErrorCode::QuotaExceeded, {.databaseBytesMax = 50 * 4096}), HasSubstr("quota of 204800 bytes"));
+  int calls = 0;
+  expectRefused(file, ErrorCode::Aborted, {}, [&](std::uint64_t, std::uint64_t) { return ++calls < 2; });
+  world_.watch().beforeWrite = [](const store::DatabaseWrite&) -> Status { return Error{ErrorCode::StoreFull, "the disk is full"}; };
+  expectRefused(file, ErrorCode::StoreFull);
+  world_.watch().beforeWrite = nullptr;
+  expectImported(file);
+}
+
+TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {
+  vfs::PagedFileOptions options;
+  options.transactionBytesMax = 64 * 4096;
+  WatchedWorld world(options);
+  const std::string file = makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
+  world.run([&] {
+    ASSERT_OK(importDatabase(world.environment(), file, "b"));
+    EXPECT_EQ(world.store().info("b")->head.txid, 1u);
+    auto db = world.open("b");
+    EXPECT_TRUE(dump(*db) == content_);
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    ASSERT_OK(db->close());
+  });
+}
+
+}  // namespace
+}  // namespace skep::sql
