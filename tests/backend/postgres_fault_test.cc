@@ -75,7 +75,7 @@ class Bookkeeper {
   /// What is stored against what was booked.
   void audit() {
     const auto log = store_.readLog(id_, 0, std::size_t{1} << 30);
-    ASSERT_EQ(codeOf(log), "ok");
+    ASSERT_TRUE(log.ok()) << log.error().toString();
     std::vector<std::string> stored;
     for (const store::StoredRecord& record : *log) stored.emplace_back(asText(record.bytes));
     std::vector<std::string> booked;
@@ -158,10 +158,11 @@ class PostgresFaults : public ::testing::Test {
     awaitBothConnections(*store);
     return store;
   }
-  void awaitBothConnections(PostgresStore& store) {
+  void awaitBothConnections(PostgresStore& store) { awaitConnections(store, 2); }
+  void awaitConnections(PostgresStore& store, std::uint64_t count) {
     for (;;) {
       const PostgresStore::Counters counters = store.counters();
-      if (counters.connectionsMade - counters.connectionsLost == 2) return;
+      if (counters.connectionsMade - counters.connectionsLost == count) return;
       std::this_thread::sleep_for(milliseconds(1));
     }
   }
@@ -281,6 +282,24 @@ TEST_F(PostgresFaults, sessions_terminated_during_commits_lose_and_double_nothin
   });
   EXPECT_GT(store->counters().connectionsLost, 0u);
   EXPECT_GT(booked_, 25u * 10);
+}
+
+// No time limit helps here: each of them has to come back by itself.
+TEST_F(PostgresFaults, connections_lost_together_are_all_made_again) {
+  constexpr std::uint64_t kConnections = 16;
+  const auto store = mustOpen({.url = server_.url(),
+                               .writeConnections = kConnections / 2,
+                               .readConnections = kConnections / 2,
+                               .connectTimeoutMs = 3'600'000});
+  for (int round = 0; round < 30; ++round) {
+    awaitConnections(*store, kConnections);
+    server_.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skep'");
+    while (store->counters().connectionsLost < kConnections * (round + 1u)) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+  awaitConnections(*store, kConnections);
 }
 
 // ---- Servers that go away
