@@ -9,13 +9,11 @@
 //   not by joins, which the planner may turn around. The one join that must be is that of a batch
 //   with the heads that it updates: its LIMIT makes the planner expect one row, and the ballast in
 //   `head` (schema.cc) keeps that table from looking tiny.
-// - A batch comes as arrays, sorted by database id: heads are locked in that order, so batches
-// never
-//   deadlock.
-// - A write starts with Commit or Write, which check and lock their databases' heads. The
-// statements
-//   that follow in the same transaction touch only databases whose head this very transaction has
-//   written (xmin).
+// - A batch comes as arrays, sorted by database id: heads are locked in that order, so that batches
+//   never deadlock.
+// - A write starts with Commit or Write, which check and lock their databases' heads. What follows
+//   in the same transaction touches only databases whose head this very transaction has written
+//   (xmin).
 
 #pragma once
 
