@@ -7,6 +7,7 @@
 
 #include "skep/sql/authorizer.h"
 #include "skep/sql/error.h"
+#include "skep/sql/sql_text.h"
 #include "skep/vfs/sqlite_vfs.h"
 
 namespace skep::sql {
@@ -25,6 +26,15 @@ constexpr std::size_t kLengthMax = 1'000'000'000;
 int lengthLimit(std::size_t limit) { return static_cast<int>(limit == 0 ? kLengthMax : std::min(limit, kLengthMax)); }
 
 }  // namespace
+
+StatementKind kindOf(sqlite3_stmt* statement) {
+  const std::string_view sql(sqlite3_sql(statement));
+  if (isTransactionStatement(sql)) return StatementKind::Transaction;
+  if (sqlite3_stmt_readonly(statement) != 0) {
+    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
+  }
+  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
+}
 
 Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
     : options(std::move(databaseOptions)), environment_(environment), cache_(options.statementCacheBytesMax) {}
@@ -134,19 +144,19 @@ void Connection::undoFrom(std::size_t first) {
 }
 
 /// Ends the run of a statement that nobody holds any more.
-void Connection::finish(sqlite3_stmt* statement, bool cached) {
+void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
   const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
   const int rc = sqlite3_reset(statement);
   if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
-  if (cached) {
+  if (cached != nullptr) {
     sqlite3_clear_bindings(statement);
-    cache_.put(statement);
+    cache_.giveBack(cached);
   } else {
     sqlite3_finalize(statement);
   }
 }
 
-void Connection::release(sqlite3_stmt* statement, bool cached) {
+void Connection::release(sqlite3_stmt* statement, CachedStatement* cached) {
   --statementCount;
   const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
   if (writes || !lock_.try_lock()) {

@@ -24,6 +24,8 @@ struct sqlite3_stmt;
 
 namespace skep::sql {
 
+StatementKind kindOf(sqlite3_stmt* statement);
+
 class Connection {
  public:
   enum class Transaction : std::uint8_t { None, Explicit, Turn };
@@ -77,7 +79,7 @@ class Connection {
 
   /// Gives a statement back from any fiber, also while another one is inside. Does not suspend: one that still writes,
   /// whose end may be a commit, is left to the next Entry.
-  void release(sqlite3_stmt* statement, bool cached);
+  void release(sqlite3_stmt* statement, CachedStatement* cached);
 
   sqlite3* handle = nullptr;
   DatabaseOptions options;
@@ -101,7 +103,7 @@ class Connection {
   static void rolledBack(void* self);
   Status limitPages();
   void start(StatementRun& run);
-  void finish(sqlite3_stmt* statement, bool cached);
+  void finish(sqlite3_stmt* statement, CachedStatement* cached);
   void settle();
 
   vfs::Environment& environment_;
@@ -109,7 +111,7 @@ class Connection {
   StatementCache cache_;
   struct Released {
     sqlite3_stmt* statement;
-    bool cached;
+    CachedStatement* cached;
   };
   std::vector<Released> released_;       // waiting for the next Entry
   std::optional<Error> releasedError_;   // why a statement of those could not commit

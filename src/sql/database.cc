@@ -29,25 +29,29 @@ Result<Statement> Database::prepare(std::string_view sql, std::size_t* tailOffse
   SKEP_TRY(sqlite3_stmt* statement, connection_->compile({.text = sql}, tail, false));
   if (tailOffset != nullptr) *tailOffset = tail;
   if (statement != nullptr) ++connection_->statementCount;
-  return Statement(*connection_, statement, false);
+  return Statement(*connection_, statement);
 }
 
 Result<Statement> Database::cached(std::string_view sql) {
   sql = trimEnd(sql);  // SQLite keeps the text of a statement up to its semicolon
   Connection::Entry entry(*connection_);
   SKEP_CHECK_OK(connection_->checkTransaction());
-  sqlite3_stmt* statement = connection_->cache().take(sql);
-  if (statement == nullptr) {
-    SKEP_CHECK_OK(connection_->checkText(sql));
-    std::size_t tail = 0;
-    SKEP_TRY(statement, connection_->compile({.text = sql}, tail, true));
-    if (!isBlank(sql.substr(tail))) {
-      sqlite3_finalize(statement);
-      return Error{ErrorCode::InvalidArgument, "one statement at a time: use run() for a script", 0, static_cast<int>(tail)};
-    }
+  StatementCache& cache = connection_->cache();
+  if (CachedStatement* cached = cache.take(sql)) {
+    ++connection_->statementCount;
+    return Statement(*connection_, *cached);
   }
-  if (statement != nullptr) ++connection_->statementCount;
-  return Statement(*connection_, statement, true);
+  SKEP_CHECK_OK(connection_->checkText(sql));
+  std::size_t tail = 0;
+  SKEP_TRY(sqlite3_stmt* statement, connection_->compile({.text = sql}, tail, true));
+  if (!isBlank(sql.substr(tail))) {
+    sqlite3_finalize(statement);
+    return Error{ErrorCode::InvalidArgument, "one statement at a time: use run() for a script", 0, static_cast<int>(tail)};
+  }
+  if (statement == nullptr) return Statement(*connection_, statement);
+  ++connection_->statementCount;
+  CachedStatement* cached = cache.add(statement, kindOf(statement));
+  return cached != nullptr ? Statement(*connection_, *cached) : Statement(*connection_, statement);
 }
 
 Result<Rows> Database::execute(std::string_view sql, std::initializer_list<Value> parameters) {
@@ -86,7 +90,7 @@ Status Database::run(std::string_view script) {
                connection_->compile({.text = text, .offset = offset, .terminated = true}, offset, false));
       if (compiled == nullptr) continue;
       ++connection_->statementCount;
-      statement = Statement(*connection_, compiled, false);
+      statement = Statement(*connection_, compiled);
     }
     for (bool row = true; row;) {
       SKEP_TRY(row, statement.step());

@@ -5,27 +5,15 @@
 #include <utility>
 
 #include "skep/sql/connection.h"
-#include "skep/sql/sql_text.h"
 
 namespace skep::sql {
-namespace {
-
-StatementKind kindOf(sqlite3_stmt* statement) {
-  const std::string_view sql(sqlite3_sql(statement));
-  if (isTransactionStatement(sql)) return StatementKind::Transaction;
-  if (sqlite3_stmt_readonly(statement) != 0) {
-    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
-  }
-  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
-}
-
-}  // namespace
-
-Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+Statement::Statement(Connection& connection, sqlite3_stmt* statement)
     : connection_(&connection),
       statement_(statement),
-      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)),
-      cached_(cached) {}
+      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)) {}
+
+Statement::Statement(Connection& connection, CachedStatement& cached)
+    : connection_(&connection), statement_(cached.statement), kind_(cached.kind), cached_(&cached) {}
 
 Statement::~Statement() { release(); }
 

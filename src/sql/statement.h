@@ -28,6 +28,7 @@ struct sqlite3_stmt;
 namespace skep::sql {
 
 class Connection;
+struct CachedStatement;
 
 /// What a statement does, as far as the database around it must know.
 enum class StatementKind : std::uint8_t {
@@ -91,13 +92,14 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Connection& connection, sqlite3_stmt* statement, bool cached);
+  Statement(Connection& connection, sqlite3_stmt* statement);  // null: an empty one
+  Statement(Connection& connection, CachedStatement& cached);
   void release();
 
   Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
   StatementKind kind_ = StatementKind::Read;
-  bool cached_ = false;  // goes back to the database's cache instead of being finalized
+  CachedStatement* cached_ = nullptr;  // goes back to the database's cache instead of being finalized
   StatementRun run_;
 };
 

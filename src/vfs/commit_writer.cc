@@ -17,6 +17,7 @@ namespace {
 
 // A delta that is nearly as long as the page is not worth the chain that it makes.
 constexpr std::size_t kDeltaBytesMax = kPageBytes * 3 / 4;
+constexpr std::size_t kScratchBytesKept = 256 * 1024;
 constexpr Duration kRetryFirst = std::chrono::milliseconds(10);
 constexpr Duration kRetryMost = std::chrono::seconds(1);
 
@@ -36,6 +37,22 @@ std::uint32_t chunkCountOf(std::uint32_t pageCount) {
 
 }  // namespace
 
+/// Buffers of one encoding, which does not suspend: those of a thread are used again and again.
+struct PagedFile::EncodeScratch {
+  std::vector<store::PageChange> changes;
+  Bytes deltas;
+  std::vector<std::size_t> deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
+
+  static EncodeScratch& cleared() {
+    thread_local EncodeScratch scratch;
+    if (scratch.deltas.capacity() > kScratchBytesKept) scratch = {};
+    scratch.changes.clear();
+    scratch.deltas.clear();
+    scratch.deltaBytes.clear();
+    return scratch;
+  }
+};
+
 bool PagedFile::isTransient(ErrorCode code) {
   return code == ErrorCode::Unavailable || code == ErrorCode::Overloaded || code == ErrorCode::Aborted;
 }
@@ -48,17 +65,19 @@ bool PagedFile::hasWork() const {
 /// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a fiber of its own, which
 /// starts at the loop's next round.
 void PagedFile::kick() {
-  if (kicked_ || committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
-  kicked_ = true;
-  environment_.loop.post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (alive.expired()) return;
-    kicked_ = false;
-    if (committing_ || broken_ || !hasWork()) return background_.leave();
-    committing_ = true;
-    environment_.loop.spawn("commit", [this] {
-      commitWhile([this] { return hasWork(); });
-      background_.leave();
-    });
+  if (committing_ || broken_ || isReadOnly() || !hasWork()) {
+    CommitKicker::remove(*this);
+  } else {
+    environment_.kicker.add(*this);
+  }
+}
+
+void PagedFile::startCommits() {
+  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
+  committing_ = true;
+  environment_.loop.spawn("commit", [this] {
+    commitWhile([this] { return hasWork(); });
+    background_.leave();
   });
 }
 
@@ -140,8 +159,7 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
 }
 
 void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
-  Bytes deltas;
-  std::vector<store::PageChange> changes;
+  EncodeScratch& scratch = EncodeScratch::cleared();
   if (flip_) {
     // The staged versions are all that this commit changes; what was committed on top of them follows in the next.
     flight.flip = std::exchange(flip_, std::nullopt);
@@ -153,7 +171,7 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
     flight.pages = std::exchange(pending_, {});
     flight.commit.txid = committedTxid_;
     flight.commit.pageCount = pageCount_;
-    changes = encodeChanges(flight, deltas);
+    encodeChanges(flight, scratch);
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
@@ -174,15 +192,13 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
                                    .alarmMs = flight.alarmChanged ? flight.alarmMs : head_.alarmMs,
                                    .flip = write.flip};
   write.commit = flight.commit;
-  write.record = store::encodeRecord(id_, header, changes);
+  write.record = store::encodeRecord(id_, header, scratch.changes);
   flight.record = write.record;
 }
 
-/// What changed since the newest encoded write, page by page; the payloads point into `deltas` and the page cache.
-std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& deltas) {
-  std::vector<store::PageChange> changes;
-  changes.reserve(flight.pages.size());
-  std::vector<std::size_t> deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
+/// What changed since the newest encoded write, page by page; the payloads point into `scratch.deltas` and the page cache.
+void PagedFile::encodeChanges(Flight& flight, EncodeScratch& scratch) {
+  auto& [changes, deltas, deltaBytes] = scratch;
   std::uint64_t digest = head_.digest;
   for (auto& [page, pending] : flight.pages) {
     if (pending.base) digest -= pending.base->contentHash();
@@ -208,7 +224,6 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
     change.payload = rest.first(*size);
     rest = rest.subspan(*size++);
   }
-  return changes;
 }
 
 std::size_t PagedFile::logBytesLimit() const {

@@ -8,7 +8,7 @@ namespace skep::vfs {
 void LogTail::append(store::StoredRecord record) {
   if (record.txid <= newestTxid()) return;
   bytes_ += record.bytes.size();
-  records_.push_back({.txid = record.txid, .bytes = std::move(record.bytes), .decoded = std::nullopt});
+  records_.push_back({.txid = record.txid, .bytes = std::move(record.bytes), .decoded = nullptr});
 }
 
 void LogTail::trimThrough(store::Txid txid) {
@@ -38,7 +38,7 @@ Status LogTail::decodeAll() {
   for (Entry& entry : records_) {
     if (!entry.decoded) {
       SKEP_TRY(store::DecodedRecord decoded, store::decodeRecord(id_, entry.bytes));
-      entry.decoded.emplace(std::move(decoded));
+      entry.decoded = std::make_unique<store::DecodedRecord>(std::move(decoded));
       const store::RecordHeader& header = entry.decoded->header;
       const bool keyed = header.lastTxid == entry.txid && header.firstTxid <= header.lastTxid;
       const bool follows = before == nullptr || (header.firstTxid == before->txid + 1 &&

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <deque>
-#include <optional>
+#include <memory>
 
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
@@ -67,7 +67,7 @@ class LogTail {
   struct Entry {
     store::Txid txid = 0;
     Bytes bytes;
-    std::optional<store::DecodedRecord> decoded;  // its views point into `bytes`: entries do not move in a deque
+    std::unique_ptr<store::DecodedRecord> decoded;  // its views point into `bytes`: entries do not move in a deque
   };
   static const store::PageChange* find(const store::DecodedRecord& record, store::PageNumber page);
 

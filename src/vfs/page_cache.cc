@@ -7,7 +7,7 @@ namespace skep::vfs {
 namespace {
 
 // A commit allocates a buffer for each page it changes, and frees as many when it is durable.
-constexpr std::size_t kSpareBuffersMax = 512;
+constexpr std::size_t kSpareBuffersMax = 2048;
 
 }  // namespace
 

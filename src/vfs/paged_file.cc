@@ -283,6 +283,7 @@ void PagedFile::takeAlarm() {
 }
 
 void PagedFile::flushAlarm() {
+  if (!transactionAlarm_) return;
   takeAlarm();
   kick();
 }

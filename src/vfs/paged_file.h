@@ -18,6 +18,8 @@
 
 #pragma once
 
+#include <boost/container/flat_map.hpp>
+#include <boost/container/small_vector.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -56,7 +58,7 @@ struct FileCounters {
   std::uint64_t outcomesResolved = 0;  // unknown outcomes that were settled by reading the store
 };
 
-class PagedFile {
+class PagedFile final : private CommitKicker::Client {
  public:
   /// One store round trip. Removes a torn staging first. Suspends.
   static Result<std::unique_ptr<PagedFile>> open(Environment& environment, OpenFile options);
@@ -130,10 +132,14 @@ class PagedFile {
   void setProperties(store::Properties properties);
 
  private:
+  /// Ordered; most transactions change a few pages, and large ones bring theirs in order.
+  template <class T>
+  using PageMap = boost::container::flat_map<PageNumber, T, std::less<>,
+                                             boost::container::small_vector<std::pair<PageNumber, T>, 4>>;
   struct PendingPage {
     PageRef base;  // the version that the store's readers have; null: none
   };
-  using PendingPages = std::map<PageNumber, PendingPage>;
+  using PendingPages = PageMap<PendingPage>;
 
   /// A transaction that outgrew memory: its pages go to the store ahead of its commit.
   struct Staging {
@@ -198,6 +204,7 @@ class PagedFile {
 
   // commit_writer.cc
   void kick();
+  void startCommits() override;
   void commitWhile(const std::function<bool()>& wanted);
   bool hasWork() const;
   Status commitOnce();
@@ -205,7 +212,8 @@ class PagedFile {
   std::vector<store::ChunkNumber> foldCandidates() const;
   store::DatabaseWrite encode(Flight& flight);
   void encodeCommit(Flight& flight, store::DatabaseWrite& write);
-  std::vector<store::PageChange> encodeChanges(Flight& flight, Bytes& deltas);
+  struct EncodeScratch;
+  void encodeChanges(Flight& flight, EncodeScratch& scratch);
   std::size_t logBytesLimit() const;
   void encodeFold(Flight& flight, store::DatabaseWrite& write);
   Status settle(Flight& flight, const Error& reason);
@@ -251,7 +259,7 @@ class PagedFile {
   bool created_ = false;
 
   PageTable table_;           // newest local version of pages in memory
-  std::map<PageNumber, PageRef> overlay_;  // written by the open transaction
+  PageMap<PageRef> overlay_;               // written by the open transaction
   bool isPrepared_ = false;
   std::optional<Error> doomed_;            // why the open transaction can only be rolled back
   std::vector<PageRef> prepared_;          // versions that commitLocal() will need as bases, kept from eviction
@@ -277,9 +285,6 @@ class PagedFile {
   ReadAhead readAhead_;
   HotChunks hotChunks_;
 
-  // Shared, so that a look which is on its way can tell: a broken file may go without close().
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
-  bool kicked_ = false;                    // a round of the loop will look whether a commit fiber is needed
   bool committing_ = false;                // some fiber writes to the store
   bool retaking_ = false;                  // a new epoch is being taken: reads under the old one fail meanwhile
   bool folding_ = false;                   // from the log's limit down to half of it
