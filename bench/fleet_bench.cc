@@ -1,11 +1,13 @@
-// A whole store under the databases: commits of many at once, opens, scans, a million small ones, huge transactions.
+// A whole store under the databases: commits of many at once, opens, scans, a million small ones,
+// huge transactions.
 //
-//   build/bench/fleet_bench                                   an embedded store in a temporary directory
-//   SKEP_STORE=postgres://… build/bench/fleet_bench           a Postgres store
+//   build/bench/fleet_bench                               embedded, in a temporary directory
+//   SKEP_STORE=postgres://… build/bench/fleet_bench       a Postgres store
 //   build/bench/fleet_bench --benchmark_filter=cold_scan
 //   SKEP_BENCH_DATABASES=1000000 build/bench/fleet_bench --benchmark_filter=create
 //
-// Commits are measured in turns with RocksDB alone, which gets records of the same size in batches of the same size.
+// Commits are measured in turns with RocksDB alone, which gets records of the same size in batches
+// of the same size.
 
 #include <benchmark/benchmark.h>
 #include <rocksdb/db.h>
@@ -70,7 +72,8 @@ class Fleet {
  public:
   explicit Fleet(server::EngineOptions options = {}) : options_(options) {
     const char* url = std::getenv("SKEP_STORE");
-    url_ = must(server::parseStoreUrl(url == nullptr ? "embedded:" + directory_.path() + "/store" : std::string(url)));
+    url_ = must(server::parseStoreUrl(url == nullptr ? "embedded:" + directory_.path() + "/store"
+                                                     : std::string(url)));
   }
   /// Runs `body` with an engine on a fresh loop. Each call opens the store anew: nothing is warm.
   void run(const std::function<void(server::Engine&)>& body) {
@@ -91,7 +94,8 @@ class Fleet {
   server::EngineOptions options_;
 };
 
-std::unique_ptr<sql::Database> openDatabase(vfs::Environment& environment, const std::string& name) {
+std::unique_ptr<sql::Database> openDatabase(vfs::Environment& environment,
+                                            const std::string& name) {
   sql::DatabaseOptions options;
   options.name = name;
   options.limits.databaseBytesMax = 64ULL << 30;
@@ -107,7 +111,8 @@ double medianOf(std::vector<double> values) {
 }
 
 /// Runs `body(i)` for i in [0, count) on `width` fibers and waits for all.
-void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width, const std::function<void(std::size_t)>& body) {
+void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width,
+                const std::function<void(std::size_t)>& body) {
   std::size_t next = 0;
   std::size_t running = width;
   fiber::Event done;
@@ -120,13 +125,15 @@ void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width, const s
   while (running != 0) done.wait();
 }
 
-constexpr const char* kSchema = "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
+constexpr const char* kSchema =
+    "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
 
 void fillTo(sql::Database& db, std::uint64_t bytes) {
   must(db.run("CREATE TABLE big(id INTEGER PRIMARY KEY, v BLOB)"));
   must(db.begin());
   {
-    sql::Statement insert = must(db.prepare("INSERT INTO big(v) VALUES (randomblob(700) || zeroblob(300))"));
+    sql::Statement insert =
+        must(db.prepare("INSERT INTO big(v) VALUES (randomblob(700) || zeroblob(300))"));
     for (std::uint64_t written = 0; written < bytes; written += 1000) must(insert.step());
   }
   must(db.commit());
@@ -183,8 +190,9 @@ class Committers {
   void commitEach(std::size_t rounds) {
     inParallel(environment_.loop, databases_.size(), databases_.size(), [&](std::size_t i) {
       for (std::size_t round = 0; round < rounds; ++round) {
-        must(databases_[i]->execute("INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
-                                    {sql::Value(static_cast<std::int64_t>(++inserted_ * 7919))}));
+        must(databases_[i]->execute(
+            "INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
+            {sql::Value(static_cast<std::int64_t>(++inserted_ * 7919))}));
         must(databases_[i]->waitDurable());
       }
     });
@@ -235,16 +243,18 @@ class CommitterThread {
   std::thread thread_;
 };
 
-/// One-row commits of 1,000 databases at once, spread over `loops` threads, and in turns RocksDB alone.
+/// One-row commits of 1,000 databases at once, spread over `loops` threads, and in turns RocksDB
+/// alone.
 void durable_commits_of_1000_databases(benchmark::State& state) {
-  const std::size_t kDatabases = numberFrom("N", 1000);
-  const std::size_t kRounds = numberFrom("R", 20);
+  constexpr std::size_t kDatabases = 1000;
+  constexpr std::size_t kRounds = 20;
   const auto loops = static_cast<std::size_t>(state.range(0));
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
     std::vector<std::unique_ptr<CommitterThread>> others;
     const std::size_t share = kDatabases / loops;
-    for (std::size_t i = 1; i < loops; ++i) others.push_back(std::make_unique<CommitterThread>(engine, i * share, share));
+    for (std::size_t i = 1; i < loops; ++i)
+      others.push_back(std::make_unique<CommitterThread>(engine, i * share, share));
     Committers own(engine.environment(), 0, share);
     own.open();
     for (auto& other : others) other->opened.wait();
@@ -257,7 +267,8 @@ void durable_commits_of_1000_databases(benchmark::State& state) {
     const auto rateOf = [&](const std::function<void()>& body) {
       const auto start = std::chrono::steady_clock::now();
       body();
-      return static_cast<double>(share * loops * kRounds) / Seconds(std::chrono::steady_clock::now() - start).count();
+      return static_cast<double>(share * loops * kRounds) /
+             Seconds(std::chrono::steady_clock::now() - start).count();
     };
     for (auto _ : state) {
       ourRates.push_back(rateOf([&] {
@@ -265,11 +276,12 @@ void durable_commits_of_1000_databases(benchmark::State& state) {
         own.commitEach(kRounds);
         for (auto& other : others) other->finish();
       }));
-      rawRates.push_back(rateOf([&] { if (!std::getenv("NORAW")) raw.write(kRounds, kDatabases); }));
+      rawRates.push_back(rateOf([&] { raw.write(kRounds, kDatabases); }));
       ratios.push_back(ourRates.back() / rawRates.back());
     }
     const auto after = engine.pipelineStats();
-    state.counters["batch"] = static_cast<double>(after.writes - before.writes) / static_cast<double>(after.batches - before.batches);
+    state.counters["batch"] = static_cast<double>(after.writes - before.writes) /
+                              static_cast<double>(after.batches - before.batches);
     state.counters["commits_per_s"] = medianOf(ourRates);
     state.counters["rocksdb_per_s"] = medianOf(rawRates);
     state.counters["ratio"] = medianOf(ratios);
@@ -278,15 +290,22 @@ void durable_commits_of_1000_databases(benchmark::State& state) {
     others.clear();
   });
 }
-BENCHMARK(durable_commits_of_1000_databases)->ArgName("loops")->Arg(1)->Arg(2)->Iterations(12)->Unit(benchmark::kMillisecond);
+BENCHMARK(durable_commits_of_1000_databases)
+    ->ArgName("loops")
+    ->Arg(1)
+    ->Arg(2)
+    ->Iterations(12)
+    ->Unit(benchmark::kMillisecond);
 
 void open_existing_100_kb(benchmark::State& state) {
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
     auto db = openDatabase(engine, "a");
     must(db->run(kSchema));
-    must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
-                 "INSERT INTO t(b, c) SELECT i * 7919 % 1201, 'some forty bytes of text as a row has it' FROM n"));
+    must(
+        db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
+                "INSERT INTO t(b, c) SELECT i * 7919 % 1201, 'some forty bytes of text as a row "
+                "has it' FROM n"));
     must(db->close());
   });
   fleet.run([&](server::Engine& engine) {
@@ -296,7 +315,8 @@ void open_existing_100_kb(benchmark::State& state) {
       auto db = openDatabase(engine, "a");
       must(db->execute("SELECT c FROM t WHERE a = 700"));
       us.push_back(Seconds(std::chrono::steady_clock::now() - start).count() * 1e6);
-      state.counters["store_reads_after_open"] = static_cast<double>(db->file().counters().storeReads);
+      state.counters["store_reads_after_open"] =
+          static_cast<double>(db->file().counters().storeReads);
       must(db->close());
     }
     std::sort(us.begin(), us.end());
@@ -322,7 +342,8 @@ void cold_scan_50_mib(benchmark::State& state) {
       const auto start = std::chrono::steady_clock::now();
       must(db->execute("SELECT sum(length(v)) FROM big"));
       const double pages = db->file().pageCount();
-      rates.push_back(pages * 4096 / 1024 / 1024 / Seconds(std::chrono::steady_clock::now() - start).count());
+      rates.push_back(pages * 4096 / 1024 / 1024 /
+                      Seconds(std::chrono::steady_clock::now() - start).count());
       reads = static_cast<double>(db->file().counters().storeReads);
       must(db->close());
     });
@@ -343,15 +364,20 @@ void create_many_small_databases(benchmark::State& state) {
       const auto start = std::chrono::steady_clock::now();
       inParallel(engine.environment().loop, count, 512, [&](std::size_t i) {
         auto db = openDatabase(engine, "tenant/" + std::to_string(i));
-        must(db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) VALUES ('hello')"));
+        must(
+            db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) "
+                    "VALUES ('hello')"));
         must(db->close());
       });
-      state.counters["per_s"] = static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
+      state.counters["per_s"] =
+          static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
       state.counters["memory_bytes_each"] =
-          (static_cast<double>(residentBytes()) - static_cast<double>(residentBefore)) / static_cast<double>(count);
+          (static_cast<double>(residentBytes()) - static_cast<double>(residentBefore)) /
+          static_cast<double>(count);
     });
     if (fleet.isEmbedded()) {
-      state.counters["disk_bytes_each"] = static_cast<double>(directoryBytes(fleet.directory())) / static_cast<double>(count);
+      state.counters["disk_bytes_each"] =
+          static_cast<double>(directoryBytes(fleet.directory())) / static_cast<double>(count);
     }
   }
 }
@@ -363,11 +389,13 @@ void overwrite_the_same_rows(benchmark::State& state) {
     fleet.run([&](server::Engine& engine) {
       auto db = openDatabase(engine, "a");
       must(db->run(kSchema));
-      must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
-                   "INSERT INTO t(b, c) SELECT i, 'some forty bytes of text as a row has it' FROM n"));
+      must(db->run(
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+          "INSERT INTO t(b, c) SELECT i, 'some forty bytes of text as a row has it' FROM n"));
       must(db->waitDurable());
       for (int i = 0; i < 20'000; ++i) {
-        must(db->execute("UPDATE t SET b = ? WHERE a = ?", {sql::Value(i * 31), sql::Value(i * 7919 % 10000 + 1)}));
+        must(db->execute("UPDATE t SET b = ? WHERE a = ?",
+                         {sql::Value(i * 31), sql::Value(i * 7919 % 10000 + 1)}));
         must(db->waitDurable());
       }
       const double folded = static_cast<double>(db->file().counters().chunksFolded);
@@ -383,7 +411,8 @@ void overwrite_the_same_rows(benchmark::State& state) {
 }
 BENCHMARK(overwrite_the_same_rows)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-/// A transaction of SKEP_BENCH_MIB (default 256), then CREATE INDEX and VACUUM over it, in a page cache of 64 MiB.
+/// A transaction of SKEP_BENCH_MIB (default 256), then CREATE INDEX and VACUUM over it, in a page
+/// cache of 64 MiB.
 void huge_transactions(benchmark::State& state) {
   const std::uint64_t mib = numberFrom("SKEP_BENCH_MIB", 256);
   Fleet fleet({.cacheBytes = 64 * 1024 * 1024});

@@ -42,8 +42,8 @@ void StatementCache::giveBack(CachedStatement* cached) {
     return;
   }
   if (cached->bytes != 0) return;
-  cached->bytes =
-      static_cast<std::size_t>(sqlite3_stmt_status(cached->statement, SQLITE_STMTSTATUS_MEMUSED, 0));
+  cached->bytes = static_cast<std::size_t>(
+      sqlite3_stmt_status(cached->statement, SQLITE_STMTSTATUS_MEMUSED, 0));
   bytes_ += cached->bytes;
   for (Entry entry = byUse_.end(); bytes_ > bytesMax_ && entry != byUse_.begin();) {
     const Entry oldest = std::prev(entry);

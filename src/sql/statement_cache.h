@@ -1,6 +1,6 @@
-// StatementCache: compiled statements for SQL that is run again and again, least recently used out first, bounded by
-// the bytes that SQLite says they take. A statement is lent to one user at a time; who asks for one that is lent compiles
-// it for that one use.
+// StatementCache: compiled statements for SQL that is run again and again, least recently used out
+// first, bounded by the bytes that SQLite says they take. A statement is lent to one user at a
+// time; who asks for one that is lent compiles it for that one use.
 
 #pragma once
 
@@ -31,7 +31,8 @@ class StatementCache {
 
   /// Lends the statement for `sql`; null when there is none that is free.
   CachedStatement* take(std::string_view sql);
-  /// Takes a statement in and lends it at once; null, and the statement stays the caller's, when its text is here already.
+  /// Takes a statement in and lends it at once; null, and the statement stays the caller's, when
+  /// its text is here already.
   CachedStatement* add(sqlite3_stmt* statement, StatementKind kind);
   /// Takes a lent one back, reset, and finalizes the oldest ones above the bound.
   void giveBack(CachedStatement* cached);

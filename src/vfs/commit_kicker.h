@@ -1,8 +1,9 @@
-// CommitKicker: sees to it that what was committed gets written to the store also when nobody waits for it.
+// CommitKicker: sees to it that what was committed gets written to the store also when nobody waits
+// for it.
 //
-// A database with work puts itself on the list. At the loop's next round, whoever is still on it is told to start; most
-// have been served by then, by the fiber that waits for its commit, and have left. One function is posted a round,
-// however many databases commit in it.
+// A database with work puts itself on the list. At the loop's next round, whoever is still on it is
+// told to start; most have been served by then, by the fiber that waits for its commit, and have
+// left. One function is posted a round, however many databases commit in it.
 //
 // Threading: belongs to its loop. Lifetime: may go before the round that it asked for.
 
@@ -18,7 +19,8 @@ namespace skep::vfs {
 
 class CommitKicker {
  public:
-  class Client : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class Client : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     virtual void startCommits() = 0;  // does not suspend
    protected:

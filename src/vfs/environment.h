@@ -1,4 +1,5 @@
-// Environment: what a database needs from the process around it. One for each loop; wired by the program.
+// Environment: what a database needs from the process around it. One for each loop; wired by the
+// program.
 
 #pragma once
 

@@ -22,7 +22,9 @@ struct alignas(16) BlockHeader {
 };
 static_assert(sizeof(BlockHeader) == 16);
 
-BlockHeader* headerOf(void* block) { return static_cast<BlockHeader*>(block) - 1; }
+BlockHeader* headerOf(void* block) {
+  return static_cast<BlockHeader*>(block) - 1;
+}
 
 bool charge(MemoryAccount* account, std::size_t bytes) {
   if (account == nullptr) return true;
@@ -34,18 +36,24 @@ bool charge(MemoryAccount* account, std::size_t bytes) {
   return true;
 }
 
-// Every transaction takes and frees a dozen blocks of a few sizes (a page's original in the journal, a page in SQLite's
-// cache) that the C library keeps no quick list for. They are kept here, and used again while they are in the
-// processor's cache.
+// Every transaction takes and frees a dozen blocks of a few sizes (a page's original in the
+// journal, a page in SQLite's cache) that the C library keeps no quick list for. They are kept
+// here, and used again while they are in the processor's cache.
 constexpr std::size_t kPooledBytesMin = 1024;
 constexpr std::size_t kPooledBytesMax = 8192;
 constexpr std::size_t kClassBytes = 128;
 constexpr std::size_t kPoolBytesMax = std::size_t{1} << 20;  // in one thread's pool
 
-bool isPooled(std::size_t bytes) { return bytes >= kPooledBytesMin && bytes <= kPooledBytesMax; }
-std::size_t classOf(std::size_t bytes) { return (bytes + kClassBytes - 1) / kClassBytes; }
+bool isPooled(std::size_t bytes) {
+  return bytes >= kPooledBytesMin && bytes <= kPooledBytesMax;
+}
+std::size_t classOf(std::size_t bytes) {
+  return (bytes + kClassBytes - 1) / kClassBytes;
+}
 /// What is asked of the C library for a block of `bytes`: all blocks of a class are of one size.
-std::size_t blockBytes(std::size_t bytes) { return isPooled(bytes) ? classOf(bytes) * kClassBytes : bytes; }
+std::size_t blockBytes(std::size_t bytes) {
+  return isPooled(bytes) ? classOf(bytes) * kClassBytes : bytes;
+}
 
 /// Free blocks of one thread, the newest first.
 class BlockPool {
@@ -80,8 +88,12 @@ class BlockPool {
 
 #ifdef SKEP_SANITIZED
 // A pool would hide from the sanitizers who uses a block after its end.
-void* takeBlock(std::size_t bytes) { return std::malloc(bytes); }
-void freeBlock(void* block, std::size_t) { std::free(block); }
+void* takeBlock(std::size_t bytes) {
+  return std::malloc(bytes);
+}
+void freeBlock(void* block, std::size_t) {
+  std::free(block);
+}
 #else
 thread_local BlockPool pool;
 
@@ -136,8 +148,12 @@ int sizeOf(void* block) {
   return block == nullptr ? 0 : static_cast<int>(headerOf(block)->bytes - sizeof(BlockHeader));
 }
 
-int roundUp(int size) { return (size + 7) & ~7; }
-int initialize(void*) { return SQLITE_OK; }
+int roundUp(int size) {
+  return (size + 7) & ~7;
+}
+int initialize(void*) {
+  return SQLITE_OK;
+}
 void shutdown(void*) {}
 
 }  // namespace
@@ -147,10 +163,14 @@ AccountScope::AccountScope(MemoryAccount& account) {
   currentAccount = &account;
 }
 
-AccountScope::~AccountScope() { currentAccount = nullptr; }
+AccountScope::~AccountScope() {
+  currentAccount = nullptr;
+}
 
 SuspendGuard::SuspendGuard() : account_(std::exchange(currentAccount, nullptr)) {}
-SuspendGuard::~SuspendGuard() { currentAccount = account_; }
+SuspendGuard::~SuspendGuard() {
+  currentAccount = account_;
+}
 
 void installSqliteMemory() {
   static const sqlite3_mem_methods kMethods{
