@@ -1,11 +1,13 @@
-// A whole store under the databases: commits of many at once, opens, scans, a million small ones, huge transactions.
+// A whole store under the databases: commits of many at once, opens, scans, a million small ones,
+// huge transactions.
 //
-//   build/bench/fleet_bench                                   an embedded store in a temporary directory
-//   SKEP_STORE=postgres://… build/bench/fleet_bench           a Postgres store
+//   build/bench/fleet_bench                               embedded, in a temporary directory
+//   SKEP_STORE=postgres://… build/bench/fleet_bench       a Postgres store
 //   build/bench/fleet_bench --benchmark_filter=cold_scan
 //   SKEP_BENCH_DATABASES=1000000 build/bench/fleet_bench --benchmark_filter=create
 //
-// raw_* writes records of the same size in the same batches straight to the store's engine; read skep_* beside it.
+// Commits are measured in turns with RocksDB alone, which gets records of the same size in batches
+// of the same size.
 
 #include <benchmark/benchmark.h>
 #include <rocksdb/db.h>
@@ -13,13 +15,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "skep/fiber/loop.h"
+#include "skep/fiber/sync.h"
 #include "skep/server/engine.h"
 #include "skep/server/store_url.h"
 #include "skep/sql/database.h"
@@ -67,7 +72,8 @@ class Fleet {
  public:
   explicit Fleet(server::EngineOptions options = {}) : options_(options) {
     const char* url = std::getenv("SKEP_STORE");
-    url_ = must(server::parseStoreUrl(url == nullptr ? "embedded:" + directory_.path() + "/store" : std::string(url)));
+    url_ = must(server::parseStoreUrl(url == nullptr ? "embedded:" + directory_.path() + "/store"
+                                                     : std::string(url)));
   }
   /// Runs `body` with an engine on a fresh loop. Each call opens the store anew: nothing is warm.
   void run(const std::function<void(server::Engine&)>& body) {
@@ -88,20 +94,30 @@ class Fleet {
   server::EngineOptions options_;
 };
 
-std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
+std::unique_ptr<sql::Database> openDatabase(vfs::Environment& environment,
+                                            const std::string& name) {
   sql::DatabaseOptions options;
   options.name = name;
   options.limits.databaseBytesMax = 64ULL << 30;
-  return must(sql::Database::open(engine.environment(), options));
+  return must(sql::Database::open(environment, options));
+}
+std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
+  return openDatabase(engine.environment(), name);
+}
+
+double medianOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 /// Runs `body(i)` for i in [0, count) on `width` fibers and waits for all.
-void inParallel(server::Engine& engine, std::size_t count, std::size_t width, const std::function<void(std::size_t)>& body) {
+void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width,
+                const std::function<void(std::size_t)>& body) {
   std::size_t next = 0;
   std::size_t running = width;
   fiber::Event done;
   for (std::size_t i = 0; i < width; ++i) {
-    engine.environment().loop.spawn("bench", [&] {
+    loop.spawn("bench", [&] {
       while (next < count) body(next++);
       if (--running == 0) done.notifyAll();
     });
@@ -109,89 +125,187 @@ void inParallel(server::Engine& engine, std::size_t count, std::size_t width, co
   while (running != 0) done.wait();
 }
 
-constexpr const char* kSchema = "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
+constexpr const char* kSchema =
+    "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
 
 void fillTo(sql::Database& db, std::uint64_t bytes) {
   must(db.run("CREATE TABLE big(id INTEGER PRIMARY KEY, v BLOB)"));
   must(db.begin());
   {
-    sql::Statement insert = must(db.prepare("INSERT INTO big(v) VALUES (randomblob(700) || zeroblob(300))"));
+    sql::Statement insert =
+        must(db.prepare("INSERT INTO big(v) VALUES (randomblob(700) || zeroblob(300))"));
     for (std::uint64_t written = 0; written < bytes; written += 1000) must(insert.step());
   }
   must(db.commit());
   must(db.waitDurable());
 }
 
-void skep_durable_commits_of_1000_databases(benchmark::State& state) {
-  constexpr std::size_t kDatabases = 1000;
-  constexpr std::size_t kRounds = 50;
-  Fleet fleet;
-  fleet.run([&](server::Engine& engine) {
-    std::vector<std::unique_ptr<sql::Database>> open(kDatabases);
-    inParallel(engine, kDatabases, 64, [&](std::size_t i) {
-      open[i] = openDatabase(engine, "db" + std::to_string(i));
-      must(open[i]->run(kSchema));
-      must(open[i]->waitDurable());
-    });
-    const auto before = engine.pipelineStats();
-    std::uint64_t recordBytes = 0;
-    for (auto& db : open) recordBytes -= db->file().counters().recordBytes;
-    for (auto _ : state) {
-      inParallel(engine, kDatabases * kRounds, kDatabases, [&](std::size_t i) {
-        sql::Database& db = *open[i % kDatabases];
-        must(db.execute("INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
-                        {sql::Value(static_cast<std::int64_t>(i * 7919))}));
-        must(db.waitDurable());
-      });
-    }
-    const auto after = engine.pipelineStats();
-    for (auto& db : open) recordBytes += db->file().counters().recordBytes;
-    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kDatabases * kRounds));
-    state.counters["batch"] = static_cast<double>(after.writes - before.writes) / static_cast<double>(after.batches - before.batches);
-    state.counters["record_bytes"] = static_cast<double>(recordBytes) / static_cast<double>(after.writes - before.writes);
-    for (auto& db : open) must(db->close());
-  });
-}
-BENCHMARK(skep_durable_commits_of_1000_databases)->Iterations(4)->Unit(benchmark::kMillisecond)->UseRealTime();
-
-/// RocksDB alone: one row a record of 150 bytes, 1000 in a batch, each batch synced.
-void raw_rocksdb_batches_of_1000(benchmark::State& state) {
-  testing::TempDirectory directory;
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  rocksdb::DB* raw = nullptr;
-  if (!rocksdb::DB::Open(options, directory.path() + "/raw", &raw).ok()) std::abort();
-  std::unique_ptr<rocksdb::DB> db(raw);
-  rocksdb::WriteOptions sync;
-  sync.sync = true;
-  const std::string record(150, 'r');
-  std::uint64_t txid = 0;
-  for (auto _ : state) {
-    for (int round = 0; round < 50; ++round) {
+/// RocksDB alone: one row a record, `kDatabases` in a batch, each batch synced.
+class RawBatches {
+ public:
+  RawBatches() {
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    rocksdb::DB* opened = nullptr;
+    if (!rocksdb::DB::Open(options, directory_.path() + "/raw", &opened).ok()) std::abort();
+    db_.reset(opened);
+  }
+  void write(std::size_t batches, std::size_t records) {
+    rocksdb::WriteOptions sync;
+    sync.sync = true;
+    for (std::size_t round = 0; round < batches; ++round) {
       rocksdb::WriteBatch batch;
-      ++txid;
-      for (std::uint64_t i = 0; i < 1000; ++i) {
+      ++txid_;
+      for (std::uint64_t i = 0; i < records; ++i) {
         std::string key(16, '\0');
         for (int b = 0; b < 8; ++b) {
           key[static_cast<std::size_t>(7 - b)] = static_cast<char>(i >> (8 * b));
-          key[static_cast<std::size_t>(15 - b)] = static_cast<char>(txid >> (8 * b));
+          key[static_cast<std::size_t>(15 - b)] = static_cast<char>(txid_ >> (8 * b));
         }
-        batch.Put(key, record);
+        batch.Put(key, record_);
       }
-      if (!db->Write(sync, &batch).ok()) std::abort();
+      if (!db_->Write(sync, &batch).ok()) std::abort();
     }
   }
-  state.SetItemsProcessed(state.iterations() * 50'000);
+
+ private:
+  testing::TempDirectory directory_;
+  std::unique_ptr<rocksdb::DB> db_;
+  const std::string record_ = std::string(150, 'r');
+  std::uint64_t txid_ = 0;
+};
+
+/// The databases of one loop, each with a fiber that commits one row after the other.
+class Committers {
+ public:
+  Committers(vfs::Environment& environment, std::size_t first, std::size_t count)
+      : environment_(environment), first_(first), databases_(count) {}
+  void open() {
+    inParallel(environment_.loop, databases_.size(), 64, [&](std::size_t i) {
+      databases_[i] = openDatabase(environment_, "db" + std::to_string(first_ + i));
+      must(databases_[i]->run(kSchema));
+      must(databases_[i]->waitDurable());
+    });
+  }
+  void commitEach(std::size_t rounds) {
+    inParallel(environment_.loop, databases_.size(), databases_.size(), [&](std::size_t i) {
+      for (std::size_t round = 0; round < rounds; ++round) {
+        must(databases_[i]->execute(
+            "INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
+            {sql::Value(static_cast<std::int64_t>(++inserted_ * 7919))}));
+        must(databases_[i]->waitDurable());
+      }
+    });
+  }
+  void close() {
+    for (auto& db : databases_) must(db->close());
+    databases_.clear();
+  }
+
+ private:
+  vfs::Environment& environment_;
+  std::size_t first_;
+  std::size_t inserted_ = 0;
+  std::vector<std::unique_ptr<sql::Database>> databases_;
+};
+
+/// Committers on a loop and a thread of their own.
+class CommitterThread {
+ public:
+  CommitterThread(server::Engine& engine, std::size_t first, std::size_t count)
+      : thread_([this, &engine, first, count] {
+          fiber::runOnFreshLoop(clock_, [&](fiber::Loop& loop) {
+            vfs::Environment environment{.loop = loop,
+                                         .store = engine.store(),
+                                         .pipeline = engine.environment().pipeline,
+                                         .cache = engine.environment().cache,
+                                         .options = {}};
+            Committers committers(environment, first, count);
+            committers.open();
+            opened.set(true);
+            for (std::size_t order = 0; const std::size_t rounds = orders_[order].wait(); ++order) {
+              committers.commitEach(rounds);
+              finished_[order].set(true);
+            }
+            committers.close();
+          });
+        }) {}
+  ~CommitterThread() { thread_.join(); }
+  fiber::OneShot<bool> opened;
+  void start(std::size_t rounds) { orders_.at(started_++).set(rounds); }  // 0: the last
+  void finish() { (void)finished_[started_ - 1].wait(); }
+
+ private:
+  SystemClock clock_;
+  std::size_t started_ = 0;
+  std::array<fiber::OneShot<std::size_t>, 64> orders_;
+  std::array<fiber::OneShot<bool>, 64> finished_;
+  std::thread thread_;
+};
+
+/// One-row commits of 1,000 databases at once, spread over `loops` threads, and in turns RocksDB
+/// alone.
+void durable_commits_of_1000_databases(benchmark::State& state) {
+  constexpr std::size_t kDatabases = 1000;
+  constexpr std::size_t kRounds = 20;
+  const auto loops = static_cast<std::size_t>(state.range(0));
+  Fleet fleet;
+  fleet.run([&](server::Engine& engine) {
+    std::vector<std::unique_ptr<CommitterThread>> others;
+    const std::size_t share = kDatabases / loops;
+    for (std::size_t i = 1; i < loops; ++i)
+      others.push_back(std::make_unique<CommitterThread>(engine, i * share, share));
+    Committers own(engine.environment(), 0, share);
+    own.open();
+    for (auto& other : others) other->opened.wait();
+    RawBatches raw;
+    raw.write(kRounds, kDatabases);
+    const auto before = engine.pipelineStats();
+    std::vector<double> ourRates;
+    std::vector<double> rawRates;
+    std::vector<double> ratios;
+    const auto rateOf = [&](const std::function<void()>& body) {
+      const auto start = std::chrono::steady_clock::now();
+      body();
+      return static_cast<double>(share * loops * kRounds) /
+             Seconds(std::chrono::steady_clock::now() - start).count();
+    };
+    for (auto _ : state) {
+      ourRates.push_back(rateOf([&] {
+        for (auto& other : others) other->start(kRounds);
+        own.commitEach(kRounds);
+        for (auto& other : others) other->finish();
+      }));
+      rawRates.push_back(rateOf([&] { raw.write(kRounds, kDatabases); }));
+      ratios.push_back(ourRates.back() / rawRates.back());
+    }
+    const auto after = engine.pipelineStats();
+    state.counters["batch"] = static_cast<double>(after.writes - before.writes) /
+                              static_cast<double>(after.batches - before.batches);
+    state.counters["commits_per_s"] = medianOf(ourRates);
+    state.counters["rocksdb_per_s"] = medianOf(rawRates);
+    state.counters["ratio"] = medianOf(ratios);
+    for (auto& other : others) other->start(0);
+    own.close();
+    others.clear();
+  });
 }
-BENCHMARK(raw_rocksdb_batches_of_1000)->Iterations(4)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(durable_commits_of_1000_databases)
+    ->ArgName("loops")
+    ->Arg(1)
+    ->Arg(2)
+    ->Iterations(12)
+    ->Unit(benchmark::kMillisecond);
 
 void open_existing_100_kb(benchmark::State& state) {
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
     auto db = openDatabase(engine, "a");
     must(db->run(kSchema));
-    must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
-                 "INSERT INTO t(b, c) SELECT i * 7919 % 1201, 'some forty bytes of text as a row has it' FROM n"));
+    must(
+        db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
+                "INSERT INTO t(b, c) SELECT i * 7919 % 1201, 'some forty bytes of text as a row "
+                "has it' FROM n"));
     must(db->close());
   });
   fleet.run([&](server::Engine& engine) {
@@ -201,7 +315,8 @@ void open_existing_100_kb(benchmark::State& state) {
       auto db = openDatabase(engine, "a");
       must(db->execute("SELECT c FROM t WHERE a = 700"));
       us.push_back(Seconds(std::chrono::steady_clock::now() - start).count() * 1e6);
-      state.counters["store_reads_after_open"] = static_cast<double>(db->file().counters().storeReads);
+      state.counters["store_reads_after_open"] =
+          static_cast<double>(db->file().counters().storeReads);
       must(db->close());
     }
     std::sort(us.begin(), us.end());
@@ -227,7 +342,8 @@ void cold_scan_50_mib(benchmark::State& state) {
       const auto start = std::chrono::steady_clock::now();
       must(db->execute("SELECT sum(length(v)) FROM big"));
       const double pages = db->file().pageCount();
-      rates.push_back(pages * 4096 / 1024 / 1024 / Seconds(std::chrono::steady_clock::now() - start).count());
+      rates.push_back(pages * 4096 / 1024 / 1024 /
+                      Seconds(std::chrono::steady_clock::now() - start).count());
       reads = static_cast<double>(db->file().counters().storeReads);
       must(db->close());
     });
@@ -246,17 +362,22 @@ void create_many_small_databases(benchmark::State& state) {
     fleet.run([&](server::Engine& engine) {
       residentBefore = residentBytes();
       const auto start = std::chrono::steady_clock::now();
-      inParallel(engine, count, 512, [&](std::size_t i) {
+      inParallel(engine.environment().loop, count, 512, [&](std::size_t i) {
         auto db = openDatabase(engine, "tenant/" + std::to_string(i));
-        must(db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) VALUES ('hello')"));
+        must(
+            db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) "
+                    "VALUES ('hello')"));
         must(db->close());
       });
-      state.counters["per_s"] = static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
+      state.counters["per_s"] =
+          static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
       state.counters["memory_bytes_each"] =
-          (static_cast<double>(residentBytes()) - static_cast<double>(residentBefore)) / static_cast<double>(count);
+          (static_cast<double>(residentBytes()) - static_cast<double>(residentBefore)) /
+          static_cast<double>(count);
     });
     if (fleet.isEmbedded()) {
-      state.counters["disk_bytes_each"] = static_cast<double>(directoryBytes(fleet.directory())) / static_cast<double>(count);
+      state.counters["disk_bytes_each"] =
+          static_cast<double>(directoryBytes(fleet.directory())) / static_cast<double>(count);
     }
   }
 }
@@ -268,11 +389,13 @@ void overwrite_the_same_rows(benchmark::State& state) {
     fleet.run([&](server::Engine& engine) {
       auto db = openDatabase(engine, "a");
       must(db->run(kSchema));
-      must(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
-                   "INSERT INTO t(b, c) SELECT i, 'some forty bytes of text as a row has it' FROM n"));
+      must(db->run(
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+          "INSERT INTO t(b, c) SELECT i, 'some forty bytes of text as a row has it' FROM n"));
       must(db->waitDurable());
       for (int i = 0; i < 20'000; ++i) {
-        must(db->execute("UPDATE t SET b = ? WHERE a = ?", {sql::Value(i * 31), sql::Value(i * 7919 % 10000 + 1)}));
+        must(db->execute("UPDATE t SET b = ? WHERE a = ?",
+                         {sql::Value(i * 31), sql::Value(i * 7919 % 10000 + 1)}));
         must(db->waitDurable());
       }
       const double folded = static_cast<double>(db->file().counters().chunksFolded);
@@ -288,7 +411,8 @@ void overwrite_the_same_rows(benchmark::State& state) {
 }
 BENCHMARK(overwrite_the_same_rows)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-/// A transaction of SKEP_BENCH_MIB (default 256), then CREATE INDEX and VACUUM over it, in a page cache of 64 MiB.
+/// A transaction of SKEP_BENCH_MIB (default 256), then CREATE INDEX and VACUUM over it, in a page
+/// cache of 64 MiB.
 void huge_transactions(benchmark::State& state) {
   const std::uint64_t mib = numberFrom("SKEP_BENCH_MIB", 256);
   Fleet fleet({.cacheBytes = 64 * 1024 * 1024});

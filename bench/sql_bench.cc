@@ -1,10 +1,11 @@
-// What a database in a page store costs beside plain SQLite: the same SQLite build, in the same run.
+// What a database in a page store costs beside plain SQLite: the same SQLite build, in the same
+// run.
 //
 //   build/bench/sql_bench                     all
 //   build/bench/sql_bench --benchmark_filter=select
 //
-// Pairs of the form plain_* / skep_* are to be read as ratios. commit_* counts CPU time of the thread, with a store that
-// does nothing, so that only Skep's own work is in it.
+// Pairs of the form plain_* / skep_* are to be read as ratios. commit_* counts CPU time of the
+// thread, with a store that does nothing, so that only Skep's own work is in it.
 
 #include <benchmark/benchmark.h>
 #include <malloc.h>
@@ -24,7 +25,8 @@ namespace {
 
 using skep::testing::World;
 
-constexpr const char* kSchema = "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
+constexpr const char* kSchema =
+    "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)";
 constexpr const char* kInsert = "INSERT INTO t(b, c) VALUES (?, ?)";
 constexpr const char* kSelect = "SELECT b, c FROM t WHERE a = ?";
 constexpr int kRows = 10'000;
@@ -41,26 +43,45 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
-std::uint64_t spread(std::uint64_t i) { return (i * 0x9E3779B97F4A7C15ULL) >> 20; }
+std::uint64_t spread(std::uint64_t i) {
+  return (i * 0x9E3779B97F4A7C15ULL) >> 20;
+}
 
 /// Takes commits and forgets them, after the first one: for the cost of everything else.
 class ForgetfulStore final : public store::PageStore {
  public:
   explicit ForgetfulStore(Clock& clock) : inner_(clock) {}
-  Result<store::OpenedDatabase> open(const store::OpenRequest& request) override { return inner_.open(request); }
+  Result<store::OpenedDatabase> open(const store::OpenRequest& request) override {
+    return inner_.open(request);
+  }
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes) override {
     if (!forgets) return inner_.write(writes);
     for (const auto& write : writes) recordBytes.push_back(write.record.size());
     return std::vector<Status>(writes.size());
   }
-  Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override { return inner_.readChunks(request); }
+  Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override {
+    return inner_.readChunks(request);
+  }
   Result<store::DatabaseInfo> info(std::string_view name) override { return inner_.info(name); }
-  Result<store::ListPage> list(std::string_view p, std::string_view a, std::size_t l) override { return inner_.list(p, a, l); }
-  Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId i, store::Txid t, std::size_t b) override { return inner_.readLog(i, t, b); }
-  Result<std::vector<store::ChunkVersion>> listChunkVersions(store::DatabaseId i, std::optional<store::ChunkVersion> a, std::size_t l) override { return inner_.listChunkVersions(i, a, l); }
-  Result<store::VersionAt> versionAt(store::DatabaseId i, std::int64_t t) override { return inner_.versionAt(i, t); }
+  Result<store::ListPage> list(std::string_view p, std::string_view a, std::size_t l) override {
+    return inner_.list(p, a, l);
+  }
+  Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId i, store::Txid t,
+                                                   std::size_t b) override {
+    return inner_.readLog(i, t, b);
+  }
+  Result<std::vector<store::ChunkVersion>> listChunkVersions(store::DatabaseId i,
+                                                             std::optional<store::ChunkVersion> a,
+                                                             std::size_t l) override {
+    return inner_.listChunkVersions(i, a, l);
+  }
+  Result<store::VersionAt> versionAt(store::DatabaseId i, std::int64_t t) override {
+    return inner_.versionAt(i, t);
+  }
   Status destroy(std::string_view name) override { return inner_.destroy(name); }
-  Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t n, std::size_t l) override { return inner_.dueAlarms(n, l); }
+  Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t n, std::size_t l) override {
+    return inner_.dueAlarms(n, l);
+  }
   std::string_view kind() const override { return "forgetful"; }
 
   bool forgets = false;
@@ -78,7 +99,9 @@ class PlainDatabase {
     run(kSchema);
   }
   ~PlainDatabase() { sqlite3_close_v2(handle_); }
-  void run(const char* sql) { must(sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) == SQLITE_OK, sql); }
+  void run(const char* sql) {
+    must(sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) == SQLITE_OK, sql);
+  }
   sqlite3_stmt* prepare(const char* sql) {
     sqlite3_stmt* statement = nullptr;
     must(sqlite3_prepare_v2(handle_, sql, -1, &statement, nullptr) == SQLITE_OK, sql);
@@ -88,7 +111,8 @@ class PlainDatabase {
     run("BEGIN");
     sqlite3_stmt* insert = prepare(kInsert);
     for (int i = 0; i < rows; ++i) {
-      sqlite3_bind_int64(insert, 1, static_cast<sqlite3_int64>(spread(static_cast<std::uint64_t>(i))));
+      sqlite3_bind_int64(insert, 1,
+                         static_cast<sqlite3_int64>(spread(static_cast<std::uint64_t>(i))));
       sqlite3_bind_text(insert, 2, kText, sizeof kText - 1, SQLITE_STATIC);
       sqlite3_step(insert);
       sqlite3_reset(insert);
@@ -140,7 +164,8 @@ void skep_select(benchmark::State& state) {
       for (auto _ : state) {
         must(select.bind(1, static_cast<std::int64_t>(spread(++i) % kRows + 1)));
         must(must(select.step()), "select");
-        benchmark::DoNotOptimize(select.integer(0) + static_cast<std::int64_t>(select.text(1).size()));
+        benchmark::DoNotOptimize(select.integer(0) +
+                                 static_cast<std::int64_t>(select.text(1).size()));
         select.reset();
       }
     }
@@ -211,7 +236,8 @@ void skep_commit_one_row(benchmark::State& state) {
       state.counters["cpu_us"] = (threadCpuUs() - before) / static_cast<double>(state.iterations());
     }
     std::sort(store.recordBytes.begin(), store.recordBytes.end());
-    state.counters["record_bytes_median"] = static_cast<double>(store.recordBytes[store.recordBytes.size() / 2]);
+    state.counters["record_bytes_median"] =
+        static_cast<double>(store.recordBytes[store.recordBytes.size() / 2]);
     must(db->close());
   });
 }
@@ -244,7 +270,8 @@ void idle_database_memory(benchmark::State& state) {
       open.reserve(kDatabases);
       auto make = [&](int i) {
         auto db = world.open("db" + std::to_string(i));
-        must(db->run("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t(b) VALUES ('x')"));
+        must(db->run(
+            "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t(b) VALUES ('x')"));
         must(db->close());
       };
       for (int i = 0; i < kDatabases; ++i) make(i);

@@ -1,8 +1,9 @@
 // The VFS: a database over a MemoryStore with tiny bounds, beside plain SQLite, doing the same.
 //
-// Input: the first byte chooses the bounds. Then operations, each a byte and its two bytes of argument: statements,
-// transactions, savepoints, VACUUM, and what plain SQLite does not notice: reopening, freeing memory, waiting. After each
-// query, and at the end, both have the same content; at the end the database also passes its check.
+// Input: the first byte chooses the bounds. Then operations, each a byte and its two bytes of
+// argument: statements, transactions, savepoints, VACUUM, and what plain SQLite does not notice:
+// reopening, freeing memory, waiting. After each query, and at the end, both have the same content;
+// at the end the database also passes its check.
 
 #include <cstdint>
 #include <functional>
@@ -49,34 +50,57 @@ class Session {
   Session(vfs::Environment& environment, std::size_t spillPages) : environment_(environment) {
     options_.name = "fuzzed";
     // A small memory limit lets SQLite write pages out in the middle of a transaction.
-    options_.limits.memoryBytesMax = spillPages == 0 ? 0 : std::max<std::size_t>(spillPages * 4 * store::kPageBytes, 3'000'000);
+    options_.limits.memoryBytesMax =
+        spillPages == 0 ? 0 : std::max<std::size_t>(spillPages * 4 * store::kPageBytes, 3'000'000);
     open();
-    both("CREATE TABLE t(id INTEGER PRIMARY KEY, k, v); CREATE TABLE u(a PRIMARY KEY, b) WITHOUT ROWID");
+    both(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, k, v); CREATE TABLE u(a PRIMARY KEY, b) WITHOUT "
+        "ROWID");
   }
 
   void apply(unsigned operation, std::uint32_t argument) {
     const std::string id = std::to_string(argument % 64);
     const std::string k = std::to_string(argument % 5);
     switch (operation % 20) {
-      case 0: return both("BEGIN");
-      case 1: return both("COMMIT");
-      case 2: return both("ROLLBACK");
-      case 3: return both("SAVEPOINT s");
-      case 4: return both("ROLLBACK TO s");
-      case 5: return both("RELEASE s");
-      case 6: return both("INSERT OR REPLACE INTO t VALUES (" + id + ", " + k + ", " + blob(argument, argument % 20'000) + ")");
-      case 7: return both("INSERT INTO t(k, v) VALUES (" + k + ", 'small'), (1, " + id + ")");
-      case 8: return both("UPDATE t SET k = k + 1, v = substr(v, 1, 100) WHERE k = " + k);
-      case 9: return both("DELETE FROM t WHERE id % 5 = " + k);
-      case 10: return both("INSERT OR IGNORE INTO u SELECT id, v FROM t WHERE id < " + id);
-      case 11: return both("DELETE FROM u WHERE a > " + id);
-      case 12: return both((argument & 1) != 0 ? "CREATE INDEX tk ON t(k, v)" : "DROP INDEX tk");
-      case 13: return both("INSERT INTO t(k, v) VALUES (" + k + ", " + blob(argument, 60'000) + ")");
-      case 14: return both("VACUUM");
-      case 15: return compare("SELECT count(*), sum(k), sum(length(v)), max(id) FROM t WHERE k >= " + k);
-      case 16: return reopen();
-      case 17: return database_->releaseMemory();
-      case 18: return must(database_->waitDurable());
+      case 0:
+        return both("BEGIN");
+      case 1:
+        return both("COMMIT");
+      case 2:
+        return both("ROLLBACK");
+      case 3:
+        return both("SAVEPOINT s");
+      case 4:
+        return both("ROLLBACK TO s");
+      case 5:
+        return both("RELEASE s");
+      case 6:
+        return both("INSERT OR REPLACE INTO t VALUES (" + id + ", " + k + ", " +
+                    blob(argument, argument % 20'000) + ")");
+      case 7:
+        return both("INSERT INTO t(k, v) VALUES (" + k + ", 'small'), (1, " + id + ")");
+      case 8:
+        return both("UPDATE t SET k = k + 1, v = substr(v, 1, 100) WHERE k = " + k);
+      case 9:
+        return both("DELETE FROM t WHERE id % 5 = " + k);
+      case 10:
+        return both("INSERT OR IGNORE INTO u SELECT id, v FROM t WHERE id < " + id);
+      case 11:
+        return both("DELETE FROM u WHERE a > " + id);
+      case 12:
+        return both((argument & 1) != 0 ? "CREATE INDEX tk ON t(k, v)" : "DROP INDEX tk");
+      case 13:
+        return both("INSERT INTO t(k, v) VALUES (" + k + ", " + blob(argument, 60'000) + ")");
+      case 14:
+        return both("VACUUM");
+      case 15:
+        return compare("SELECT count(*), sum(k), sum(length(v)), max(id) FROM t WHERE k >= " + k);
+      case 16:
+        return reopen();
+      case 17:
+        return database_->releaseMemory();
+      case 18:
+        return must(database_->waitDurable());
       default:
         for (std::uint32_t i = 0; i < argument % 8; ++i) fiber::yield();
     }
@@ -118,9 +142,12 @@ class Session {
   void compare(const std::string& query) {
     const std::string found = testing::textOf(database_->execute(query));
     const std::string expected = model_.query(query);
-    SKEP_CHECK(found == expected, "%s gives %.200s, not %.200s", query.c_str(), found.c_str(), expected.c_str());
+    SKEP_CHECK(found == expected, "%s gives %.200s, not %.200s", query.c_str(), found.c_str(),
+               expected.c_str());
   }
-  void compareAll() { SKEP_CHECK(testing::dump(*database_) == testing::dump(model_), "another content"); }
+  void compareAll() {
+    SKEP_CHECK(testing::dump(*database_) == testing::dump(model_), "another content");
+  }
 
   vfs::Environment& environment_;
   sql::DatabaseOptions options_;

@@ -43,7 +43,8 @@ std::string textOf(const Result<sql::Rows>& rows);
 std::string dump(sql::Database& database);
 std::string dump(PlainSqlite& database);
 
-/// The seed of a random test: SKEP_SEED_<NAME> from the environment, to replay a failure, or `seed`; printed.
+/// The seed of a random test: SKEP_SEED_<NAME> from the environment, to replay a failure, or
+/// `seed`; printed.
 std::uint32_t seedOf(const std::string& name, std::uint32_t seed);
 
 }  // namespace skep::testing

@@ -1,8 +1,11 @@
-// WatchedStore: a PageStore in front of another one. Counts the calls, and lets a test step in: wait, refuse, or change
-// what passes.
+// WatchedStore: a PageStore in front of another one. Counts the calls, and lets a test step in:
+// wait, refuse, or change what passes.
 //
 //   WatchedStore store(inner);
-//   store.beforeRead = [](const store::ChunkReadRequest&) -> Status { fiber::sleepFor(50ms); return {}; };
+//   store.beforeRead = [](const store::ChunkReadRequest&) -> Status {
+//     fiber::sleepFor(50ms);
+//     return {};
+//   };
 //   World world(store);
 //
 // The hooks run on the caller's fiber and may suspend. Set them while no call is under way.
@@ -59,7 +62,8 @@ class WatchedStore final : public store::PageStore {
       ++calls_.writes;
       if (write.commit) ++calls_.commits;
       Status refused = beforeWrite ? beforeWrite(write) : Status{};
-      outcomes.push_back(refused ? std::move(store_.write({&write, 1}).front()) : std::move(refused));
+      outcomes.push_back(refused ? std::move(store_.write({&write, 1}).front())
+                                 : std::move(refused));
     }
     return outcomes;
   }
@@ -77,7 +81,8 @@ class WatchedStore final : public store::PageStore {
     ++calls_.others;
     return store_.info(name);
   }
-  Result<store::ListPage> list(std::string_view prefix, std::string_view after, std::size_t limit) override {
+  Result<store::ListPage> list(std::string_view prefix, std::string_view after,
+                               std::size_t limit) override {
     ++calls_.others;
     return store_.list(prefix, after, limit);
   }
@@ -86,9 +91,8 @@ class WatchedStore final : public store::PageStore {
     ++calls_.others;
     return store_.readLog(id, afterTxid, bytesMax);
   }
-  Result<std::vector<store::ChunkVersion>> listChunkVersions(store::DatabaseId id,
-                                                             std::optional<store::ChunkVersion> after,
-                                                             std::size_t limit) override {
+  Result<std::vector<store::ChunkVersion>> listChunkVersions(
+      store::DatabaseId id, std::optional<store::ChunkVersion> after, std::size_t limit) override {
     ++calls_.others;
     SKEP_TRY(std::vector<store::ChunkVersion> versions, store_.listChunkVersions(id, after, limit));
     if (afterList) afterList(versions);

@@ -18,7 +18,8 @@ struct WatchedParts {
 
 class WatchedWorld : detail::WatchedParts, public World {
  public:
-  explicit WatchedWorld(vfs::PagedFileOptions options = {}, std::size_t cacheBytes = 64 * 1024 * 1024)
+  explicit WatchedWorld(vfs::PagedFileOptions options = {},
+                        std::size_t cacheBytes = 64 * 1024 * 1024)
       : World(WatchedParts::watched, options, cacheBytes) {}
   WatchedStore& watch() { return WatchedParts::watched; }
   backend::MemoryStore& memoryStore() { return WatchedParts::memory; }

@@ -30,7 +30,8 @@ void World::run(const std::function<void()>& body) {
 
 std::unique_ptr<sql::Database> World::open(const std::string& name, sql::DatabaseOptions options) {
   options.name = name;
-  Result<std::unique_ptr<sql::Database>> opened = sql::Database::open(environment(), std::move(options));
+  Result<std::unique_ptr<sql::Database>> opened =
+      sql::Database::open(environment(), std::move(options));
   EXPECT_TRUE(opened.ok()) << "open " << name << ": " << opened.error().toString();
   return opened ? std::move(opened).value() : nullptr;
 }
@@ -41,11 +42,16 @@ std::string scalar(sql::Database& database, const std::string& sql) {
   if (rows->rows.empty() || rows->rows[0].empty()) return "no row";
   const sql::Value& value = rows->rows[0][0];
   switch (value.type()) {
-    case sql::ValueType::Null: return "null";
-    case sql::ValueType::Integer: return std::to_string(value.integer());
-    case sql::ValueType::Real: return std::to_string(value.real());
-    case sql::ValueType::Text: return value.text();
-    case sql::ValueType::Blob: return std::string(asText(value.blob()));
+    case sql::ValueType::Null:
+      return "null";
+    case sql::ValueType::Integer:
+      return std::to_string(value.integer());
+    case sql::ValueType::Real:
+      return std::to_string(value.real());
+    case sql::ValueType::Text:
+      return value.text();
+    case sql::ValueType::Blob:
+      return std::string(asText(value.blob()));
   }
   return {};
 }

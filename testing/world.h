@@ -1,4 +1,5 @@
-// World: everything that a test of databases needs, in one object: a loop, a store, a commit pipeline, a page cache.
+// World: everything that a test of databases needs, in one object: a loop, a store, a commit
+// pipeline, a page cache.
 //
 //   World world;
 //   world.run([&] {
@@ -7,8 +8,9 @@
 //     ASSERT_OK(db->close());
 //   });
 //
-// run() executes its body as a fiber and returns when that has ended. restart() is what a crash and a new process are to
-// the database layers: pipeline, cache and loop are made anew over the same store.
+// run() executes its body as a fiber and returns when that has ended. restart() is what a crash and
+// a new process are to the database layers: pipeline, cache and loop are made anew over the same
+// store.
 
 #pragma once
 
@@ -25,13 +27,13 @@
 #include "skep/store/page_store.h"
 #include "skep/vfs/environment.h"
 
-#define ASSERT_OK(...)                                                                       \
-  do {                                                                                       \
+#define ASSERT_OK(...)                                                                         \
+  do {                                                                                         \
     auto&& skepAsserted = (__VA_ARGS__);                                                       \
     ASSERT_TRUE(skepAsserted.ok()) << #__VA_ARGS__ << ": " << skepAsserted.error().toString(); \
   } while (false)
-#define EXPECT_OK(...)                                                                       \
-  do {                                                                                       \
+#define EXPECT_OK(...)                                                                         \
+  do {                                                                                         \
     auto&& skepExpected = (__VA_ARGS__);                                                       \
     EXPECT_TRUE(skepExpected.ok()) << #__VA_ARGS__ << ": " << skepExpected.error().toString(); \
   } while (false)
@@ -42,7 +44,8 @@ class World {
  public:
   /// Over a store of its own (memory), or over `store`, which outlives it.
   explicit World(vfs::PagedFileOptions options = {}, std::size_t cacheBytes = 64 * 1024 * 1024);
-  World(store::PageStore& store, vfs::PagedFileOptions options = {}, std::size_t cacheBytes = 64 * 1024 * 1024);
+  World(store::PageStore& store, vfs::PagedFileOptions options = {},
+        std::size_t cacheBytes = 64 * 1024 * 1024);
   ~World();
 
   /// Runs `body` as a fiber of the loop, and the loop until that ends.
@@ -58,8 +61,11 @@ class World {
 
  private:
   struct Engine {
-    Engine(fiber::Loop& loop, store::PageStore& store, vfs::PagedFileOptions options, std::size_t cacheBytes)
-        : pipeline(loop, store), cache(cacheBytes), environment{loop, store, pipeline, cache, options} {}
+    Engine(fiber::Loop& loop, store::PageStore& store, vfs::PagedFileOptions options,
+           std::size_t cacheBytes)
+        : pipeline(loop, store),
+          cache(cacheBytes),
+          environment{loop, store, pipeline, cache, options} {}
     store::CommitPipeline pipeline;
     vfs::PageCache cache;
     vfs::Environment environment;

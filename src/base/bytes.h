@@ -1,11 +1,12 @@
 // Bytes: owned and borrowed byte strings, and the little-endian and varint codecs of every format.
 //
-// ByteWriter appends to a buffer; ByteReader takes from a borrowed span and turns sticky-bad at the first
-// read past the end, so that a decoder checks once, at its end. Neither allocates per field.
+// ByteWriter appends to a buffer; ByteReader takes from a borrowed span and turns sticky-bad at the
+// first read past the end, so that a decoder checks once, at its end. Neither allocates per field.
 //
 //   ByteWriter out(buffer);          ByteReader in(bytes);
 //   out.u8(1); out.varint(txid);     auto version = in.u8(); auto txid = in.varint();
-//                                    if (!in.ok()) return Error{ErrorCode::Corrupt, "short record"};
+//                                    if (!in.ok()) return Error{ErrorCode::Corrupt, "short
+//                                    record"};
 
 #pragma once
 
@@ -28,7 +29,9 @@ inline ByteView asBytes(std::string_view text) {
 inline std::string_view asText(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline Bytes toBytes(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }
+inline Bytes toBytes(ByteView bytes) {
+  return Bytes(bytes.begin(), bytes.end());
+}
 
 /// Appends fixed-width little-endian integers and LEB128 varints.
 class ByteWriter {
@@ -52,7 +55,9 @@ class ByteWriter {
   template <class T>
   void fixed(T v) {
     std::byte raw[sizeof v];
-    std::memcpy(raw, &v, sizeof v);  // the formats are little-endian, as is every platform that Skep builds on
+    std::memcpy(
+        raw, &v,
+        sizeof v);  // the formats are little-endian, as is every platform that Skep builds on
     out_.insert(out_.end(), raw, raw + sizeof v);
   }
   Bytes& out_;

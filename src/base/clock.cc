@@ -8,7 +8,8 @@ std::int64_t SystemClock::wallMs() const {
 }
 
 MonotonicTime SystemClock::monotonic() const {
-  return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()).count()};
+  return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())
+              .count()};
 }
 
 }  // namespace skep

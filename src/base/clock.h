@@ -1,7 +1,8 @@
 // Time, as something that is handed in: nothing in Skep reads a system clock directly.
 //
-// Clock gives wall time (stored in records, shown to people) and monotonic time (timers, leases, limits).
-// SystemClock is the real one. ManualClock moves only when a test says so. Both may be read from any thread.
+// Clock gives wall time (stored in records, shown to people) and monotonic time (timers, leases,
+// limits). SystemClock is the real one. ManualClock moves only when a test says so. Both may be
+// read from any thread.
 
 #pragma once
 

@@ -1,7 +1,8 @@
 // Error codes and the Error value that every fallible operation of Skep returns.
 //
-// A code exists only if a caller can react to it. The message is for people: it names the thing (the
-// database, the page, the store) and what to do. Errors are plain values: copyable, any thread.
+// A code exists only if a caller can react to it. The message is for people: it names the thing
+// (the database, the page, the store) and what to do. Errors are plain values: copyable, any
+// thread.
 //
 //   return Error{ErrorCode::NotFound, "no database is named 'tenant/acme'"};
 
@@ -44,8 +45,8 @@ std::string_view errorCodeName(ErrorCode code);
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::Internal;
   std::string message;
-  int sqliteCode = 0;   // SQLite's extended result code, 0 when SQLite was not involved
-  int sqlOffset = -1;   // byte offset of the offending token in the SQL text, -1 when unknown
+  int sqliteCode = 0;  // SQLite's extended result code, 0 when SQLite was not involved
+  int sqlOffset = -1;  // byte offset of the offending token in the SQL text, -1 when unknown
 
   /// "not_found: no database is named …"
   std::string toString() const;

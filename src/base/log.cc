@@ -42,24 +42,33 @@ void write(spdlog::level::level_enum level, std::string_view component, std::str
 
 void setLogLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::Debug: return logger().set_level(spdlog::level::debug);
-    case LogLevel::Info: return logger().set_level(spdlog::level::info);
-    case LogLevel::Warn: return logger().set_level(spdlog::level::warn);
-    case LogLevel::Error: return logger().set_level(spdlog::level::err);
-    case LogLevel::Off: return logger().set_level(spdlog::level::off);
+    case LogLevel::Debug:
+      return logger().set_level(spdlog::level::debug);
+    case LogLevel::Info:
+      return logger().set_level(spdlog::level::info);
+    case LogLevel::Warn:
+      return logger().set_level(spdlog::level::warn);
+    case LogLevel::Error:
+      return logger().set_level(spdlog::level::err);
+    case LogLevel::Off:
+      return logger().set_level(spdlog::level::off);
   }
 }
 
-void logDebug(std::string_view component, std::string_view event, std::initializer_list<LogField> fields) {
+void logDebug(std::string_view component, std::string_view event,
+              std::initializer_list<LogField> fields) {
   write(spdlog::level::debug, component, event, fields);
 }
-void logInfo(std::string_view component, std::string_view event, std::initializer_list<LogField> fields) {
+void logInfo(std::string_view component, std::string_view event,
+             std::initializer_list<LogField> fields) {
   write(spdlog::level::info, component, event, fields);
 }
-void logWarn(std::string_view component, std::string_view event, std::initializer_list<LogField> fields) {
+void logWarn(std::string_view component, std::string_view event,
+             std::initializer_list<LogField> fields) {
   write(spdlog::level::warn, component, event, fields);
 }
-void logError(std::string_view component, std::string_view event, std::initializer_list<LogField> fields) {
+void logError(std::string_view component, std::string_view event,
+              std::initializer_list<LogField> fields) {
   write(spdlog::level::err, component, event, fields);
 }
 

@@ -2,7 +2,8 @@
 //
 //   logWarn("store", "commit outcome unknown", {{"database", name}, {"txid", txid}});
 //
-// The sink (spdlog) writes to standard error; setLogLevel decides what is kept. Secrets never go in.
+// The sink (spdlog) writes to standard error; setLogLevel decides what is kept. Secrets never go
+// in.
 
 #pragma once
 
@@ -23,13 +24,18 @@ struct LogField {
   LogField(std::string_view fieldName, const char* text) : name(fieldName), value(text) {}
   LogField(std::string_view fieldName, const std::string& text) : name(fieldName), value(text) {}
   template <std::integral Number>
-  LogField(std::string_view fieldName, Number number) : name(fieldName), value(std::to_string(number)) {}
+  LogField(std::string_view fieldName, Number number)
+      : name(fieldName), value(std::to_string(number)) {}
 };
 
 void setLogLevel(LogLevel level);
-void logDebug(std::string_view component, std::string_view event, std::initializer_list<LogField> fields = {});
-void logInfo(std::string_view component, std::string_view event, std::initializer_list<LogField> fields = {});
-void logWarn(std::string_view component, std::string_view event, std::initializer_list<LogField> fields = {});
-void logError(std::string_view component, std::string_view event, std::initializer_list<LogField> fields = {});
+void logDebug(std::string_view component, std::string_view event,
+              std::initializer_list<LogField> fields = {});
+void logInfo(std::string_view component, std::string_view event,
+             std::initializer_list<LogField> fields = {});
+void logWarn(std::string_view component, std::string_view event,
+             std::initializer_list<LogField> fields = {});
+void logError(std::string_view component, std::string_view event,
+              std::initializer_list<LogField> fields = {});
 
 }  // namespace skep

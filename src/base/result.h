@@ -1,7 +1,7 @@
 // Result<T>: a value, or the Error that stood in its way.
 //
-// Expected failures are returned, never thrown. A Result must be looked at: it is [[nodiscard]], and
-// value() of a failed one aborts the process.
+// Expected failures are returned, never thrown. A Result must be looked at: it is [[nodiscard]],
+// and value() of a failed one aborts the process.
 //
 //   Result<Head> head = store.readHead(id);
 //   if (!head) return head.error();
@@ -27,8 +27,10 @@ class [[nodiscard]] Result {
  public:
   using Value = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -65,7 +67,9 @@ class [[nodiscard]] Result<void> {
 
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
-  void value() const { SKEP_CHECK(ok(), "value() of a failed result: %s", error_->message.c_str()); }
+  void value() const {
+    SKEP_CHECK(ok(), "value() of a failed result: %s", error_->message.c_str());
+  }
   const Error& error() const& {
     SKEP_CHECK(!ok(), "error() of a successful result");
     return *error_;
@@ -84,16 +88,17 @@ using Status = Result<void>;
 #define SKEP_CONCAT(a, b) SKEP_CONCAT_(a, b)
 
 /// Declares `declaration` with the value of `expression`, or returns its error from this function.
-#define SKEP_TRY(declaration, ...) SKEP_TRY_(SKEP_CONCAT(skepTry, __COUNTER__), declaration, __VA_ARGS__)
-#define SKEP_TRY_(temporary, declaration, ...)         \
-  auto temporary = (__VA_ARGS__);                      \
+#define SKEP_TRY(declaration, ...) \
+  SKEP_TRY_(SKEP_CONCAT(skepTry, __COUNTER__), declaration, __VA_ARGS__)
+#define SKEP_TRY_(temporary, declaration, ...)              \
+  auto temporary = (__VA_ARGS__);                           \
   if (!temporary.ok()) return std::move(temporary).error(); \
   declaration = std::move(temporary).value()
 
 /// Returns the error of `expression` (any Result) from this function, if there is one.
 #define SKEP_CHECK_OK(...) SKEP_CHECK_OK_(SKEP_CONCAT(skepStatus, __COUNTER__), __VA_ARGS__)
-#define SKEP_CHECK_OK_(temporary, ...)                           \
-  do {                                                           \
-    auto temporary = (__VA_ARGS__);                              \
-    if (!temporary.ok()) return std::move(temporary).error();    \
+#define SKEP_CHECK_OK_(temporary, ...)                        \
+  do {                                                        \
+    auto temporary = (__VA_ARGS__);                           \
+    if (!temporary.ok()) return std::move(temporary).error(); \
   } while (false)

@@ -20,22 +20,53 @@ std::string lower(std::string_view text) {
 
 /// Pragmas that only report, or that change nothing beyond this connection's behaviour.
 constexpr std::array kFreePragmas = {
-    "analysis_limit",    "application_id",   "auto_vacuum",         "automatic_index",
-    "case_sensitive_like", "cell_size_check", "collation_list",     "compile_options",
-    "data_version",      "database_list",    "defer_foreign_keys",  "foreign_key_check",
-    "foreign_key_list",  "foreign_keys",     "freelist_count",      "full_column_names",
-    "function_list",     "ignore_check_constraints", "incremental_vacuum", "index_info",
-    "index_list",        "index_xinfo",      "integrity_check",     "legacy_alter_table",
-    "module_list",       "optimize",         "page_count",          "pragma_list",
-    "query_only",        "quick_check",      "recursive_triggers",  "reverse_unordered_selects",
-    "secure_delete",     "short_column_names", "stats",             "table_info",
-    "table_list",        "table_xinfo",      "user_version",
+    "analysis_limit",
+    "application_id",
+    "auto_vacuum",
+    "automatic_index",
+    "case_sensitive_like",
+    "cell_size_check",
+    "collation_list",
+    "compile_options",
+    "data_version",
+    "database_list",
+    "defer_foreign_keys",
+    "foreign_key_check",
+    "foreign_key_list",
+    "foreign_keys",
+    "freelist_count",
+    "full_column_names",
+    "function_list",
+    "ignore_check_constraints",
+    "incremental_vacuum",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "legacy_alter_table",
+    "module_list",
+    "optimize",
+    "page_count",
+    "pragma_list",
+    "query_only",
+    "quick_check",
+    "recursive_triggers",
+    "reverse_unordered_selects",
+    "secure_delete",
+    "short_column_names",
+    "stats",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+    "user_version",
 };
-/// Pragmas whose value may be read but not set: the VFS, the quota or the store's formats rest on it.
+/// Pragmas whose value may be read but not set: the VFS, the quota or the store's formats rest on
+/// it.
 constexpr std::array kReadOnlyPragmas = {
-    "busy_timeout", "cache_size",     "cache_spill", "encoding",       "journal_mode", "journal_size_limit",
-    "locking_mode", "max_page_count", "mmap_size",   "page_size",      "synchronous",  "schema_version",
-    "temp_store",   "threads",        "trusted_schema", "writable_schema",
+    "busy_timeout",       "cache_size",     "cache_spill",    "encoding",  "journal_mode",
+    "journal_size_limit", "locking_mode",   "max_page_count", "mmap_size", "page_size",
+    "synchronous",        "schema_version", "temp_store",     "threads",   "trusted_schema",
+    "writable_schema",
 };
 
 template <std::size_t Size>
@@ -63,10 +94,12 @@ std::string refuseReserved(std::string_view name) {
 }  // namespace
 
 bool isReservedName(std::string_view name) {
-  return name.size() >= kReservedPrefix.size() && lower(name.substr(0, kReservedPrefix.size())) == kReservedPrefix;
+  return name.size() >= kReservedPrefix.size() &&
+         lower(name.substr(0, kReservedPrefix.size())) == kReservedPrefix;
 }
 
-std::string refusal(const AuthorizerContext& context, int action, std::string_view first, std::string_view second) {
+std::string refusal(const AuthorizerContext& context, int action, std::string_view first,
+                    std::string_view second) {
   if (context.inVacuum) {
     const bool toFile = action == SQLITE_ATTACH && !first.empty();
     return toFile ? "VACUUM INTO is not available: use skep export" : std::string();
@@ -79,7 +112,9 @@ std::string refusal(const AuthorizerContext& context, int action, std::string_vi
     case SQLITE_PRAGMA:
       return refusePragma(first, second);
     case SQLITE_TRANSACTION:
-      return context.inTurn ? std::string(first) + " is not available here: the turn is the transaction" : std::string();
+      return context.inTurn
+                 ? std::string(first) + " is not available here: the turn is the transaction"
+                 : std::string();
     default:
       break;
   }

@@ -22,7 +22,8 @@ class Checker {
 
   Status run() {
     SKEP_TRY(store::OpenedDatabase opened,
-             environment_.store.open({.name = report_.name, .claim = store::Claim::None, .firstChunks = 0}));
+             environment_.store.open(
+                 {.name = report_.name, .claim = store::Claim::None, .firstChunks = 0}));
     report_.head = opened.head;
     checkRecords(opened);
     SKEP_CHECK_OK(checkChunks(opened));
@@ -34,7 +35,8 @@ class Checker {
 
  private:
   void add(Finding::Kind kind, std::string message) {
-    if (report_.findings.size() < kFindingsMax) report_.findings.push_back({kind, std::move(message)});
+    if (report_.findings.size() < kFindingsMax)
+      report_.findings.push_back({kind, std::move(message)});
   }
 
   void checkRecords(const store::OpenedDatabase& opened) {
@@ -56,7 +58,8 @@ class Checker {
       SKEP_TRY(std::vector<store::ChunkVersion> versions,
                environment_.store.listChunkVersions(opened.id, after, kListMost));
       if (versions.empty()) return {};
-      for (const store::ChunkVersion& version : versions) SKEP_CHECK_OK(checkChunk(opened, version));
+      for (const store::ChunkVersion& version : versions)
+        SKEP_CHECK_OK(checkChunk(opened, version));
       after = versions.back();
     }
   }
@@ -64,16 +67,21 @@ class Checker {
   Status checkChunk(const store::OpenedDatabase& opened, const store::ChunkVersion& version) {
     ++report_.chunkVersions;
     const bool isAbove = version.txid > opened.head.txid;
-    const bool isPastEnd = store::firstPageOf(version.chunk) > opened.head.pageCount && opened.properties.retentionMs == 0;
+    const bool isPastEnd = store::firstPageOf(version.chunk) > opened.head.pageCount &&
+                           opened.properties.retentionMs == 0;
     if (isAbove || isPastEnd) {
       SKEP_TRY(store::DatabaseInfo now, environment_.store.info(report_.name));
       if (now.head.txid != opened.head.txid) return {};  // the owner went on since
-      const std::string which = "chunk " + std::to_string(version.chunk) + " has a version of txid " + std::to_string(version.txid);
+      const std::string which = "chunk " + std::to_string(version.chunk) +
+                                " has a version of txid " + std::to_string(version.txid);
       if (isAbove) {
-        add(Finding::Kind::TornStaging, which + ", above the head's " + std::to_string(opened.head.txid) +
-                                            ": a large transaction under way, or one that ended in a crash; the next owner removes it");
+        add(Finding::Kind::TornStaging, which + ", above the head's " +
+                                            std::to_string(opened.head.txid) +
+                                            ": a large transaction under way, or one that ended in "
+                                            "a crash; the next owner removes it");
       } else {
-        add(Finding::Kind::Chunk, which + ", past the end of the database (" + std::to_string(opened.head.pageCount) + " pages)");
+        add(Finding::Kind::Chunk, which + ", past the end of the database (" +
+                                      std::to_string(opened.head.pageCount) + " pages)");
       }
       return {};
     }
@@ -82,7 +90,8 @@ class Checker {
     request.atTxid = version.txid;
     request.chunks = {version.chunk};
     SKEP_TRY(store::ChunkRead read, environment_.store.readChunks(request));
-    if (read.chunks.size() != 1 || read.chunks[0].txid != version.txid) return {};  // folded away meanwhile
+    if (read.chunks.size() != 1 || read.chunks[0].txid != version.txid)
+      return {};  // folded away meanwhile
     Result<store::DecodedChunk> decoded =
         store::decodeChunk(opened.id, version.chunk, version.txid, read.chunks[0].bytes);
     if (!decoded) add(Finding::Kind::Chunk, decoded.error().message);
@@ -120,7 +129,8 @@ class Checker {
       }
     }
     if (report_.ok() && digest != file.head().digest) {
-      add(Finding::Kind::Digest, "the pages of database '" + report_.name + "' do not have the digest that the head names at txid " +
+      add(Finding::Kind::Digest, "the pages of database '" + report_.name +
+                                     "' do not have the digest that the head names at txid " +
                                      std::to_string(file.head().txid));
     }
     return {};
@@ -145,7 +155,8 @@ class Checker {
     }
     SKEP_TRY(Rows keys, database.execute("PRAGMA foreign_key_check"));
     for (const auto& row : keys.rows) {
-      add(Finding::Kind::Integrity, "table " + row[0].text() + " has a row whose foreign key to " + row[2].text() + " finds nothing");
+      add(Finding::Kind::Integrity, "table " + row[0].text() + " has a row whose foreign key to " +
+                                        row[2].text() + " finds nothing");
     }
     return {};
   }
@@ -159,17 +170,24 @@ class Checker {
 
 std::string_view findingKindName(Finding::Kind kind) {
   switch (kind) {
-    case Finding::Kind::Record: return "record";
-    case Finding::Kind::Chunk: return "chunk";
-    case Finding::Kind::TornStaging: return "torn_staging";
-    case Finding::Kind::Page: return "page";
-    case Finding::Kind::Digest: return "digest";
-    case Finding::Kind::Integrity: return "integrity";
+    case Finding::Kind::Record:
+      return "record";
+    case Finding::Kind::Chunk:
+      return "chunk";
+    case Finding::Kind::TornStaging:
+      return "torn_staging";
+    case Finding::Kind::Page:
+      return "page";
+    case Finding::Kind::Digest:
+      return "digest";
+    case Finding::Kind::Integrity:
+      return "integrity";
   }
   SKEP_UNREACHABLE();
 }
 
-Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name, const Progress& progress) {
+Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name,
+                                  const Progress& progress) {
   CheckReport report;
   report.name = name;
   Checker checker(environment, report, progress);

@@ -1,12 +1,14 @@
 // Verifies a database down to the last byte: what the store holds, and what SQLite makes of it.
 //
-//   1. every record and every chunk version decodes (checksums), and names the database, chunk and txid it is kept under
+//   1. every record and every chunk version decodes (checksums), and names the database, chunk and
+//   txid it is kept under
 //   2. the records form one chain up to the head: no gap, no foreign epoch, digests that follow
 //   3. no chunk version lies above the head (a torn staging) or past the end
 //   4. every page can be rebuilt, and all of them together have the head's digest
 //   5. PRAGMA integrity_check and foreign_key_check
 //
-// Reads only; the owner is not disturbed. A version that the owner folds away meanwhile is reported as SnapshotGone.
+// Reads only; the owner is not disturbed. A version that the owner folds away meanwhile is reported
+// as SnapshotGone.
 
 #pragma once
 
@@ -39,6 +41,7 @@ struct CheckReport {
 };
 
 /// The report, also when it has findings; an error only when the check could not be made. Suspends.
-Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name, const Progress& progress = {});
+Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name,
+                                  const Progress& progress = {});
 
 }  // namespace skep::sql

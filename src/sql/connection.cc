@@ -7,6 +7,7 @@
 
 #include "skep/sql/authorizer.h"
 #include "skep/sql/error.h"
+#include "skep/sql/sql_text.h"
 #include "skep/vfs/sqlite_vfs.h"
 
 namespace skep::sql {
@@ -17,27 +18,46 @@ constexpr int kProgressSteps = 1000;
 // A statement that runs for longer than this lets the loop's other fibers run.
 constexpr Duration kSlice = std::chrono::milliseconds(2);
 
-std::string_view viewOf(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
+std::string_view viewOf(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
 
-/// What SQLite can do at the most, also where our limit is 0 (none): lengths are ints in its interface.
+/// What SQLite can do at the most, also where our limit is 0 (none): lengths are ints in its
+/// interface.
 constexpr std::size_t kLengthMax = 1'000'000'000;
 
-int lengthLimit(std::size_t limit) { return static_cast<int>(limit == 0 ? kLengthMax : std::min(limit, kLengthMax)); }
+int lengthLimit(std::size_t limit) {
+  return static_cast<int>(limit == 0 ? kLengthMax : std::min(limit, kLengthMax));
+}
 
 }  // namespace
 
-Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
-    : options(std::move(databaseOptions)), environment_(environment), cache_(options.statementCacheBytesMax) {}
+StatementKind kindOf(sqlite3_stmt* statement) {
+  const std::string_view sql(sqlite3_sql(statement));
+  if (isTransactionStatement(sql)) return StatementKind::Transaction;
+  if (sqlite3_stmt_readonly(statement) != 0) {
+    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
+  }
+  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
+}
 
-Connection::~Connection() { closeHandle(); }
+Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
+    : options(std::move(databaseOptions)),
+      environment_(environment),
+      cache_(options.statementCacheBytesMax) {}
+
+Connection::~Connection() {
+  closeHandle();
+}
 
 Status Connection::open() {
-  SKEP_TRY(file, vfs::PagedFile::open(environment_, {.name = options.name,
-                                                     .create = options.create,
-                                                     .mode = options.mode == DatabaseOptions::Mode::ReadOnly
-                                                                 ? vfs::OpenFile::Mode::ReadOnly
-                                                                 : vfs::OpenFile::Mode::ReadWrite,
-                                                     .databaseBytesMax = options.limits.databaseBytesMax}));
+  SKEP_TRY(file, vfs::PagedFile::open(environment_,
+                                      {.name = options.name,
+                                       .create = options.create,
+                                       .mode = options.mode == DatabaseOptions::Mode::ReadOnly
+                                                   ? vfs::OpenFile::Mode::ReadOnly
+                                                   : vfs::OpenFile::Mode::ReadWrite,
+                                       .databaseBytesMax = options.limits.databaseBytesMax}));
   account.bytesMax = options.limits.memoryBytesMax;
   Status opened = [&]() -> Status {
     vfs::AccountScope scope(account);
@@ -61,16 +81,18 @@ Status Connection::open() {
   return {};
 }
 
-/// Lets SQLite refuse growth past the quota at once, not only at the commit; and write a transaction's pages out before
-/// they use up the memory limit.
+/// Lets SQLite refuse growth past the quota at once, not only at the commit; and write a
+/// transaction's pages out before they use up the memory limit.
 Status Connection::limitPages() {
   std::string pragmas;
   if (const std::uint64_t bytes = options.limits.databaseBytesMax; bytes != 0) {
     const std::uint64_t pages = std::clamp<std::uint64_t>(bytes / store::kPageBytes, 1, 0xfffffffe);
     pragmas += "PRAGMA max_page_count = " + std::to_string(pages) + ";";
   }
-  if (const std::size_t bytes = options.limits.memoryBytesMax; bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
-    pragmas += "PRAGMA cache_spill = " + std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
+  if (const std::size_t bytes = options.limits.memoryBytesMax;
+      bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
+    pragmas += "PRAGMA cache_spill = " +
+               std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
   }
   vfs::AccountScope scope(account);
   const int rc = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
@@ -79,7 +101,8 @@ Status Connection::limitPages() {
 
 void Connection::closeHandle() {
   if (handle == nullptr) return;
-  SKEP_CHECK(statementCount == 0, "%zu statements outlive their database '%s'", statementCount, options.name.c_str());
+  SKEP_CHECK(statementCount == 0, "%zu statements outlive their database '%s'", statementCount,
+             options.name.c_str());
   vfs::AccountScope scope(account);
   for (const Released& each : released_) sqlite3_finalize(each.statement);
   released_.clear();
@@ -91,9 +114,11 @@ void Connection::closeHandle() {
 
 Connection::Entry::Entry(Connection& connection)
     : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
-  if (connection_.handle == nullptr) return;  // closed while this fiber waited: checkTransaction() says so
+  if (connection_.handle == nullptr)
+    return;  // closed while this fiber waited: checkTransaction() says so
   if (!connection_.released_.empty()) {
-    for (const Released& each : std::exchange(connection_.released_, {})) connection_.finish(each.statement, each.cached);
+    for (const Released& each : std::exchange(connection_.released_, {}))
+      connection_.finish(each.statement, each.cached);
     connection_.settle();
   }
   if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
@@ -108,16 +133,19 @@ Connection::Entry::~Entry() {
   connection_.lock_.unlock();
 }
 
-/// What is due once SQLite has done something: a rollback or a commit may have been among it. Does not suspend.
+/// What is due once SQLite has done something: a rollback or a commit may have been among it. Does
+/// not suspend.
 void Connection::settle() {
   if (handle == nullptr) return;
   counters.commits += file->committedTxid() - std::exchange(countedTxid_, file->committedTxid());
-  // Pages without a transaction: SQLite does not say when it rolled back a VACUUM that failed; and it puts pages back,
-  // when it next looks at the file, after a rollback that failed.
-  if (file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE) file->dropPages();
+  // Pages without a transaction: SQLite does not say when it rolled back a VACUUM that failed; and
+  // it puts pages back, when it next looks at the file, after a rollback that failed.
+  if (file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE)
+    file->dropPages();
   if (std::exchange(rolledBack_, false)) {
     file->rollback();
-    if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened)) transactionLost = true;
+    if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened))
+      transactionLost = true;
     undoFrom(0);
   } else if (sqlite3_get_autocommit(handle) != 0 && transaction != Transaction::Turn) {
     if (!undo.empty()) undo.clear();
@@ -134,19 +162,19 @@ void Connection::undoFrom(std::size_t first) {
 }
 
 /// Ends the run of a statement that nobody holds any more.
-void Connection::finish(sqlite3_stmt* statement, bool cached) {
+void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
   const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
   const int rc = sqlite3_reset(statement);
   if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
-  if (cached) {
+  if (cached != nullptr) {
     sqlite3_clear_bindings(statement);
-    cache_.put(statement);
+    cache_.giveBack(cached);
   } else {
     sqlite3_finalize(statement);
   }
 }
 
-void Connection::release(sqlite3_stmt* statement, bool cached) {
+void Connection::release(sqlite3_stmt* statement, CachedStatement* cached) {
   --statementCount;
   const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
   if (writes || !lock_.try_lock()) {
@@ -168,20 +196,24 @@ Status Connection::finishReleased() {
 
 Status Connection::checkTransaction() const {
   if (const Error* broken = file->brokenBy()) return *broken;
-  if (handle == nullptr) return Error{ErrorCode::Aborted, "database '" + options.name + "' is closed"};
+  if (handle == nullptr)
+    return Error{ErrorCode::Aborted, "database '" + options.name + "' is closed"};
   if (!transactionLost) return {};
-  return Error{ErrorCode::Aborted, "the transaction was rolled back by an earlier error; roll back and start again"};
+  return Error{ErrorCode::Aborted,
+               "the transaction was rolled back by an earlier error; roll back and start again"};
 }
 
 Status Connection::checkText(std::string_view text) const {
-  const std::size_t limit = options.limits.sqlBytesMax == 0 ? kLengthMax : options.limits.sqlBytesMax;
+  const std::size_t limit =
+      options.limits.sqlBytesMax == 0 ? kLengthMax : options.limits.sqlBytesMax;
   if (text.size() > limit) {
-    return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(text.size()) + " bytes; the limit is " +
-                                               std::to_string(limit)};
+    return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(text.size()) +
+                                               " bytes; the limit is " + std::to_string(limit)};
   }
   const std::size_t nul = text.find('\0');
   if (nul == std::string_view::npos) return {};
-  return Error{ErrorCode::InvalidArgument, "the SQL text has a NUL byte at offset " + std::to_string(nul), 0,
+  return Error{ErrorCode::InvalidArgument,
+               "the SQL text has a NUL byte at offset " + std::to_string(nul), 0,
                static_cast<int>(nul)};
 }
 
@@ -200,10 +232,12 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
   const int rc = sqlite3_prepare_v3(handle, sql.data(), bytes, flags, &statement, &tail);
   run_ = nullptr;
   if (rc != SQLITE_OK) return explain(rc, static_cast<int>(source.offset));
-  const std::size_t length = tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
+  const std::size_t length =
+      tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
   tailOffset = source.offset + length;
   if (altersTable_) {
-    std::string refused = alterRefusal({.isSystem = options.trust == DatabaseOptions::Trust::System}, sql.substr(0, length));
+    std::string refused = alterRefusal(
+        {.isSystem = options.trust == DatabaseOptions::Trust::System}, sql.substr(0, length));
     if (!refused.empty()) {
       sqlite3_finalize(statement);
       return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
@@ -218,7 +252,8 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
     if (transaction == Transaction::Turn && kind != StatementKind::Read) {
       // The authorizer refused this when it was compiled, unless that was before the turn.
       if (kind == StatementKind::Transaction) {
-        return Error{ErrorCode::Sql, "not available here: the turn is the transaction", SQLITE_AUTH};
+        return Error{ErrorCode::Sql, "not available here: the turn is the transaction",
+                     SQLITE_AUTH};
       }
       if (sqlite3_get_autocommit(handle) != 0) {
         SKEP_CHECK_OK(control("BEGIN"));
@@ -236,7 +271,8 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   const int rc = sqlite3_step(statement);
   run_ = nullptr;
   inVacuum_ = false;
-  counters.rowsWritten += static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
+  counters.rowsWritten +=
+      static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
   if (rc == SQLITE_ROW) {
     ++counters.rowsRead;
     return true;
@@ -251,7 +287,8 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   return error;
 }
 
-/// A COMMIT that fails ends the transaction, too; SQLite calls its rollback hook only if something was written.
+/// A COMMIT that fails ends the transaction, too; SQLite calls its rollback hook only if something
+/// was written.
 void Connection::noteFailure(bool wasInTransaction) {
   if (wasInTransaction && sqlite3_get_autocommit(handle) != 0) rolledBack_ = true;
 }
@@ -279,15 +316,18 @@ Error Connection::explain(int code, int offsetBase) {
   } else if (primary == SQLITE_INTERRUPT && stopReason_) {
     error.code = stopReason_->code;
     error.message = stopReason_->message;
-  } else if (fileError && (primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
-                           primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
+  } else if (fileError &&
+             (primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
+              primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
   } else if (primary == SQLITE_FULL) {
-    error.message = "database '" + options.name + "' is at its quota of " + std::to_string(options.limits.databaseBytesMax) + " bytes";
+    error.message = "database '" + options.name + "' is at its quota of " +
+                    std::to_string(options.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
     error.message = account.limitReached
-                        ? "the database's memory limit of " + std::to_string(account.bytesMax) + " bytes is reached"
+                        ? "the database's memory limit of " + std::to_string(account.bytesMax) +
+                              " bytes is reached"
                         : "out of memory";
   }
   account.limitReached = false;
@@ -313,13 +353,15 @@ int Connection::progress(void* self) {
   };
   if (connection.interrupted_) return stop(ErrorCode::Aborted, "interrupted");
   if (limits.stepsMax != 0 && run.steps > limits.stepsMax) {
-    return stop(ErrorCode::LimitExceeded, "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
+    return stop(ErrorCode::LimitExceeded,
+                "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
   }
   const MonotonicTime now = connection.environment_.loop.clock().monotonic();
   if (!std::exchange(run.timed, true)) run.start = now;
   if (!std::exchange(connection.sliceTimed_, true)) connection.sliceStart_ = now;
   if (limits.timeMsMax != 0 && now - run.start > std::chrono::milliseconds(limits.timeMsMax)) {
-    return stop(ErrorCode::TimedOut, "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
+    return stop(ErrorCode::TimedOut,
+                "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
   }
   if (now - connection.sliceStart_ > kSlice) {
     vfs::SuspendGuard guard;
@@ -329,17 +371,20 @@ int Connection::progress(void* self) {
   return 0;
 }
 
-void Connection::rolledBack(void* self) { static_cast<Connection*>(self)->rolledBack_ = true; }
+void Connection::rolledBack(void* self) {
+  static_cast<Connection*>(self)->rolledBack_ = true;
+}
 
-int Connection::authorize(void* self, int action, const char* first, const char* second, const char*,
-                          const char* trigger) {
+int Connection::authorize(void* self, int action, const char* first, const char* second,
+                          const char*, const char* trigger) {
   auto& connection = *static_cast<Connection*>(self);
   if (connection.internal_) return SQLITE_OK;
   if (action == SQLITE_ALTER_TABLE) connection.altersTable_ = true;
-  const AuthorizerContext context{.isSystem = connection.options.trust == DatabaseOptions::Trust::System,
-                                  .inTurn = connection.transaction == Transaction::Turn,
-                                  .inVacuum = connection.inVacuum_,
-                                  .trigger = viewOf(trigger)};
+  const AuthorizerContext context{
+      .isSystem = connection.options.trust == DatabaseOptions::Trust::System,
+      .inTurn = connection.transaction == Transaction::Turn,
+      .inVacuum = connection.inVacuum_,
+      .trigger = viewOf(trigger)};
   std::string reason = refusal(context, action, viewOf(first), viewOf(second));
   if (reason.empty()) return SQLITE_OK;
   connection.refusal_ = std::move(reason);

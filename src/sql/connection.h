@@ -1,8 +1,9 @@
 // Connection: one sqlite3 handle and everything that guards it. The inside of Database.
 //
-// A fiber that wants into SQLite makes an Entry: it holds the lock, and SQLite's heap is charged to this database.
-// Leaving, the Entry finishes what happened inside: a rollback discards the file's uncommitted pages and runs the undo
-// callbacks. Statements that were dropped while another fiber was inside are finalized by the next Entry.
+// A fiber that wants into SQLite makes an Entry: it holds the lock, and SQLite's heap is charged to
+// this database. Leaving, the Entry finishes what happened inside: a rollback discards the file's
+// uncommitted pages and runs the undo callbacks. Statements that were dropped while another fiber
+// was inside are finalized by the next Entry.
 
 #pragma once
 
@@ -24,6 +25,8 @@ struct sqlite3_stmt;
 
 namespace skep::sql {
 
+StatementKind kindOf(sqlite3_stmt* statement);
+
 class Connection {
  public:
   enum class Transaction : std::uint8_t { None, Explicit, Turn };
@@ -34,22 +37,25 @@ class Connection {
   /// Closes the handle; uncommitted work is rolled back. Every Statement is gone by then.
   void closeHandle();
 
-  /// The part of `text` that starts at `offset`, for compile(). `text` is followed by a NUL when `terminated`: that
-  /// saves SQLite a copy of it.
+  /// The part of `text` that starts at `offset`, for compile(). `text` is followed by a NUL when
+  /// `terminated`: that saves SQLite a copy of it.
   struct Source {
     std::string_view text;
     std::size_t offset = 0;
     bool terminated = false;
     std::string_view rest() const { return text.substr(offset); }
   };
-  /// Whether `text` can be given to compile(): its length, and that it has no NUL, where SQLite would stop reading.
+  /// Whether `text` can be given to compile(): its length, and that it has no NUL, where SQLite
+  /// would stop reading.
   Status checkText(std::string_view text) const;
-  /// Compiles the first statement of the source; `tailOffset` (in the whole text) is where the next one starts. An error's
-  /// sqlOffset counts from the start of the whole text. Call inside an Entry, after checkText().
+  /// Compiles the first statement of the source; `tailOffset` (in the whole text) is where the next
+  /// one starts. An error's sqlOffset counts from the start of the whole text. Call inside an
+  /// Entry, after checkText().
   Result<sqlite3_stmt*> compile(Source source, std::size_t& tailOffset, bool keep);
   /// Runs one step. Call inside an Entry. SQLITE_ROW: true, SQLITE_DONE: false.
   Result<bool> step(sqlite3_stmt* statement, StatementKind kind, StatementRun& run);
-  /// Runs a fixed statement of our own (BEGIN and the like), which the authorizer lets pass. Call inside an Entry.
+  /// Runs a fixed statement of our own (BEGIN and the like), which the authorizer lets pass. Call
+  /// inside an Entry.
   Status control(const char* sql);
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
   Error explain(int code, int offsetBase = 0);
@@ -60,7 +66,8 @@ class Connection {
   void noteRollback() { rolledBack_ = true; }
   /// Runs and forgets the undo callbacks from the `first` on, newest first.
   void undoFrom(std::size_t first);
-  /// Ends the statements that were dropped while they wrote. Fails when the commit of one failed. Suspends.
+  /// Ends the statements that were dropped while they wrote. Fails when the commit of one failed.
+  /// Suspends.
   Status finishReleased();
 
   class Entry {
@@ -75,9 +82,9 @@ class Connection {
     vfs::AccountScope account_;
   };
 
-  /// Gives a statement back from any fiber, also while another one is inside. Does not suspend: one that still writes,
-  /// whose end may be a commit, is left to the next Entry.
-  void release(sqlite3_stmt* statement, bool cached);
+  /// Gives a statement back from any fiber, also while another one is inside. Does not suspend: one
+  /// that still writes, whose end may be a commit, is left to the next Entry.
+  void release(sqlite3_stmt* statement, CachedStatement* cached);
 
   sqlite3* handle = nullptr;
   DatabaseOptions options;
@@ -95,13 +102,13 @@ class Connection {
 
  private:
   friend class Entry;
-  static int authorize(void* self, int action, const char* first, const char* second, const char* database,
-                       const char* trigger);
+  static int authorize(void* self, int action, const char* first, const char* second,
+                       const char* database, const char* trigger);
   static int progress(void* self);
   static void rolledBack(void* self);
   Status limitPages();
   void start(StatementRun& run);
-  void finish(sqlite3_stmt* statement, bool cached);
+  void finish(sqlite3_stmt* statement, CachedStatement* cached);
   void settle();
 
   vfs::Environment& environment_;
@@ -109,19 +116,19 @@ class Connection {
   StatementCache cache_;
   struct Released {
     sqlite3_stmt* statement;
-    bool cached;
+    CachedStatement* cached;
   };
-  std::vector<Released> released_;       // waiting for the next Entry
-  std::optional<Error> releasedError_;   // why a statement of those could not commit
-  bool internal_ = false;                // our own statement: the authorizer lets it pass
+  std::vector<Released> released_;      // waiting for the next Entry
+  std::optional<Error> releasedError_;  // why a statement of those could not commit
+  bool internal_ = false;               // our own statement: the authorizer lets it pass
   bool inVacuum_ = false;
   bool rolledBack_ = false;
-  bool altersTable_ = false;             // the statement that is being compiled does
+  bool altersTable_ = false;  // the statement that is being compiled does
   std::string refusal_;
-  store::Txid countedTxid_ = 0;          // commits up to it are counted
+  store::Txid countedTxid_ = 0;  // commits up to it are counted
 
-  // The statement that is inside, for the limits. Times are taken at the first look at the clock, not before: most runs
-  // are short.
+  // The statement that is inside, for the limits. Times are taken at the first look at the clock,
+  // not before: most runs are short.
   StatementRun* run_ = nullptr;
   bool sliceTimed_ = false;
   MonotonicTime sliceStart_;

@@ -12,11 +12,13 @@ namespace skep::sql {
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
 Database::~Database() {
-  SKEP_CHECK(connection_->handle == nullptr || brokenBy() != nullptr, "database '%s' was not closed", name().c_str());
+  SKEP_CHECK(connection_->handle == nullptr || brokenBy() != nullptr,
+             "database '%s' was not closed", name().c_str());
   connection_->closeHandle();
 }
 
-Result<std::unique_ptr<Database>> Database::open(vfs::Environment& environment, DatabaseOptions options) {
+Result<std::unique_ptr<Database>> Database::open(vfs::Environment& environment,
+                                                 DatabaseOptions options) {
   auto connection = std::make_unique<Connection>(environment, std::move(options));
   SKEP_CHECK_OK(connection->open());
   return std::unique_ptr<Database>(new Database(std::move(connection)));
@@ -26,28 +28,33 @@ Result<Statement> Database::prepare(std::string_view sql, std::size_t* tailOffse
   Connection::Entry entry(*connection_);
   SKEP_CHECK_OK(connection_->checkText(sql));
   std::size_t tail = 0;
-  SKEP_TRY(sqlite3_stmt* statement, connection_->compile({.text = sql}, tail, false));
+  SKEP_TRY(sqlite3_stmt * statement, connection_->compile({.text = sql}, tail, false));
   if (tailOffset != nullptr) *tailOffset = tail;
   if (statement != nullptr) ++connection_->statementCount;
-  return Statement(*connection_, statement, false);
+  return Statement(*connection_, statement);
 }
 
 Result<Statement> Database::cached(std::string_view sql) {
   sql = trimEnd(sql);  // SQLite keeps the text of a statement up to its semicolon
   Connection::Entry entry(*connection_);
   SKEP_CHECK_OK(connection_->checkTransaction());
-  sqlite3_stmt* statement = connection_->cache().take(sql);
-  if (statement == nullptr) {
-    SKEP_CHECK_OK(connection_->checkText(sql));
-    std::size_t tail = 0;
-    SKEP_TRY(statement, connection_->compile({.text = sql}, tail, true));
-    if (!isBlank(sql.substr(tail))) {
-      sqlite3_finalize(statement);
-      return Error{ErrorCode::InvalidArgument, "one statement at a time: use run() for a script", 0, static_cast<int>(tail)};
-    }
+  StatementCache& cache = connection_->cache();
+  if (CachedStatement* cached = cache.take(sql)) {
+    ++connection_->statementCount;
+    return Statement(*connection_, *cached);
   }
-  if (statement != nullptr) ++connection_->statementCount;
-  return Statement(*connection_, statement, true);
+  SKEP_CHECK_OK(connection_->checkText(sql));
+  std::size_t tail = 0;
+  SKEP_TRY(sqlite3_stmt * statement, connection_->compile({.text = sql}, tail, true));
+  if (!isBlank(sql.substr(tail))) {
+    sqlite3_finalize(statement);
+    return Error{ErrorCode::InvalidArgument, "one statement at a time: use run() for a script", 0,
+                 static_cast<int>(tail)};
+  }
+  if (statement == nullptr) return Statement(*connection_, statement);
+  ++connection_->statementCount;
+  CachedStatement* cached = cache.add(statement, kindOf(statement));
+  return cached != nullptr ? Statement(*connection_, *cached) : Statement(*connection_, statement);
 }
 
 Result<Rows> Database::execute(std::string_view sql, std::initializer_list<Value> parameters) {
@@ -59,7 +66,8 @@ Result<Rows> Database::execute(std::string_view sql, std::span<const Value> para
   Rows result;
   if (!statement) return result;
   SKEP_CHECK_OK(statement.bindAll(parameters));
-  // Columns are asked for after the first step: it compiles the statement anew when the schema has changed.
+  // Columns are asked for after the first step: it compiles the statement anew when the schema has
+  // changed.
   SKEP_TRY(bool row, statement.step());
   const int columns = statement.columnCount();
   for (int i = 0; i < columns; ++i) result.columns.emplace_back(statement.columnName(i));
@@ -77,16 +85,18 @@ Status Database::run(std::string_view script) {
     Connection::Entry entry(*connection_);
     SKEP_CHECK_OK(connection_->checkText(script));
   }
-  const std::string text(script);  // with a NUL behind it, so that SQLite does not copy the rest for each statement
+  const std::string text(
+      script);  // with a NUL behind it, so that SQLite does not copy the rest for each statement
   for (std::size_t offset = 0; offset < text.size();) {
     Statement statement;
     {
       Connection::Entry entry(*connection_);
-      SKEP_TRY(sqlite3_stmt* compiled,
-               connection_->compile({.text = text, .offset = offset, .terminated = true}, offset, false));
+      SKEP_TRY(sqlite3_stmt * compiled,
+               connection_->compile({.text = text, .offset = offset, .terminated = true}, offset,
+                                    false));
       if (compiled == nullptr) continue;
       ++connection_->statementCount;
-      statement = Statement(*connection_, compiled, false);
+      statement = Statement(*connection_, compiled);
     }
     for (bool row = true; row;) {
       SKEP_TRY(row, statement.step());
@@ -112,7 +122,8 @@ Result<store::Txid> Database::finishTransaction() {
   Status committed = connection_->control("COMMIT");
   if (!committed) {
     // Nothing of it stays, whatever SQLite had done about it by itself.
-    if (sqlite3_get_autocommit(connection_->handle) == 0) SKEP_CHECK_OK(connection_->control("ROLLBACK"));
+    if (sqlite3_get_autocommit(connection_->handle) == 0)
+      SKEP_CHECK_OK(connection_->control("ROLLBACK"));
     return std::move(committed).error();
   }
   connection_->file->flushAlarm();
@@ -156,7 +167,8 @@ bool Database::inTransaction() const {
 Status Database::beginTurn() {
   Connection::Entry entry(*connection_);
   SKEP_CHECK_OK(connection_->checkTransaction());
-  if (connection_->transaction != Connection::Transaction::None || sqlite3_get_autocommit(connection_->handle) == 0) {
+  if (connection_->transaction != Connection::Transaction::None ||
+      sqlite3_get_autocommit(connection_->handle) == 0) {
     return Error{ErrorCode::InvalidArgument, "a transaction is open already"};
   }
   connection_->transaction = Connection::Transaction::Turn;
@@ -227,19 +239,35 @@ Status Database::savepoint(const std::function<Status()>& body) {
   return done;
 }
 
-void Database::onRollback(std::function<void()> undo) { connection_->undo.push_back(std::move(undo)); }
+void Database::onRollback(std::function<void()> undo) {
+  connection_->undo.push_back(std::move(undo));
+}
 
 Status Database::waitDurable() {
   SKEP_CHECK_OK(connection_->finishReleased());
   return connection_->file->waitDurable();
 }
-Status Database::waitDurable(store::Txid txid) { return connection_->file->waitDurable(txid); }
-store::Txid Database::committedTxid() const { return connection_->file->committedTxid(); }
-store::Txid Database::durableTxid() const { return connection_->file->durableTxid(); }
-void Database::interrupt() { connection_->interrupt(); }
-std::int64_t Database::lastInsertRowid() const { return sqlite3_last_insert_rowid(connection_->handle); }
-std::int64_t Database::changes() const { return sqlite3_changes64(connection_->handle); }
-const Counters& Database::counters() const { return connection_->counters; }
+Status Database::waitDurable(store::Txid txid) {
+  return connection_->file->waitDurable(txid);
+}
+store::Txid Database::committedTxid() const {
+  return connection_->file->committedTxid();
+}
+store::Txid Database::durableTxid() const {
+  return connection_->file->durableTxid();
+}
+void Database::interrupt() {
+  connection_->interrupt();
+}
+std::int64_t Database::lastInsertRowid() const {
+  return sqlite3_last_insert_rowid(connection_->handle);
+}
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(connection_->handle);
+}
+const Counters& Database::counters() const {
+  return connection_->counters;
+}
 
 void Database::releaseMemory() {
   Connection::Entry entry(*connection_);
@@ -249,14 +277,17 @@ void Database::releaseMemory() {
   connection_->file->releaseMemory();
 }
 
-std::size_t Database::memoryBytes() const { return connection_->account.bytes; }
+std::size_t Database::memoryBytes() const {
+  return connection_->account.bytes;
+}
 
 Status Database::close() {
   if (connection_->handle == nullptr) return {};
   Status closed;
   {
     Connection::Entry entry(*connection_);
-    if (connection_->transaction != Connection::Transaction::None || inTransaction()) closed = endByRollback();
+    if (connection_->transaction != Connection::Transaction::None || inTransaction())
+      closed = endByRollback();
   }
   connection_->closeHandle();
   Status durable = connection_->file->close();
@@ -265,16 +296,28 @@ Status Database::close() {
 
 Status Database::setAlarm(std::optional<std::int64_t> alarmMs) {
   SKEP_CHECK_OK(connection_->checkTransaction());
-  if (connection_->file->isReadOnly()) return Error{ErrorCode::ReadOnly, "database '" + name() + "' is open for reading only"};
+  if (connection_->file->isReadOnly())
+    return Error{ErrorCode::ReadOnly, "database '" + name() + "' is open for reading only"};
   connection_->file->setAlarm(alarmMs);
-  if (connection_->transaction == Connection::Transaction::None && !inTransaction()) connection_->file->flushAlarm();
+  if (connection_->transaction == Connection::Transaction::None && !inTransaction())
+    connection_->file->flushAlarm();
   return {};
 }
 
-const std::string& Database::name() const { return connection_->options.name; }
-const store::Head& Database::head() const { return connection_->file->head(); }
-const Error* Database::brokenBy() const { return connection_->file->brokenBy(); }
-vfs::PagedFile& Database::file() { return *connection_->file; }
-sqlite3* Database::handle() { return connection_->handle; }
+const std::string& Database::name() const {
+  return connection_->options.name;
+}
+const store::Head& Database::head() const {
+  return connection_->file->head();
+}
+const Error* Database::brokenBy() const {
+  return connection_->file->brokenBy();
+}
+vfs::PagedFile& Database::file() {
+  return *connection_->file;
+}
+sqlite3* Database::handle() {
+  return connection_->handle;
+}
 
 }  // namespace skep::sql

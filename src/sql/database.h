@@ -1,9 +1,10 @@
 // Database: SQL on one SQLite database whose pages live in a page store.
 //
-// Belongs to the loop that opened it; its fibers may call it concurrently: an internal lock lets one at a time
-// into SQLite, also while that one waits for a page. A commit is local at once and durable later: commit()
-// returns the txid to hand to waitDurable(), which is the output gate's building block (I1). After a commit that
-// failed in the store the database is broken (I5): every call returns Broken; open it again.
+// Belongs to the loop that opened it; its fibers may call it concurrently: an internal lock lets
+// one at a time into SQLite, also while that one waits for a page. A commit is local at once and
+// durable later: commit() returns the txid to hand to waitDurable(), which is the output gate's
+// building block (I1). After a commit that failed in the store the database is broken (I5): every
+// call returns Broken; open it again.
 //
 //   SKEP_TRY(auto db, Database::open(environment, {.name = "tenant/acme"}));
 //   SKEP_CHECK_OK(db->run("CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x')"));
@@ -37,10 +38,11 @@ class Connection;
 struct DatabaseOptions {
   std::string name;
   store::Create create = store::Create::IfMissing;
-  /// ReadWrite claims the database and fences any earlier owner. ReadOnly reads the version that is newest at open
-  /// time, beside an owner that goes on writing.
+  /// ReadWrite claims the database and fences any earlier owner. ReadOnly reads the version that is
+  /// newest at open time, beside an owner that goes on writing.
   enum class Mode : std::uint8_t { ReadWrite, ReadOnly } mode = Mode::ReadWrite;
-  /// What SQL may touch. Tenant: no ATTACH, no dangerous pragmas, no writes to `_skep_` tables. System: the same, but
+  /// What SQL may touch. Tenant: no ATTACH, no dangerous pragmas, no writes to `_skep_` tables.
+  /// System: the same, but
   /// `_skep_` tables may be written (the runtime's own statements).
   enum class Trust : std::uint8_t { Tenant, System } trust = Trust::Tenant;
   Limits limits;
@@ -63,45 +65,52 @@ struct Counters {
 class Database {
  public:
   /// Suspends. Errors of PageStore::open, and of opening what is stored.
-  static Result<std::unique_ptr<Database>> open(vfs::Environment& environment, DatabaseOptions options);
+  static Result<std::unique_ptr<Database>> open(vfs::Environment& environment,
+                                                DatabaseOptions options);
   /// close() must have been called, or the database be broken; uncommitted work is rolled back.
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  /// Compiles the first statement of `sql`; `tailOffset` gets the offset of what follows it. An empty statement
-  /// (only space or comments) gives a Statement that is false. InvalidArgument when there is a NUL in the text.
+  /// Compiles the first statement of `sql`; `tailOffset` gets the offset of what follows it. An
+  /// empty statement (only space or comments) gives a Statement that is false. InvalidArgument when
+  /// there is a NUL in the text.
   Result<Statement> prepare(std::string_view sql, std::size_t* tailOffset = nullptr);
   /// As prepare(), through a cache bounded in bytes: for statements that are run again and again.
   Result<Statement> cached(std::string_view sql);
   /// Runs one statement and collects its rows. InvalidArgument when `sql` has several statements.
   Result<Rows> execute(std::string_view sql, std::span<const Value> parameters = {});
   Result<Rows> execute(std::string_view sql, std::initializer_list<Value> parameters);
-  /// Runs every statement of a script, ignoring rows. Stops at the first error, whose sqlOffset counts from the
-  /// start of the script; what ran before stays (inside a transaction until that is rolled back).
+  /// Runs every statement of a script, ignoring rows. Stops at the first error, whose sqlOffset
+  /// counts from the start of the script; what ran before stays (inside a transaction until that is
+  /// rolled back).
   Status run(std::string_view script);
 
-  /// Explicit transactions. commit() returns the txid that contains the work: 0 when nothing was written.
+  /// Explicit transactions. commit() returns the txid that contains the work: 0 when nothing was
+  /// written.
   Status begin();
   Result<store::Txid> commit();
   Status rollback();
   bool inTransaction() const;
 
-  /// Starts a turn: from now on the first statement that writes opens a transaction, which gathers every write until
-  /// commitTurn() or rollbackTurn(). BEGIN, COMMIT and END in SQL are refused meanwhile; savepoints work.
+  /// Starts a turn: from now on the first statement that writes opens a transaction, which gathers
+  /// every write until commitTurn() or rollbackTurn(). BEGIN, COMMIT and END in SQL are refused
+  /// meanwhile; savepoints work.
   Status beginTurn();
   Result<store::Txid> commitTurn();
   Status rollbackTurn();
 
-  /// Runs `body` in a savepoint, inside the current transaction if there is one. Rolled back when it returns an error.
+  /// Runs `body` in a savepoint, inside the current transaction if there is one. Rolled back when
+  /// it returns an error.
   Status savepoint(const std::function<Status()>& body);
 
-  /// Calls `undo` if the transaction, turn or savepoint() that is open now is rolled back, newest first: undoes changes of
-  /// in-memory state that follow it. Forgotten at commit. It must neither suspend nor call the database.
+  /// Calls `undo` if the transaction, turn or savepoint() that is open now is rolled back, newest
+  /// first: undoes changes of in-memory state that follow it. Forgotten at commit. It must neither
+  /// suspend nor call the database.
   void onRollback(std::function<void()> undo);
 
-  /// Suspends until everything up to `txid` (default: everything committed so far, and what statements wrote that were
-  /// dropped before their end) is durable.
+  /// Suspends until everything up to `txid` (default: everything committed so far, and what
+  /// statements wrote that were dropped before their end) is durable.
   Status waitDurable();
   Status waitDurable(store::Txid txid);
   store::Txid committedTxid() const;
@@ -115,17 +124,19 @@ class Database {
   std::int64_t changes() const;
   const Counters& counters() const;
 
-  /// Frees what can be had again cheaply: caches of SQLite, cached statements. For a database that goes idle.
+  /// Frees what can be had again cheaply: caches of SQLite, cached statements. For a database that
+  /// goes idle.
   void releaseMemory();
   /// SQLite heap in use by this database, in bytes.
   std::size_t memoryBytes() const;
 
-  /// Waits until all is durable, folds the log if it pays, and closes. Suspends. The first error wins; the object is
-  /// closed in any case: later calls fail with Aborted, a second close() does nothing. Every Statement is gone by then.
+  /// Waits until all is durable, folds the log if it pays, and closes. Suspends. The first error
+  /// wins; the object is closed in any case: later calls fail with Aborted, a second close() does
+  /// nothing. Every Statement is gone by then.
   Status close();
 
-  /// When the database's next timer is due (Unix ms), committed along with the current transaction or turn, else at once.
-  /// ReadOnly on a database that is open for reading.
+  /// When the database's next timer is due (Unix ms), committed along with the current transaction
+  /// or turn, else at once. ReadOnly on a database that is open for reading.
   Status setAlarm(std::optional<std::int64_t> alarmMs);
 
   const std::string& name() const;

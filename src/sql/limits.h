@@ -8,11 +8,11 @@
 namespace skep::sql {
 
 struct Limits {
-  std::size_t sqlBytesMax = 1'000'000;           // length of one SQL text
-  std::size_t valueBytesMax = 256'000'000;       // one string, blob or row
+  std::size_t sqlBytesMax = 1'000'000;             // length of one SQL text
+  std::size_t valueBytesMax = 256'000'000;         // one string, blob or row
   std::size_t memoryBytesMax = 256 * 1024 * 1024;  // SQLite heap of one database
-  std::uint64_t stepsMax = 0;                    // virtual machine instructions of one statement run
-  std::int64_t timeMsMax = 0;                    // wall time of one statement run, by the loop's clock
+  std::uint64_t stepsMax = 0;  // virtual machine instructions of one statement run
+  std::int64_t timeMsMax = 0;  // wall time of one statement run, by the loop's clock
   std::uint64_t databaseBytesMax = 10ULL << 30;  // quota of one database: QuotaExceeded above it
 };
 

@@ -9,19 +9,24 @@ namespace {
 constexpr std::string_view kSpace = " \t\r\n\f";
 
 bool isWordCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '$' || static_cast<unsigned char>(c) >= 0x80;
 }
 
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
 
 /// The word that `sql` starts with; empty when that is no word.
 std::string_view wordAt(std::string_view sql) {
-  return sql.substr(0, static_cast<std::size_t>(std::find_if_not(sql.begin(), sql.end(), isWordCharacter) - sql.begin()));
+  return sql.substr(
+      0, static_cast<std::size_t>(std::find_if_not(sql.begin(), sql.end(), isWordCharacter) -
+                                  sql.begin()));
 }
 
 bool isWord(std::string_view text, std::string_view word) {
-  return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return upper(a) == b; });
+  return std::equal(text.begin(), text.end(), word.begin(), word.end(),
+                    [](char a, char b) { return upper(a) == b; });
 }
 
 }  // namespace
@@ -47,7 +52,9 @@ std::string_view trimEnd(std::string_view sql) {
   return sql.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
-bool startsWithWord(std::string_view sql, std::string_view word) { return isWord(wordAt(skipBlank(sql)), word); }
+bool startsWithWord(std::string_view sql, std::string_view word) {
+  return isWord(wordAt(skipBlank(sql)), word);
+}
 
 bool isTransactionStatement(std::string_view sql) {
   const std::string_view text = skipBlank(sql);

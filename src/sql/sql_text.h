@@ -1,6 +1,8 @@
-// Looking at SQL text without compiling it: what a statement begins with, and where meaningless text ends.
+// Looking at SQL text without compiling it: what a statement begins with, and where meaningless
+// text ends.
 //
-// Pure functions on views, any thread. They follow SQLite's tokenizer (https://www.sqlite.org/lang_comment.html): space,
+// Pure functions on views, any thread. They follow SQLite's tokenizer
+// (https://www.sqlite.org/lang_comment.html): space,
 // `-- …` to the end of the line, and `/* … */`.
 
 #pragma once
@@ -13,7 +15,9 @@ namespace skep::sql {
 std::string_view skipBlank(std::string_view sql);
 
 /// Whether there is no statement in `sql`.
-inline bool isBlank(std::string_view sql) { return skipBlank(sql).empty(); }
+inline bool isBlank(std::string_view sql) {
+  return skipBlank(sql).empty();
+}
 
 /// `sql` without the space at its end.
 std::string_view trimEnd(std::string_view sql);
@@ -21,7 +25,8 @@ std::string_view trimEnd(std::string_view sql);
 /// Whether the first word of `sql` is `word` (given in upper case).
 bool startsWithWord(std::string_view sql, std::string_view word);
 
-/// Whether `sql` begins, commits or rolls back a transaction. ROLLBACK TO, which is about a savepoint, does not.
+/// Whether `sql` begins, commits or rolls back a transaction. ROLLBACK TO, which is about a
+/// savepoint, does not.
 bool isTransactionStatement(std::string_view sql);
 
 }  // namespace skep::sql

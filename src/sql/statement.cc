@@ -5,29 +5,22 @@
 #include <utility>
 
 #include "skep/sql/connection.h"
-#include "skep/sql/sql_text.h"
 
 namespace skep::sql {
-namespace {
-
-StatementKind kindOf(sqlite3_stmt* statement) {
-  const std::string_view sql(sqlite3_sql(statement));
-  if (isTransactionStatement(sql)) return StatementKind::Transaction;
-  if (sqlite3_stmt_readonly(statement) != 0) {
-    return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
-  }
-  return startsWithWord(sql, "VACUUM") ? StatementKind::Vacuum : StatementKind::Write;
-}
-
-}  // namespace
-
-Statement::Statement(Connection& connection, sqlite3_stmt* statement, bool cached)
+Statement::Statement(Connection& connection, sqlite3_stmt* statement)
     : connection_(&connection),
       statement_(statement),
-      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)),
-      cached_(cached) {}
+      kind_(statement == nullptr ? StatementKind::Read : kindOf(statement)) {}
 
-Statement::~Statement() { release(); }
+Statement::Statement(Connection& connection, CachedStatement& cached)
+    : connection_(&connection),
+      statement_(cached.statement),
+      kind_(cached.kind),
+      cached_(&cached) {}
+
+Statement::~Statement() {
+  release();
+}
 
 Statement::Statement(Statement&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
@@ -53,22 +46,32 @@ void Statement::release() {
 
 Status Statement::bind(int index, const ValueView& value) {
   if (index < 1 || index > parameterCount()) {
-    return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
-                                                 " parameters; there is no parameter " + std::to_string(index)};
+    return Error{ErrorCode::InvalidArgument,
+                 "the statement has " + std::to_string(parameterCount()) +
+                     " parameters; there is no parameter " + std::to_string(index)};
   }
-  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not disturbed.
+  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not
+  // disturbed.
   vfs::AccountScope scope(connection_->account);
   int rc = SQLITE_OK;
   switch (value.type()) {
-    case ValueType::Null: rc = sqlite3_bind_null(statement_, index); break;
-    case ValueType::Integer: rc = sqlite3_bind_int64(statement_, index, value.integer()); break;
-    case ValueType::Real: rc = sqlite3_bind_double(statement_, index, value.real()); break;
+    case ValueType::Null:
+      rc = sqlite3_bind_null(statement_, index);
+      break;
+    case ValueType::Integer:
+      rc = sqlite3_bind_int64(statement_, index, value.integer());
+      break;
+    case ValueType::Real:
+      rc = sqlite3_bind_double(statement_, index, value.real());
+      break;
     case ValueType::Text:
-      rc = sqlite3_bind_text64(statement_, index, value.text().data(), value.text().size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      rc = sqlite3_bind_text64(statement_, index, value.text().data(), value.text().size(),
+                               SQLITE_TRANSIENT, SQLITE_UTF8);
       break;
     case ValueType::Blob:
       rc = value.blob().empty() ? sqlite3_bind_zeroblob(statement_, index, 0)
-                                : sqlite3_bind_blob64(statement_, index, value.blob().data(), value.blob().size(), SQLITE_TRANSIENT);
+                                : sqlite3_bind_blob64(statement_, index, value.blob().data(),
+                                                      value.blob().size(), SQLITE_TRANSIENT);
       break;
   }
   if (rc == SQLITE_OK) return {};
@@ -78,21 +81,26 @@ Status Statement::bind(int index, const ValueView& value) {
 Status Statement::bind(std::string_view name, const ValueView& value) {
   const int index = sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
   if (index == 0) {
-    return Error{ErrorCode::InvalidArgument, "the statement has no parameter named '" + std::string(name) + "'"};
+    return Error{ErrorCode::InvalidArgument,
+                 "the statement has no parameter named '" + std::string(name) + "'"};
   }
   return bind(index, value);
 }
 
 Status Statement::bindAll(std::span<const Value> values) {
   if (static_cast<int>(values.size()) != parameterCount()) {
-    return Error{ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
-                                                 " parameters; " + std::to_string(values.size()) + " were given"};
+    return Error{ErrorCode::InvalidArgument,
+                 "the statement has " + std::to_string(parameterCount()) + " parameters; " +
+                     std::to_string(values.size()) + " were given"};
   }
-  for (std::size_t i = 0; i < values.size(); ++i) SKEP_CHECK_OK(bind(static_cast<int>(i) + 1, values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    SKEP_CHECK_OK(bind(static_cast<int>(i) + 1, values[i]));
   return {};
 }
 
-int Statement::parameterCount() const { return sqlite3_bind_parameter_count(statement_); }
+int Statement::parameterCount() const {
+  return sqlite3_bind_parameter_count(statement_);
+}
 
 std::string_view Statement::parameterName(int index) const {
   const char* name = sqlite3_bind_parameter_name(statement_, index);
@@ -110,9 +118,13 @@ void Statement::reset() {
   sqlite3_reset(statement_);
 }
 
-void Statement::clearBindings() { sqlite3_clear_bindings(statement_); }
+void Statement::clearBindings() {
+  sqlite3_clear_bindings(statement_);
+}
 
-int Statement::columnCount() const { return sqlite3_column_count(statement_); }
+int Statement::columnCount() const {
+  return sqlite3_column_count(statement_);
+}
 std::string_view Statement::columnName(int column) const {
   const char* name = sqlite3_column_name(statement_, column);
   return name == nullptr ? std::string_view() : std::string_view(name);
@@ -124,15 +136,24 @@ std::string_view Statement::columnDeclaredType(int column) const {
 
 ValueType Statement::type(int column) const {
   switch (sqlite3_column_type(statement_, column)) {
-    case SQLITE_INTEGER: return ValueType::Integer;
-    case SQLITE_FLOAT: return ValueType::Real;
-    case SQLITE_TEXT: return ValueType::Text;
-    case SQLITE_BLOB: return ValueType::Blob;
-    default: return ValueType::Null;
+    case SQLITE_INTEGER:
+      return ValueType::Integer;
+    case SQLITE_FLOAT:
+      return ValueType::Real;
+    case SQLITE_TEXT:
+      return ValueType::Text;
+    case SQLITE_BLOB:
+      return ValueType::Blob;
+    default:
+      return ValueType::Null;
   }
 }
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
-double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+double Statement::real(int column) const {
+  return sqlite3_column_double(statement_, column);
+}
 std::string_view Statement::text(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
   if (data == nullptr) return {};
@@ -146,16 +167,25 @@ ByteView Statement::blob(int column) const {
 
 Value Statement::value(int column) const {
   switch (type(column)) {
-    case ValueType::Null: return {};
-    case ValueType::Integer: return integer(column);
-    case ValueType::Real: return real(column);
-    case ValueType::Text: return text(column);
-    case ValueType::Blob: return toBytes(blob(column));
+    case ValueType::Null:
+      return {};
+    case ValueType::Integer:
+      return integer(column);
+    case ValueType::Real:
+      return real(column);
+    case ValueType::Text:
+      return text(column);
+    case ValueType::Blob:
+      return toBytes(blob(column));
   }
   SKEP_UNREACHABLE();
 }
 
-bool Statement::isReadOnly() const { return sqlite3_stmt_readonly(statement_) != 0; }
-int Statement::explainMode() const { return sqlite3_stmt_isexplain(statement_); }
+bool Statement::isReadOnly() const {
+  return sqlite3_stmt_readonly(statement_) != 0;
+}
+int Statement::explainMode() const {
+  return sqlite3_stmt_isexplain(statement_);
+}
 
 }  // namespace skep::sql

@@ -1,8 +1,8 @@
 // Statement: one prepared SQL statement.
 //
-// Belongs to the fiber that uses it; the database's lock is taken inside each call, so several fibers of one
-// loop may use several statements of one database at once. step() suspends on a page that is not in memory.
-// A Statement must be destroyed before its Database.
+// Belongs to the fiber that uses it; the database's lock is taken inside each call, so several
+// fibers of one loop may use several statements of one database at once. step() suspends on a page
+// that is not in memory. A Statement must be destroyed before its Database.
 //
 //   SKEP_TRY(Statement find, db.prepare("SELECT name FROM user WHERE id = :id"));
 //   SKEP_CHECK_OK(find.bind(":id", 7));
@@ -28,6 +28,7 @@ struct sqlite3_stmt;
 namespace skep::sql {
 
 class Connection;
+struct CachedStatement;
 
 /// What a statement does, as far as the database around it must know.
 enum class StatementKind : std::uint8_t {
@@ -56,19 +57,20 @@ class Statement {
   Status bind(int index, const ValueView& value);
   /// Binds by name with its prefix, ":id", "@id" or "$id".
   Status bind(std::string_view name, const ValueView& value);
-  /// Binds all positions in order; InvalidArgument unless the count is exactly that of the parameters.
+  /// Binds all positions in order; InvalidArgument unless the count is exactly that of the
+  /// parameters.
   Status bindAll(std::span<const Value> values);
   int parameterCount() const;
   /// The name of a parameter with its prefix; empty for a positional one.
   std::string_view parameterName(int index) const;
 
-  /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error or the end
-  /// the next step() starts over. Suspends.
+  /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error
+  /// or the end the next step() starts over. Suspends.
   Result<bool> step();
-  /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by the destructor,
-  /// which never suspends. A statement that was not run to its end has written all the same. Outside a transaction that
-  /// is committed now, or, after the destructor, with the database's next call: Database::waitDurable() says so if it
-  /// failed.
+  /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by
+  /// the destructor, which never suspends. A statement that was not run to its end has written all
+  /// the same. Outside a transaction that is committed now, or, after the destructor, with the
+  /// database's next call: Database::waitDurable() says so if it failed.
   void reset();
   void clearBindings();
 
@@ -76,7 +78,8 @@ class Statement {
   std::string_view columnName(int column) const;
   /// The declared type ("INTEGER"), empty for an expression.
   std::string_view columnDeclaredType(int column) const;
-  /// Of the current row. Views live until the next step(), reset() or conversion of the same column.
+  /// Of the current row. Views live until the next step(), reset() or conversion of the same
+  /// column.
   ValueType type(int column) const;
   std::int64_t integer(int column) const;
   double real(int column) const;
@@ -91,13 +94,15 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Connection& connection, sqlite3_stmt* statement, bool cached);
+  Statement(Connection& connection, sqlite3_stmt* statement);  // null: an empty one
+  Statement(Connection& connection, CachedStatement& cached);
   void release();
 
   Connection* connection_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
   StatementKind kind_ = StatementKind::Read;
-  bool cached_ = false;  // goes back to the database's cache instead of being finalized
+  CachedStatement* cached_ =
+      nullptr;  // goes back to the database's cache instead of being finalized
   StatementRun run_;
 };
 

@@ -26,11 +26,13 @@ struct CloseConnection {
 };
 using PlainConnection = std::unique_ptr<sqlite3, CloseConnection>;
 
-Error aborted() { return Error{ErrorCode::Aborted, "given up"}; }
+Error aborted() {
+  return Error{ErrorCode::Aborted, "given up"};
+}
 
 Error fileError(const std::string& what, const std::string& path) {
   const int number = errno;
-  const ErrorCode code = number == ENOENT ? ErrorCode::NotFound
+  const ErrorCode code = number == ENOENT   ? ErrorCode::NotFound
                          : number == EEXIST ? ErrorCode::AlreadyExists
                          : number == ENOSPC ? ErrorCode::StoreFull
                                             : ErrorCode::InvalidArgument;
@@ -40,11 +42,12 @@ Error fileError(const std::string& what, const std::string& path) {
 /// What SQLite says of the file that is being imported.
 Error sourceError(sqlite3* connection, const std::string& path, int rc) {
   const bool foreign = (rc & 0xff) == SQLITE_NOTADB;
-  const ErrorCode code = foreign ? ErrorCode::InvalidArgument
+  const ErrorCode code = foreign                         ? ErrorCode::InvalidArgument
                          : (rc & 0xff) == SQLITE_CORRUPT ? ErrorCode::Corrupt
                          : (rc & 0xff) == SQLITE_FULL    ? ErrorCode::StoreFull
                                                          : ErrorCode::InvalidArgument;
-  std::string message = "'" + path + "': " + (connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(rc));
+  std::string message = "'" + path + "': " +
+                        (connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(rc));
   if (foreign) message += " (not a SQLite database, or an encrypted one)";
   return Error{code, std::move(message), rc};
 }
@@ -53,7 +56,8 @@ Result<PlainConnection> openPlain(const std::string& path) {
   if (access(path.c_str(), R_OK) != 0) return fileError("cannot read", path);
   sqlite3* raw = nullptr;
   // Read-write, so that a hot journal can be rolled back; SQLite falls back to read-only by itself.
-  const int rc = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
+  const int rc =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "unix");
   PlainConnection connection(raw);
   if (rc != SQLITE_OK) return sourceError(raw, path, rc);
   // A write-ahead log stays beside the file as it was.
@@ -116,8 +120,8 @@ Status convert(sqlite3* source, const std::string& path, const TemporaryFile& to
   return {};
 }
 
-Status copyInto(Database& target, std::uint64_t quotaBytes, sqlite3* source, const std::string& path,
-                const Progress& progress) {
+Status copyInto(Database& target, std::uint64_t quotaBytes, sqlite3* source,
+                const std::string& path, const Progress& progress) {
   vfs::PagedFile& file = target.file();
   sqlite3* const targetHandle = target.handle();
   sqlite3_backup* backup = sqlite3_backup_init(targetHandle, "main", source, "main");
@@ -128,14 +132,18 @@ Status copyInto(Database& target, std::uint64_t quotaBytes, sqlite3* source, con
     rc = sqlite3_backup_step(backup, kBackupPages);
     const int total = sqlite3_backup_pagecount(backup);
     const int done = total - sqlite3_backup_remaining(backup);
-    if (progress) givenUp = !progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
+    if (progress)
+      givenUp = !progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
   }
   sqlite3_backup_finish(backup);
   if (givenUp) return aborted();
   if (rc == SQLITE_DONE) return target.waitDurable();
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
   if ((rc & 0xff) == SQLITE_FULL) {
-    return Error{ErrorCode::QuotaExceeded, "'" + path + "' is larger than the database's quota of " + std::to_string(quotaBytes) + " bytes", rc};
+    return Error{ErrorCode::QuotaExceeded,
+                 "'" + path + "' is larger than the database's quota of " +
+                     std::to_string(quotaBytes) + " bytes",
+                 rc};
   }
   return sourceError(source, path, rc);
 }
@@ -163,7 +171,8 @@ Status exportDatabase(vfs::Environment& environment, const std::string& name, co
 
 Status exportToFile(vfs::Environment& environment, const std::string& name, const std::string& path,
                     const Progress& progress) {
-  if (access(path.c_str(), F_OK) == 0) return Error{ErrorCode::AlreadyExists, "'" + path + "' exists already"};
+  if (access(path.c_str(), F_OK) == 0)
+    return Error{ErrorCode::AlreadyExists, "'" + path + "' exists already"};
   std::string partial = path + ".partial-XXXXXX";
   const int descriptor = mkstemp(partial.data());
   if (descriptor < 0) return fileError("cannot write", path);
@@ -186,8 +195,8 @@ Status exportToFile(vfs::Environment& environment, const std::string& name, cons
   return done;
 }
 
-Status importDatabase(vfs::Environment& environment, const std::string& path, const std::string& name,
-                      const Limits& limits, const Progress& progress) {
+Status importDatabase(vfs::Environment& environment, const std::string& path,
+                      const std::string& name, const Limits& limits, const Progress& progress) {
   SKEP_CHECK_OK(store::checkName(name));
   vfs::registerVfs();
   SKEP_TRY(PlainConnection source, openPlain(path));

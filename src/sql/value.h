@@ -49,14 +49,16 @@ class ValueView {
  public:
   ValueView(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
   template <std::integral Integer>
-  ValueView(Integer v) : value_(static_cast<std::int64_t>(v)) {}  // NOLINT(google-explicit-constructor)
-  ValueView(double v) : value_(v) {}                              // NOLINT(google-explicit-constructor)
-  ValueView(std::string_view v) : value_(v) {}                    // NOLINT(google-explicit-constructor)
-  ValueView(const std::string& v) : value_(std::string_view(v)) {}  // NOLINT(google-explicit-constructor)
-  ValueView(const char* v) : value_(std::string_view(v)) {}       // NOLINT(google-explicit-constructor)
-  ValueView(ByteView v) : value_(v) {}                            // NOLINT(google-explicit-constructor)
-  ValueView(const Bytes& v) : value_(ByteView(v)) {}              // NOLINT(google-explicit-constructor)
-  ValueView(const Value& v);                                      // NOLINT(google-explicit-constructor)
+  ValueView(Integer v)
+      : value_(static_cast<std::int64_t>(v)) {}  // NOLINT(google-explicit-constructor)
+  ValueView(double v) : value_(v) {}             // NOLINT(google-explicit-constructor)
+  ValueView(std::string_view v) : value_(v) {}   // NOLINT(google-explicit-constructor)
+  ValueView(const std::string& v)
+      : value_(std::string_view(v)) {}                       // NOLINT(google-explicit-constructor)
+  ValueView(const char* v) : value_(std::string_view(v)) {}  // NOLINT(google-explicit-constructor)
+  ValueView(ByteView v) : value_(v) {}                       // NOLINT(google-explicit-constructor)
+  ValueView(const Bytes& v) : value_(ByteView(v)) {}         // NOLINT(google-explicit-constructor)
+  ValueView(const Value& v);                                 // NOLINT(google-explicit-constructor)
 
   ValueType type() const { return static_cast<ValueType>(value_.index()); }
   std::int64_t integer() const { return std::get<1>(value_); }

@@ -1,7 +1,8 @@
 // PagedFile's writing side: from versions in memory to versions in the store.
 //
-// One fiber a database, alive while there is something to write. Each round encodes everything that was committed since
-// the last one into one store write (a commit, often with a fold), submits it, and settles its outcome.
+// One fiber a database, alive while there is something to write. Each round encodes everything that
+// was committed since the last one into one store write (a commit, often with a fold), submits it,
+// and settles its outcome.
 
 #include <algorithm>
 #include <cstring>
@@ -17,6 +18,7 @@ namespace {
 
 // A delta that is nearly as long as the page is not worth the chain that it makes.
 constexpr std::size_t kDeltaBytesMax = kPageBytes * 3 / 4;
+constexpr std::size_t kScratchBytesKept = 256 * 1024;
 constexpr Duration kRetryFirst = std::chrono::milliseconds(10);
 constexpr Duration kRetryMost = std::chrono::seconds(1);
 
@@ -36,33 +38,54 @@ std::uint32_t chunkCountOf(std::uint32_t pageCount) {
 
 }  // namespace
 
+/// Buffers of one encoding, which does not suspend: those of a thread are used again and again.
+struct PagedFile::EncodeScratch {
+  std::vector<store::PageChange> changes;
+  Bytes deltas;
+  std::vector<std::size_t>
+      deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
+
+  static EncodeScratch& cleared() {
+    thread_local EncodeScratch scratch;
+    if (scratch.deltas.capacity() > kScratchBytesKept) scratch = {};
+    scratch.changes.clear();
+    scratch.deltas.clear();
+    scratch.deltaBytes.clear();
+    return scratch;
+  }
+};
+
 bool PagedFile::isTransient(ErrorCode code) {
-  return code == ErrorCode::Unavailable || code == ErrorCode::Overloaded || code == ErrorCode::Aborted;
+  return code == ErrorCode::Unavailable || code == ErrorCode::Overloaded ||
+         code == ErrorCode::Aborted;
 }
 
 bool PagedFile::hasWork() const {
-  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ || head_.sweepTxid != 0 ||
-         committedTxid_ != head_.txid || foldDue();
+  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ ||
+         head_.sweepTxid != 0 || committedTxid_ != head_.txid || foldDue();
 }
 
-/// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a fiber of its own, which
-/// starts at the loop's next round.
+/// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a
+/// fiber of its own, which starts at the loop's next round.
 void PagedFile::kick() {
-  if (kicked_ || committing_ || broken_ || isReadOnly() || !hasWork() || !background_.tryEnter()) return;
-  kicked_ = true;
-  environment_.loop.post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (alive.expired()) return;
-    kicked_ = false;
-    if (committing_ || broken_ || !hasWork()) return background_.leave();
-    committing_ = true;
-    environment_.loop.spawn("commit", [this] {
-      commitWhile([this] { return hasWork(); });
-      background_.leave();
-    });
+  if (committing_ || broken_ || isReadOnly() || !hasWork()) {
+    CommitKicker::remove(*this);
+  } else {
+    environment_.kicker.add(*this);
+  }
+}
+
+void PagedFile::startCommits() {
+  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
+  committing_ = true;
+  environment_.loop.spawn("commit", [this] {
+    commitWhile([this] { return hasWork(); });
+    background_.leave();
   });
 }
 
-/// Writes round after round on the calling fiber while `wanted()`. committing_ is set by the caller.
+/// Writes round after round on the calling fiber while `wanted()`. committing_ is set by the
+/// caller.
 void PagedFile::commitWhile(const std::function<bool()>& wanted) {
   while (!broken_ && wanted()) {
     Status done = commitOnce();
@@ -97,7 +120,8 @@ Status PagedFile::commitOnce() {
       // Commits do not wait for a fold; it is tried again after them.
       flight.folds = false;
       flight.folded.clear();
-      if (committedTxid_ == head_.txid && !pendingAlarm_ && !pendingProperties_) return backOff(read.error());
+      if (committedTxid_ == head_.txid && !pendingAlarm_ && !pendingProperties_)
+        return backOff(read.error());
     }
   }
   store::DatabaseWrite write = encode(flight);
@@ -117,7 +141,8 @@ store::DatabaseWrite PagedFile::newWrite() const {
   return write;
 }
 
-/// Takes what is pending into `flight` and encodes it. No suspension: the write is one instant's state.
+/// Takes what is pending into `flight` and encodes it. No suspension: the write is one instant's
+/// state.
 store::DatabaseWrite PagedFile::encode(Flight& flight) {
   store::DatabaseWrite write = newWrite();
   flight.commits = committedTxid_ != head_.txid;
@@ -132,7 +157,8 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   write.properties = flight.properties;
   if (flight.commits) encodeCommit(flight, write);
   if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
-    // History ends here: what it kept past the end of the database goes at once, older versions with their next fold.
+    // History ends here: what it kept past the end of the database goes at once, older versions
+    // with their next fold.
     write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
   }
   if (flight.folds) encodeFold(flight, write);
@@ -140,10 +166,10 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
 }
 
 void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
-  Bytes deltas;
-  std::vector<store::PageChange> changes;
+  EncodeScratch& scratch = EncodeScratch::cleared();
   if (flip_) {
-    // The staged versions are all that this commit changes; what was committed on top of them follows in the next.
+    // The staged versions are all that this commit changes; what was committed on top of them
+    // follows in the next.
     flight.flip = std::exchange(flip_, std::nullopt);
     flight.commit.txid = flight.flip->txid;
     flight.commit.pageCount = flight.flip->pageCount;
@@ -153,14 +179,16 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
     flight.pages = std::exchange(pending_, {});
     flight.commit.txid = committedTxid_;
     flight.commit.pageCount = pageCount_;
-    changes = encodeChanges(flight, deltas);
+    encodeChanges(flight, scratch);
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
   const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
   // A staged transaction may have grown past its own end, too.
-  const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() && flight.flip->chunks.rbegin()->first >= chunkCount;
-  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) && properties_.retentionMs == 0) {
+  const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() &&
+                             flight.flip->chunks.rbegin()->first >= chunkCount;
+  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) &&
+      properties_.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
   }
   const store::RecordHeader header{.epoch = head_.epoch,
@@ -174,15 +202,14 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
                                    .alarmMs = flight.alarmChanged ? flight.alarmMs : head_.alarmMs,
                                    .flip = write.flip};
   write.commit = flight.commit;
-  write.record = store::encodeRecord(id_, header, changes);
+  write.record = store::encodeRecord(id_, header, scratch.changes);
   flight.record = write.record;
 }
 
-/// What changed since the newest encoded write, page by page; the payloads point into `deltas` and the page cache.
-std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& deltas) {
-  std::vector<store::PageChange> changes;
-  changes.reserve(flight.pages.size());
-  std::vector<std::size_t> deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
+/// What changed since the newest encoded write, page by page; the payloads point into
+/// `scratch.deltas` and the page cache.
+void PagedFile::encodeChanges(Flight& flight, EncodeScratch& scratch) {
+  auto& [changes, deltas, deltaBytes] = scratch;
   std::uint64_t digest = head_.digest;
   for (auto& [page, pending] : flight.pages) {
     if (pending.base) digest -= pending.base->contentHash();
@@ -191,13 +218,15 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
     SKEP_CHECK(current != nullptr, "page %u is pending but not in memory", page);
     digest += current->contentHash();
     const std::size_t start = deltas.size();
-    if (pending.base && store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
+    if (pending.base &&
+        store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Delta, .payload = {}});
       deltaBytes.push_back(deltas.size() - start);
     } else if (isZero(current->data)) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Zero, .payload = {}});
     } else {
-      changes.push_back({.page = page, .kind = store::PageChangeKind::Full, .payload = current->view()});
+      changes.push_back(
+          {.page = page, .kind = store::PageChangeKind::Full, .payload = current->view()});
     }
   }
   flight.commit.digest = digest;
@@ -208,7 +237,6 @@ std::vector<store::PageChange> PagedFile::encodeChanges(Flight& flight, Bytes& d
     change.payload = rest.first(*size);
     rest = rest.subspan(*size++);
   }
-  return changes;
 }
 
 std::size_t PagedFile::logBytesLimit() const {
@@ -245,11 +273,13 @@ void PagedFile::encodeFold(Flight& flight, store::DatabaseWrite& write) {
       SKEP_CHECK(buffer != nullptr, "page %u left memory during a fold", page);
       pages[i] = buffer->data;
     }
-    write.chunks.push_back({.chunk = chunk, .txid = txid, .bytes = store::encodeChunk(id_, chunk, txid, pages)});
+    write.chunks.push_back(
+        {.chunk = chunk, .txid = txid, .bytes = store::encodeChunk(id_, chunk, txid, pages)});
     counters_.chunkBytes += write.chunks.back().bytes.size();
     if (properties_.retentionMs == 0) write.superseded.push_back({.chunk = chunk, .txid = txid});
   }
-  // The log is needed from the oldest record on that touches a chunk which was not folded at or after it.
+  // The log is needed from the oldest record on that touches a chunk which was not folded at or
+  // after it.
   auto isFolded = [&](store::ChunkNumber chunk) {
     return std::binary_search(flight.folded.begin(), flight.folded.end(), chunk);
   };
@@ -309,7 +339,8 @@ void PagedFile::finish(Flight& flight) {
   progress_.notifyAll();
 }
 
-/// A write that was not applied goes back to pending: the next round encodes it again, with what came meanwhile.
+/// A write that was not applied goes back to pending: the next round encodes it again, with what
+/// came meanwhile.
 void PagedFile::restore(Flight& flight) {
   flightPages_ = 0;
   for (auto& [page, taken] : flight.pages) pending_.insert_or_assign(page, std::move(taken));
@@ -332,7 +363,8 @@ Status PagedFile::settle(Flight& flight, const Error& reason) {
     return {};
   }
   if (now.txid != before) {
-    return Error{ErrorCode::Internal, "the store is at txid " + std::to_string(now.txid) + ", which nobody here wrote"};
+    return Error{ErrorCode::Internal,
+                 "the store is at txid " + std::to_string(now.txid) + ", which nobody here wrote"};
   }
   // Not applied, or a write without a commit, which may be repeated.
   restore(flight);
@@ -365,7 +397,8 @@ Result<store::Head> PagedFile::retakeUntilKnown() {
       }
       return opened->head;
     }
-    // Taken after all, the epoch has moved, and the next try is Fenced: that may as well have been somebody else.
+    // Taken after all, the epoch has moved, and the next try is Fenced: that may as well have been
+    // somebody else.
     const Error& error = opened.error();
     if (!isTransient(error.code) && error.code != ErrorCode::UnknownOutcome) return error;
     SKEP_CHECK_OK(backOff(error));

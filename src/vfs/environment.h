@@ -1,4 +1,5 @@
-// Environment: what a database needs from the process around it. One for each loop; wired by the program.
+// Environment: what a database needs from the process around it. One for each loop; wired by the
+// program.
 
 #pragma once
 
@@ -6,6 +7,7 @@
 #include "skep/fiber/loop.h"
 #include "skep/store/commit_pipeline.h"
 #include "skep/store/page_store.h"
+#include "skep/vfs/commit_kicker.h"
 #include "skep/vfs/page_cache.h"
 #include "skep/vfs/paged_file_options.h"
 
@@ -20,6 +22,7 @@ struct Environment {
   store::CommitPipeline& pipeline;
   PageCache& cache;
   PagedFileOptions options;
+  CommitKicker kicker{loop};
 };
 
 }  // namespace skep::vfs

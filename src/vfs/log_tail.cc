@@ -8,7 +8,7 @@ namespace skep::vfs {
 void LogTail::append(store::StoredRecord record) {
   if (record.txid <= newestTxid()) return;
   bytes_ += record.bytes.size();
-  records_.push_back({.txid = record.txid, .bytes = std::move(record.bytes), .decoded = std::nullopt});
+  records_.push_back({.txid = record.txid, .bytes = std::move(record.bytes), .decoded = nullptr});
 }
 
 void LogTail::trimThrough(store::Txid txid) {
@@ -38,16 +38,18 @@ Status LogTail::decodeAll() {
   for (Entry& entry : records_) {
     if (!entry.decoded) {
       SKEP_TRY(store::DecodedRecord decoded, store::decodeRecord(id_, entry.bytes));
-      entry.decoded.emplace(std::move(decoded));
+      entry.decoded = std::make_unique<store::DecodedRecord>(std::move(decoded));
       const store::RecordHeader& header = entry.decoded->header;
       const bool keyed = header.lastTxid == entry.txid && header.firstTxid <= header.lastTxid;
-      const bool follows = before == nullptr || (header.firstTxid == before->txid + 1 &&
-                                                 header.digestBefore == before->decoded->header.digestAfter &&
-                                                 header.epoch >= before->decoded->header.epoch);
+      const bool follows =
+          before == nullptr || (header.firstTxid == before->txid + 1 &&
+                                header.digestBefore == before->decoded->header.digestAfter &&
+                                header.epoch >= before->decoded->header.epoch);
       if (!keyed || !follows) {
-        return Error{ErrorCode::Corrupt, "database " + std::to_string(id_.value) + ": the record of txid " +
-                                             std::to_string(entry.txid) +
-                                             " does not follow the one before it (a record is lost or foreign)"};
+        return Error{ErrorCode::Corrupt,
+                     "database " + std::to_string(id_.value) + ": the record of txid " +
+                         std::to_string(entry.txid) +
+                         " does not follow the one before it (a record is lost or foreign)"};
       }
     }
     before = &entry;
@@ -64,8 +66,8 @@ Status LogTail::checkSpan(store::Txid after, store::Txid through) const {
     lost = newestTxid() + 1;
   }
   if (lost == 0) return {};
-  return Error{ErrorCode::Corrupt,
-               "database " + std::to_string(id_.value) + ": the record of txid " + std::to_string(lost) + " is lost"};
+  return Error{ErrorCode::Corrupt, "database " + std::to_string(id_.value) +
+                                       ": the record of txid " + std::to_string(lost) + " is lost"};
 }
 
 store::Txid LogTail::newestFlip() const {
@@ -81,21 +83,25 @@ Status LogTail::verify(const store::Head& head) {
   if (records_.empty()) return {};
   const std::string database = "database " + std::to_string(id_.value) + ": ";
   const store::RecordHeader& last = records_.back().decoded->header;
-  if (last.lastTxid != head.txid || last.digestAfter != head.digest || last.pageCount != head.pageCount ||
-      last.commitId != head.commitId) {
-    return Error{ErrorCode::Corrupt, database + "the newest record (txid " + std::to_string(last.lastTxid) +
-                                         ") is not the one that the head names (txid " + std::to_string(head.txid) + ")"};
+  if (last.lastTxid != head.txid || last.digestAfter != head.digest ||
+      last.pageCount != head.pageCount || last.commitId != head.commitId) {
+    return Error{ErrorCode::Corrupt, database + "the newest record (txid " +
+                                         std::to_string(last.lastTxid) +
+                                         ") is not the one that the head names (txid " +
+                                         std::to_string(head.txid) + ")"};
   }
   if (last.epoch > head.epoch) {
-    return Error{ErrorCode::Corrupt, database + "the record of txid " + std::to_string(last.lastTxid) +
+    return Error{ErrorCode::Corrupt, database + "the record of txid " +
+                                         std::to_string(last.lastTxid) +
                                          " was written under a later epoch than the head's"};
   }
   return {};
 }
 
 const store::PageChange* LogTail::find(const store::DecodedRecord& record, store::PageNumber page) {
-  auto change = std::lower_bound(record.changes.begin(), record.changes.end(), page,
-                                 [](const store::PageChange& c, store::PageNumber p) { return c.page < p; });
+  auto change =
+      std::lower_bound(record.changes.begin(), record.changes.end(), page,
+                       [](const store::PageChange& c, store::PageNumber p) { return c.page < p; });
   return change != record.changes.end() && change->page == page ? &*change : nullptr;
 }
 

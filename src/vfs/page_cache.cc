@@ -7,7 +7,7 @@ namespace skep::vfs {
 namespace {
 
 // A commit allocates a buffer for each page it changes, and frees as many when it is durable.
-constexpr std::size_t kSpareBuffersMax = 512;
+constexpr std::size_t kSpareBuffersMax = 2048;
 
 }  // namespace
 
@@ -83,12 +83,15 @@ PageRef CacheShard::allocate(PageNumber page) {
   }
   buffer->shard = this;
   buffer->page = page;
-  bytes_.store(bytes_.load(std::memory_order_relaxed) + sizeof(PageBuffer), std::memory_order_relaxed);
-  const std::size_t total = cache_.bytes_.fetch_add(sizeof(PageBuffer), std::memory_order_relaxed) + sizeof(PageBuffer);
+  bytes_.store(bytes_.load(std::memory_order_relaxed) + sizeof(PageBuffer),
+               std::memory_order_relaxed);
+  const std::size_t total =
+      cache_.bytes_.fetch_add(sizeof(PageBuffer), std::memory_order_relaxed) + sizeof(PageBuffer);
   PageRef ref(buffer);
   if (total > cache_.budgetBytes_) {
     trim();
-    if (cache_.bytes_.load(std::memory_order_relaxed) > cache_.budgetBytes_) cache_.requestTrim(*this);
+    if (cache_.bytes_.load(std::memory_order_relaxed) > cache_.budgetBytes_)
+      cache_.requestTrim(*this);
   }
   return ref;
 }
@@ -144,7 +147,8 @@ void CacheShard::unlink(PageBuffer* buffer) {
 
 void CacheShard::destroy(PageBuffer* buffer) {
   SKEP_DCHECK(buffer->table == nullptr);
-  bytes_.store(bytes_.load(std::memory_order_relaxed) - sizeof(PageBuffer), std::memory_order_relaxed);
+  bytes_.store(bytes_.load(std::memory_order_relaxed) - sizeof(PageBuffer),
+               std::memory_order_relaxed);
   cache_.bytes_.fetch_sub(sizeof(PageBuffer), std::memory_order_relaxed);
   if (spare_.size() == kSpareBuffersMax) {
     delete buffer;
@@ -178,7 +182,8 @@ void PageTable::put(PageRef ref) {
   SKEP_DCHECK(buffer->table == nullptr);
   if ((count_ + 1) * 4 > slots_.size() * 3) grow();
   std::size_t slot = slotOf(buffer->page);
-  while (slots_[slot] != nullptr && slots_[slot]->page != buffer->page) slot = (slot + 1) & (slots_.size() - 1);
+  while (slots_[slot] != nullptr && slots_[slot]->page != buffer->page)
+    slot = (slot + 1) & (slots_.size() - 1);
   ++buffer->references;
   buffer->table = this;
   buffer->recentlyUsed = true;  // else a page that was just loaded would go before it is looked at
@@ -220,14 +225,16 @@ void PageTable::clear() {
 void PageTable::evictUnpinned() {
   std::vector<PageNumber> idle;
   for (const PageBuffer* buffer : slots_) {
-    if (buffer != nullptr && !buffer->pinned && buffer->references == 1) idle.push_back(buffer->page);
+    if (buffer != nullptr && !buffer->pinned && buffer->references == 1)
+      idle.push_back(buffer->page);
   }
   if (idle.size() == count_) return clear();
   for (PageNumber page : idle) erase(page);
 }
 
 void PageTable::grow() {
-  std::vector<PageBuffer*> old = std::exchange(slots_, std::vector<PageBuffer*>(slots_.empty() ? 8 : slots_.size() * 2));
+  std::vector<PageBuffer*> old =
+      std::exchange(slots_, std::vector<PageBuffer*>(slots_.empty() ? 8 : slots_.size() * 2));
   for (PageBuffer* buffer : old) {
     if (buffer == nullptr) continue;
     std::size_t slot = slotOf(buffer->page);

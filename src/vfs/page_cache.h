@@ -1,12 +1,14 @@
 // PageCache: the pages of all open databases in one process, within one byte budget.
 //
-// A PageBuffer is 4 KiB of page content that never changes once it is shared: a new version of a page is a new
-// buffer. SQLite reads pages in place (xFetch), the delta encoder keeps old versions as long as it needs them, and
-// eviction only drops the table's own reference. A PageTable maps one database's page numbers to buffers.
+// A PageBuffer is 4 KiB of page content that never changes once it is shared: a new version of a
+// page is a new buffer. SQLite reads pages in place (xFetch), the delta encoder keeps old versions
+// as long as it needs them, and eviction only drops the table's own reference. A PageTable maps one
+// database's page numbers to buffers.
 //
-// Threading: each loop has its own CacheShard, and buffers and tables never leave their loop's thread; so reference
-// counts are plain. Shards share the budget: one that is above its fair share evicts when the total is over the
-// budget, and is asked to by the shard that notices. Eviction is second chance (CLOCK) over unpinned, unreferenced pages.
+// Threading: each loop has its own CacheShard, and buffers and tables never leave their loop's
+// thread; so reference counts are plain. Shards share the budget: one that is above its fair share
+// evicts when the total is over the budget, and is asked to by the shard that notices. Eviction is
+// second chance (CLOCK) over unpinned, unreferenced pages.
 //
 //   CacheShard& shard = cache.shard(loop);
 //   PageTable table(shard);
@@ -40,17 +42,19 @@ struct PageBuffer {
   PageTable* table = nullptr;  // the table that lists this buffer as the current version, or null
   PageBuffer* previous = nullptr;  // in the shard's clock, while `table` is set
   PageBuffer* next = nullptr;
-  std::uint64_t hash = 0;      // pageHash, once asked for
+  std::uint64_t hash = 0;  // pageHash, once asked for
   std::uint32_t references = 0;
   PageNumber page = 0;
   bool hashKnown = false;
   bool recentlyUsed = false;
-  bool pinned = false;         // not durable yet: must not be evicted
+  bool pinned = false;  // not durable yet: must not be evicted
 
   ByteView view() const { return {data, kPageBytes}; }
   /// store::pageHash of the content under `page`, computed once.
   std::uint64_t contentHash();
-  static PageBuffer* fromData(const void* data) { return static_cast<PageBuffer*>(const_cast<void*>(data)); }
+  static PageBuffer* fromData(const void* data) {
+    return static_cast<PageBuffer*>(const_cast<void*>(data));
+  }
 };
 
 /// Counts one reference to a PageBuffer; null when empty.
@@ -100,7 +104,8 @@ class PageCache {
   PageCache(const PageCache&) = delete;
   PageCache& operator=(const PageCache&) = delete;
 
-  /// The shard of `loop`, made at the first call. Call on the loop's thread. The loop outlives the cache's use.
+  /// The shard of `loop`, made at the first call. Call on the loop's thread. The loop outlives the
+  /// cache's use.
   CacheShard& shard(fiber::Loop& loop);
   CacheStats stats() const;  // any thread
   std::size_t budgetBytes() const { return budgetBytes_; }
@@ -144,7 +149,8 @@ class CacheShard {
 
   PageCache& cache_;
   fiber::Loop& loop_;
-  std::vector<std::unique_ptr<PageBuffer>> spare_;  // freed buffers, a few, for the next allocations
+  std::vector<std::unique_ptr<PageBuffer>>
+      spare_;                    // freed buffers, a few, for the next allocations
   PageBuffer* clock_ = nullptr;  // the hand; a ring through previous/next
   std::size_t clockSize_ = 0;
   std::atomic<std::size_t> bytes_{0};

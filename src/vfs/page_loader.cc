@@ -10,7 +10,8 @@
 namespace skep::vfs {
 namespace {
 
-// A load that overlaps a fold starts over. Folds are far rarer than loads; more than this in a row is a bug.
+// A load that overlaps a fold starts over. Folds are far rarer than loads; more than this in a row
+// is a bug.
 constexpr int kLoadAttemptsMax = 1000;
 constexpr Duration kRetryDelay = std::chrono::milliseconds(10);
 
@@ -22,8 +23,9 @@ std::uint32_t chunkCountOf(std::uint32_t pageCount) {
 
 Result<PageRef> PagedFile::committedPage(PageNumber page) {
   if (page == 0 || page > pageCount_) {
-    return Error{ErrorCode::InvalidArgument, "page " + std::to_string(page) + " is past the end of database '" +
-                                                 options_.name + "' (" + std::to_string(pageCount_) + " pages)"};
+    return Error{ErrorCode::InvalidArgument, "page " + std::to_string(page) +
+                                                 " is past the end of database '" + options_.name +
+                                                 "' (" + std::to_string(pageCount_) + " pages)"};
   }
   if (PageBuffer* found = table_.find(page)) return PageRef(found);
   table_.shard().countMiss();
@@ -43,9 +45,11 @@ Status PagedFile::committedPages(const std::vector<PageNumber>& pages, std::vect
     }
     table_.shard().countMiss();
     std::vector<store::ChunkNumber> chunks;
-    for (std::size_t ahead = next; ahead < pages.size() && chunks.size() < readAheadMax(); ++ahead) {
+    for (std::size_t ahead = next; ahead < pages.size() && chunks.size() < readAheadMax();
+         ++ahead) {
       const store::ChunkNumber chunk = store::chunkOf(pages[ahead]);
-      if (table_.find(pages[ahead]) == nullptr && (chunks.empty() || chunks.back() != chunk)) chunks.push_back(chunk);
+      if (table_.find(pages[ahead]) == nullptr && (chunks.empty() || chunks.back() != chunk))
+        chunks.push_back(chunk);
     }
     Status loaded = loadChunks(chunks, pages[next], out.emplace_back());
     if (!loaded && pages[next] <= pageCount_) return loaded;
@@ -63,7 +67,8 @@ std::size_t PagedFile::readAheadMax() const {
 /// The chunks to read for a miss in `chunk`: itself, and what a scan will want next.
 std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
   const ReadAhead::Range range = readAhead_.plan(chunk, readAheadMax());
-  const auto end = static_cast<store::ChunkNumber>(std::min<std::size_t>(chunkCountOf(pageCount_), range.first + range.count));
+  const auto end = static_cast<store::ChunkNumber>(
+      std::min<std::size_t>(chunkCountOf(pageCount_), range.first + range.count));
   std::vector<store::ChunkNumber> chunks;
   for (store::ChunkNumber each = range.first; each < end; ++each) {
     if (each == chunk || table_.find(store::firstPageOf(each)) == nullptr) chunks.push_back(each);
@@ -71,8 +76,10 @@ std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
   return chunks;
 }
 
-/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which is in one of them.
-Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted, PageRef& loaded) {
+/// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which
+/// is in one of them.
+Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted,
+                             PageRef& loaded) {
   for (int attempt = 0; attempt < kLoadAttemptsMax; ++attempt) {
     const std::uint64_t generation = foldGeneration_;
     const bool withLog = !log_.isResident();
@@ -84,11 +91,13 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
     request.chunks = chunks;
     if (withLog) request.logAfter = head_.logStart;
     ++counters_.storeReads;
-    Result<store::ChunkRead> read = isReadOnly() ? environment_.store.readChunks(request) : readAsOwner(request);
+    Result<store::ChunkRead> read =
+        isReadOnly() ? environment_.store.readChunks(request) : readAsOwner(request);
     if (broken_) return *broken_;
     if (generation != foldGeneration_) continue;
     if (!read && read.error().code == ErrorCode::SnapshotGone && !isReadOnly()) {
-      // A write that is under way has trimmed the log: as soon as its outcome is known, so is where the log begins.
+      // A write that is under way has trimmed the log: as soon as its outcome is known, so is where
+      // the log begins.
       fiber::sleepFor(kRetryDelay);
       continue;
     }
@@ -102,15 +111,17 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
       return whole;
     }
     Status installed = installAll(chunks, *read, wanted, loaded);
-    if (isReadOnly() && (!installed || !loaded || dependsOnFlip(chunks, *read))) SKEP_CHECK_OK(checkSnapshot());
+    if (isReadOnly() && (!installed || !loaded || dependsOnFlip(chunks, *read)))
+      SKEP_CHECK_OK(checkSnapshot());
     if (!installed) return installed;
     return loaded ? Status{} : Status(missingPage(wanted));
   }
-  return Error{ErrorCode::Internal, "database '" + options_.name + "': reads never caught up with folds"};
+  return Error{ErrorCode::Internal,
+               "database '" + options_.name + "': reads never caught up with folds"};
 }
 
-/// Reads chunks of the version that this owner has. Fenced, and broken, once another owner may have changed them. While
-/// this owner takes a new epoch itself, it waits to learn it.
+/// Reads chunks of the version that this owner has. Fenced, and broken, once another owner may have
+/// changed them. While this owner takes a new epoch itself, it waits to learn it.
 Result<store::ChunkRead> PagedFile::readAsOwner(store::ChunkReadRequest request) {
   while (true) {
     request.epoch = head_.epoch;
@@ -128,8 +139,8 @@ Result<store::ChunkRead> PagedFile::readAsOwner(store::ChunkReadRequest request)
   }
 }
 
-Status PagedFile::installAll(const std::vector<store::ChunkNumber>& chunks, const store::ChunkRead& read,
-                             PageNumber wanted, PageRef& loaded) {
+Status PagedFile::installAll(const std::vector<store::ChunkNumber>& chunks,
+                             const store::ChunkRead& read, PageNumber wanted, PageRef& loaded) {
   auto stored = read.chunks.begin();
   for (store::ChunkNumber chunk : chunks) {
     const bool exists = stored != read.chunks.end() && stored->chunk == chunk;
@@ -138,31 +149,37 @@ Status PagedFile::installAll(const std::vector<store::ChunkNumber>& chunks, cons
   return {};
 }
 
-/// Whether what was read of a chunk is older than a flip in the log. What a flip changed stands in no record: was this
-/// chunk among it, then the version that an observer needed may have been removed, and nothing in the bytes says so.
-bool PagedFile::dependsOnFlip(const std::vector<store::ChunkNumber>& chunks, const store::ChunkRead& read) const {
+/// Whether what was read of a chunk is older than a flip in the log. What a flip changed stands in
+/// no record: was this chunk among it, then the version that an observer needed may have been
+/// removed, and nothing in the bytes says so.
+bool PagedFile::dependsOnFlip(const std::vector<store::ChunkNumber>& chunks,
+                              const store::ChunkRead& read) const {
   const store::Txid flip = log_.newestFlip();
   if (flip == 0) return false;
   return read.chunks.size() < chunks.size() ||
-         std::any_of(read.chunks.begin(), read.chunks.end(), [&](const auto& chunk) { return chunk.txid < flip; });
+         std::any_of(read.chunks.begin(), read.chunks.end(),
+                     [&](const auto& chunk) { return chunk.txid < flip; });
 }
 
-/// For an observer: SnapshotGone once its version is no longer the newest, so that parts of it may be gone.
+/// For an observer: SnapshotGone once its version is no longer the newest, so that parts of it may
+/// be gone.
 Status PagedFile::checkSnapshot() {
   SKEP_TRY(store::DatabaseInfo now, environment_.store.info(options_.name));
   if (now.id == id_ && now.head.txid == head_.txid) return {};
-  return Error{ErrorCode::SnapshotGone, "database '" + options_.name + "': txid " + std::to_string(head_.txid) +
+  return Error{ErrorCode::SnapshotGone, "database '" + options_.name + "': txid " +
+                                            std::to_string(head_.txid) +
                                             " was folded away by its owner; open it again"};
 }
 
-/// Puts every page of a chunk that is not in memory yet there. A page that can't be rebuilt is left out: whoever asks
-/// for it learns so. `loaded` gets `wanted` if it is among them, at once: under pressure the page that is installed next
-/// may push it out again.
-Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* stored, PageNumber wanted,
-                          PageRef& loaded) {
+/// Puts every page of a chunk that is not in memory yet there. A page that can't be rebuilt is left
+/// out: whoever asks for it learns so. `loaded` gets `wanted` if it is among them, at once: under
+/// pressure the page that is installed next may push it out again.
+Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* stored,
+                          PageNumber wanted, PageRef& loaded) {
   std::optional<store::DecodedChunk> base;
   if (stored != nullptr) {
-    SKEP_TRY(store::DecodedChunk decoded, store::decodeChunk(id_, chunk, stored->txid, stored->bytes));
+    SKEP_TRY(store::DecodedChunk decoded,
+             store::decodeChunk(id_, chunk, stored->txid, stored->bytes));
     base.emplace(std::move(decoded));
   }
   const store::Txid version = stored != nullptr ? stored->txid : 0;
@@ -182,10 +199,10 @@ Status PagedFile::install(store::ChunkNumber chunk, const store::StoredChunk* st
   return {};
 }
 
-/// Builds the newest content of `page` into `content`: its bytes in the chunk, and then every later change. False when
-/// there is nothing to start from.
-Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base, store::Txid version,
-                                std::byte* content) const {
+/// Builds the newest content of `page` into `content`: its bytes in the chunk, and then every later
+/// change. False when there is nothing to start from.
+Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base,
+                                store::Txid version, std::byte* content) const {
   bool known = false;
   store::Txid orphan = 0;  // of a delta without a version before it
   const std::size_t index = (page - 1) % store::kPagesPerChunk;
@@ -193,37 +210,42 @@ Result<bool> PagedFile::rebuild(PageNumber page, const store::DecodedChunk* base
     std::memcpy(content, base->page(index).data(), kPageBytes);
     known = true;
   }
-  SKEP_CHECK_OK(log_.forEachChange(page, version, [&](store::Txid txid, const store::PageChange& change) -> Status {
-    switch (change.kind) {
-      case store::PageChangeKind::Full:
-        std::memcpy(content, change.payload.data(), kPageBytes);
-        break;
-      case store::PageChangeKind::Zero:
-        std::memset(content, 0, kPageBytes);
-        break;
-      case store::PageChangeKind::Delta: {
-        if (!known) {
-          // No harm when the page was cut off later, and its chunk dropped: it came back whole, if it came back.
-          orphan = txid;
-          return {};
+  SKEP_CHECK_OK(log_.forEachChange(
+      page, version, [&](store::Txid txid, const store::PageChange& change) -> Status {
+        switch (change.kind) {
+          case store::PageChangeKind::Full:
+            std::memcpy(content, change.payload.data(), kPageBytes);
+            break;
+          case store::PageChangeKind::Zero:
+            std::memset(content, 0, kPageBytes);
+            break;
+          case store::PageChangeKind::Delta: {
+            if (!known) {
+              // No harm when the page was cut off later, and its chunk dropped: it came back whole,
+              // if it came back.
+              orphan = txid;
+              return {};
+            }
+            std::byte previous[kPageBytes];
+            std::memcpy(previous, content, kPageBytes);
+            SKEP_CHECK_OK(
+                store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));
+            break;
+          }
         }
-        std::byte previous[kPageBytes];
-        std::memcpy(previous, content, kPageBytes);
-        SKEP_CHECK_OK(store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));
-        break;
-      }
-    }
-    known = true;
-    return {};
-  }));
+        known = true;
+        return {};
+      }));
   if (known || orphan == 0) return known;
-  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
-                                       " has a delta at txid " + std::to_string(orphan) + " but no version before it"};
+  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " +
+                                       std::to_string(page) + " has a delta at txid " +
+                                       std::to_string(orphan) + " but no version before it"};
 }
 
 Error PagedFile::missingPage(PageNumber page) const {
-  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " + std::to_string(page) +
-                                       " is missing in the store at txid " + std::to_string(committedTxid_)};
+  return Error{ErrorCode::Corrupt, "database '" + options_.name + "': page " +
+                                       std::to_string(page) + " is missing in the store at txid " +
+                                       std::to_string(committedTxid_)};
 }
 
 }  // namespace skep::vfs

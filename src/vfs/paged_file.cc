@@ -10,7 +10,8 @@ namespace skep::vfs {
 namespace {
 
 constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
-// Fewer misses than this after an open are not worth a store write when there is no commit to carry them.
+// Fewer misses than this after an open are not worth a store write when there is no commit to carry
+// them.
 constexpr std::size_t kHotMissesForWrite = 3;
 
 // SQLite's header on page 1: the size of the database in pages, big-endian, at byte 28.
@@ -60,7 +61,9 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   log_ = LogTail(id_);
   log_.reload(std::move(opened.log));
   SKEP_CHECK_OK(log_.verify(head_));
-  log_.forEachPage([&](store::Txid txid, PageNumber page) { firstTouch_.try_emplace(store::chunkOf(page), txid); });
+  log_.forEachPage([&](store::Txid txid, PageNumber page) {
+    firstTouch_.try_emplace(store::chunkOf(page), txid);
+  });
 
   std::set<store::ChunkNumber> chunks(properties_.hotChunks.begin(), properties_.hotChunks.end());
   for (store::ChunkNumber chunk = 0; chunk < kFirstChunks; ++chunk) chunks.insert(chunk);
@@ -93,7 +96,10 @@ void PagedFile::breakWith(Error error) {
   if (broken_) return;
   const ErrorCode code = error.code == ErrorCode::Fenced ? ErrorCode::Fenced : ErrorCode::Broken;
   std::string message = "database '" + options_.name + "' must be opened again: " + error.message;
-  logWarn("vfs", "database broken", {{"database", options_.name}, {"code", errorCodeName(error.code)}, {"reason", error.message}});
+  logWarn("vfs", "database broken",
+          {{"database", options_.name},
+           {"code", errorCodeName(error.code)},
+           {"reason", error.message}});
   broken_ = Error{code, std::move(message)};
   progress_.notifyAll();
 }
@@ -103,7 +109,8 @@ PageBuffer* PagedFile::findPage(PageNumber page) {
     auto written = overlay_.find(page);
     if (written != overlay_.end()) return written->second.get();
   }
-  PageBuffer* found = staging_.active && isStaged(page) ? stagedTable_.find(page) : table_.find(page);
+  PageBuffer* found =
+      staging_.active && isStaged(page) ? stagedTable_.find(page) : table_.find(page);
   if (found != nullptr) {
     found->recentlyUsed = true;
     table_.shard().countHit();
@@ -122,7 +129,8 @@ Status PagedFile::writePage(PageNumber page, ByteView content) {
   SKEP_CHECK(content.size() == kPageBytes);
   SKEP_CHECK_OK(checkUsable());
   if (doomed_) return {};
-  // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so once more.
+  // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so
+  // once more.
   if (isPrepared_ && page == newPageCount() && isZero(content)) return {};
   isPrepared_ = false;
   PageRef& slot = overlay_[page];
@@ -158,11 +166,13 @@ Error PagedFile::doom(Error reason) {
 
 Status PagedFile::prepareChanges() {
   const std::uint32_t newCount = newPageCount();
-  if (newCount == 0) return Error{ErrorCode::Internal, "the transaction leaves a database without pages"};
+  if (newCount == 0)
+    return Error{ErrorCode::Internal, "the transaction leaves a database without pages"};
   if (options_.databaseBytesMax != 0 && newCount > pageCount_ &&
       static_cast<std::uint64_t>(newCount) * kPageBytes > options_.databaseBytesMax) {
-    return Error{ErrorCode::QuotaExceeded, "database '" + options_.name + "' would pass its quota of " +
-                                               std::to_string(options_.databaseBytesMax) + " bytes"};
+    return Error{ErrorCode::QuotaExceeded,
+                 "database '" + options_.name + "' would pass its quota of " +
+                     std::to_string(options_.databaseBytesMax) + " bytes"};
   }
   // A write that is under way may come back to be merged with what came after it.
   while (pending_.size() + flightPages_ > undurablePagesMax()) {
@@ -170,21 +180,24 @@ Status PagedFile::prepareChanges() {
     SKEP_CHECK_OK(checkUsable());
   }
   // Pages that come into being or vanish without being written count as the transaction's own.
-  const std::uint32_t untouched = newCount > pageCount_ ? newCount - pageCount_ : pageCount_ - newCount;
+  const std::uint32_t untouched =
+      newCount > pageCount_ ? newCount - pageCount_ : pageCount_ - newCount;
   const bool isHuge = untouched > transactionPagesMax();
   if (!staging_.active && isHuge) SKEP_CHECK_OK(stageOverlay());
   if (staging_.active) return finishStaging(newCount);
   return prepareBases(newCount);
 }
 
-// Together at most what one record may hold: the pages that wait, those of one transaction, and those that it cuts off
-// or adds without writing them.
+// Together at most what one record may hold: the pages that wait, those of one transaction, and
+// those that it cuts off or adds without writing them.
 std::size_t PagedFile::transactionPagesMax() const {
-  return std::min(environment_.options.transactionBytesMax / kPageBytes, store::kRecordChangesMax / 4);
+  return std::min(environment_.options.transactionBytesMax / kPageBytes,
+                  store::kRecordChangesMax / 4);
 }
 
 std::size_t PagedFile::undurablePagesMax() const {
-  return std::min(environment_.options.undurableBytesMax / kPageBytes, store::kRecordChangesMax / 2);
+  return std::min(environment_.options.undurableBytesMax / kPageBytes,
+                  store::kRecordChangesMax / 2);
 }
 
 Status PagedFile::prepareBases(std::uint32_t newCount) {
@@ -219,7 +232,8 @@ store::Txid PagedFile::commitLocal() {
   }
   for (PageNumber page = pageCount_ + 1; page <= newCount; ++page) {
     if (overlay_.contains(page)) continue;
-    // Grown over without being written: SQLite does so with pages that went straight to its free list.
+    // Grown over without being written: SQLite does so with pages that went straight to its free
+    // list.
     PageRef zero = table_.shard().allocate(page);
     std::memset(zero->data, 0, kPageBytes);
     zero->pinned = true;
@@ -241,9 +255,11 @@ store::Txid PagedFile::commitLocal() {
 }
 
 store::Txid PagedFile::commitStaged() {
-  SKEP_CHECK(staging_.prepared && overlay_.empty(), "a staged transaction is prepared before it commits");
+  SKEP_CHECK(staging_.prepared && overlay_.empty(),
+             "a staged transaction is prepared before it commits");
   for (const auto& [chunk, mask] : staging_.chunks) {
-    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) table_.erase(store::firstPageOf(chunk) + i);
+    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i)
+      table_.erase(store::firstPageOf(chunk) + i);
   }
   for (PageNumber page = staging_.pageCount + 1; page <= pageCount_; ++page) table_.erase(page);
   stagedTable_.clear();
@@ -274,7 +290,9 @@ void PagedFile::dropPages() {
   kick();
 }
 
-void PagedFile::setAlarm(std::optional<std::int64_t> alarmMs) { transactionAlarm_ = alarmMs; }
+void PagedFile::setAlarm(std::optional<std::int64_t> alarmMs) {
+  transactionAlarm_ = alarmMs;
+}
 
 void PagedFile::takeAlarm() {
   if (!transactionAlarm_) return;
@@ -283,6 +301,7 @@ void PagedFile::takeAlarm() {
 }
 
 void PagedFile::flushAlarm() {
+  if (!transactionAlarm_) return;
   takeAlarm();
   kick();
 }
@@ -326,12 +345,13 @@ Status PagedFile::waitAllDurable() {
   return checkUsable();
 }
 
-/// Remembers with the store which chunks were wanted soon after the open: with a commit that is due anyway, and for
-/// several of them by a write of its own.
+/// Remembers with the store which chunks were wanted soon after the open: with a commit that is due
+/// anyway, and for several of them by a write of its own.
 void PagedFile::keepHotChunks() {
   const bool rides = hasWork() && (!committing_ || !pending_.empty());
   if (!rides && hotChunks_.missCount() < kHotMissesForWrite) return;
-  store::Properties& properties = pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(properties_);
+  store::Properties& properties =
+      pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(properties_);
   properties.hotChunks = hotChunks_.choose(properties_.hotChunks, table_, pageCount_);
   if (properties == properties_) pendingProperties_.reset();
 }
@@ -350,6 +370,8 @@ Status PagedFile::close() {
   return durable;
 }
 
-std::optional<Error> PagedFile::takeLastError() { return std::exchange(lastError_, std::nullopt); }
+std::optional<Error> PagedFile::takeLastError() {
+  return std::exchange(lastError_, std::nullopt);
+}
 
 }  // namespace skep::vfs

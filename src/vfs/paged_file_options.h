@@ -1,4 +1,5 @@
-// Tunables of one database's pages. The defaults suit millions of small databases and a few large ones.
+// Tunables of one database's pages. The defaults suit millions of small databases and a few large
+// ones.
 
 #pragma once
 
@@ -10,8 +11,8 @@
 namespace skep::vfs {
 
 struct PagedFileOptions {
-  /// The log is folded into chunks when it passes this, or a quarter of the database's size if that is more,
-  /// up to logBytesMax.
+  /// The log is folded into chunks when it passes this, or a quarter of the database's size if that
+  /// is more, up to logBytesMax.
   std::size_t logBytesMin = 32 * 1024;
   std::size_t logBytesMax = 4 * 1024 * 1024;
   /// Chunks folded in one store transaction.
@@ -20,11 +21,13 @@ struct PagedFileOptions {
   std::size_t transactionBytesMax = 16 * 1024 * 1024;
   /// Committed pages that are not yet durable; a commit waits above this.
   std::size_t undurableBytesMax = 32 * 1024 * 1024;
-  /// Pages that a transaction may have changed in SQLite's own cache before SQLite hands them over early.
+  /// Pages that a transaction may have changed in SQLite's own cache before SQLite hands them over
+  /// early.
   std::size_t dirtyPagesMax = 4096;
   /// Chunks read at once by a scan, at the most.
   std::size_t readAheadChunksMax = 32;
-  /// How long a commit is tried again while the store is unavailable, before the database is broken.
+  /// How long a commit is tried again while the store is unavailable, before the database is
+  /// broken.
   Duration commitRetry = std::chrono::seconds(10);
 };
 

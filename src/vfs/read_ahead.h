@@ -1,8 +1,9 @@
 // ReadAhead: how many chunks to read when one is missing.
 //
-// Recognises scans by the misses that they make, several at once: a join reads two tables in step, and a table with long
-// rows alternates between its rows and what they overflow into. A scan reads twice as much with each miss; a miss that
-// belongs to no scan reads one chunk. Belongs to one PagedFile.
+// Recognises scans by the misses that they make, several at once: a join reads two tables in step,
+// and a table with long rows alternates between its rows and what they overflow into. A scan reads
+// twice as much with each miss; a miss that belongs to no scan reads one chunk. Belongs to one
+// PagedFile.
 
 #pragma once
 
@@ -21,7 +22,8 @@ class ReadAhead {
     std::size_t count = 1;
   };
 
-  /// The chunks to read now that `missed` is needed, which is one of them; at most `countMax` (≥ 1).
+  /// The chunks to read now that `missed` is needed, which is one of them; at most `countMax` (≥
+  /// 1).
   Range plan(store::ChunkNumber missed, std::size_t countMax);
 
  private:

@@ -1,9 +1,10 @@
 // SQLite's heap, counted and limited for each database.
 //
-// SQLite has one allocator for the process. Ours puts a small header in front of each block that names the account it
-// was charged to: the account that is current on the thread while a database is inside SQLite. Each loop's thread runs
-// many databases, so whoever suspends inside SQLite puts the account aside (SuspendGuard). A charge above the account's
-// limit fails the allocation, which SQLite reports as SQLITE_NOMEM and rolls back cleanly.
+// SQLite has one allocator for the process. Ours puts a small header in front of each block that
+// names the account it was charged to: the account that is current on the thread while a database
+// is inside SQLite. Each loop's thread runs many databases, so whoever suspends inside SQLite puts
+// the account aside (SuspendGuard). A charge above the account's limit fails the allocation, which
+// SQLite reports as SQLITE_NOMEM and rolls back cleanly.
 
 #pragma once
 
@@ -11,11 +12,12 @@
 
 namespace skep::vfs {
 
-/// One database's share of SQLite's heap. Outlives every block charged to it: close the connection first.
+/// One database's share of SQLite's heap. Outlives every block charged to it: close the connection
+/// first.
 struct MemoryAccount {
   std::size_t bytes = 0;
-  std::size_t bytesMax = 0;    // 0: no limit
-  bool limitReached = false;   // an allocation was refused since this was last cleared
+  std::size_t bytesMax = 0;   // 0: no limit
+  bool limitReached = false;  // an allocation was refused since this was last cleared
 };
 
 /// Charges SQLite's allocations on this thread to `account` for the scope. Scopes do not nest.
@@ -27,7 +29,8 @@ class AccountScope {
   AccountScope& operator=(const AccountScope&) = delete;
 };
 
-/// Around whatever may suspend inside an AccountScope: other fibers of the thread run without this account.
+/// Around whatever may suspend inside an AccountScope: other fibers of the thread run without this
+/// account.
 class SuspendGuard {
  public:
   SuspendGuard();

@@ -23,14 +23,17 @@ sqlite3_vfs* systemVfs() {
   return found;
 }
 
-// --- The main database ---------------------------------------------------------------------------------------------
+// --- The main database
+// ---------------------------------------------------------------------------------------------
 
 struct MainFile {
   sqlite3_file base;
   PagedFile* file;
 };
 
-MainFile& mainFile(sqlite3_file* file) { return *reinterpret_cast<MainFile*>(file); }
+MainFile& mainFile(sqlite3_file* file) {
+  return *reinterpret_cast<MainFile*>(file);
+}
 
 /// Remembers why, and gives SQLite `code`.
 int fail(PagedFile& file, Error error, int code) {
@@ -38,8 +41,8 @@ int fail(PagedFile& file, Error error, int code) {
   return code;
 }
 
-/// Every callback runs inside this: nothing is thrown through SQLite, and while the fiber is suspended SQLite's heap
-/// is not charged to this database.
+/// Every callback runs inside this: nothing is thrown through SQLite, and while the fiber is
+/// suspended SQLite's heap is not charged to this database.
 template <class Body>
 int wall(PagedFile& file, Body body) {
   SuspendGuard guard;
@@ -53,7 +56,9 @@ int wall(PagedFile& file, Body body) {
   return SQLITE_IOERR_NOMEM;
 }
 
-int mainClose(sqlite3_file*) { return SQLITE_OK; }
+int mainClose(sqlite3_file*) {
+  return SQLITE_OK;
+}
 
 int mainRead(sqlite3_file* base, void* out, int amount, sqlite3_int64 offset) {
   PagedFile& file = *mainFile(base).file;
@@ -62,7 +67,8 @@ int mainRead(sqlite3_file* base, void* out, int amount, sqlite3_int64 offset) {
   const auto within = static_cast<std::size_t>(offset % static_cast<sqlite3_int64>(kPageBytes));
   const auto size = static_cast<std::size_t>(amount);
   if (within + size > kPageBytes) {
-    return fail(file, Error{ErrorCode::Internal, "SQLite read across a page boundary"}, SQLITE_IOERR_READ);
+    return fail(file, Error{ErrorCode::Internal, "SQLite read across a page boundary"},
+                SQLITE_IOERR_READ);
   }
   if (PageBuffer* found = file.findPage(page); found != nullptr && file.brokenBy() == nullptr) {
     std::memcpy(to, found->data + within, size);
@@ -75,7 +81,8 @@ int mainRead(sqlite3_file* base, void* out, int amount, sqlite3_int64 offset) {
       return SQLITE_OK;
     }
     if (read.error().code == ErrorCode::InvalidArgument) {
-      // Past the end: SQLite wants zeros and this code. A page that is missing within the database is Corrupt instead.
+      // Past the end: SQLite wants zeros and this code. A page that is missing within the database
+      // is Corrupt instead.
       std::memset(to, 0, size);
       return SQLITE_IOERR_SHORT_READ;
     }
@@ -87,8 +94,11 @@ int mainRead(sqlite3_file* base, void* out, int amount, sqlite3_int64 offset) {
 int mainWrite(sqlite3_file* base, const void* data, int amount, sqlite3_int64 offset) {
   PagedFile& file = *mainFile(base).file;
   return wall(file, [&]() -> int {
-    if (amount != static_cast<int>(kPageBytes) || offset % static_cast<sqlite3_int64>(kPageBytes) != 0) {
-      return fail(file, Error{ErrorCode::Unsupported, "only whole pages of 4096 bytes can be written"}, SQLITE_FULL);
+    if (amount != static_cast<int>(kPageBytes) ||
+        offset % static_cast<sqlite3_int64>(kPageBytes) != 0) {
+      return fail(file,
+                  Error{ErrorCode::Unsupported, "only whole pages of 4096 bytes can be written"},
+                  SQLITE_FULL);
     }
     const auto page = static_cast<PageNumber>(offset / static_cast<sqlite3_int64>(kPageBytes) + 1);
     Status written = file.writePage(page, {static_cast<const std::byte*>(data), kPageBytes});
@@ -97,7 +107,9 @@ int mainWrite(sqlite3_file* base, const void* data, int amount, sqlite3_int64 of
 }
 
 // The database's size is what page 1 says at commit; SQLite sets that before it truncates.
-int mainTruncate(sqlite3_file*, sqlite3_int64) { return SQLITE_OK; }
+int mainTruncate(sqlite3_file*, sqlite3_int64) {
+  return SQLITE_OK;
+}
 
 int prepare(PagedFile& file) {
   return wall(file, [&]() -> int {
@@ -108,17 +120,22 @@ int prepare(PagedFile& file) {
 
 int mainSync(sqlite3_file* base, int) {
   PagedFile& file = *mainFile(base).file;
-  // After an atomic batch everything is prepared already, and an error would come too late for a clean rollback.
+  // After an atomic batch everything is prepared already, and an error would come too late for a
+  // clean rollback.
   return file.isPrepared() ? SQLITE_OK : prepare(file);
 }
 
 int mainFileSize(sqlite3_file* base, sqlite3_int64* size) {
-  *size = static_cast<sqlite3_int64>(mainFile(base).file->pageCount()) * static_cast<sqlite3_int64>(kPageBytes);
+  *size = static_cast<sqlite3_int64>(mainFile(base).file->pageCount()) *
+          static_cast<sqlite3_int64>(kPageBytes);
   return SQLITE_OK;
 }
 
-// One connection owns the file, and the store's epoch excludes other owners: there is nothing to lock here.
-int mainLock(sqlite3_file*, int) { return SQLITE_OK; }
+// One connection owns the file, and the store's epoch excludes other owners: there is nothing to
+// lock here.
+int mainLock(sqlite3_file*, int) {
+  return SQLITE_OK;
+}
 int mainCheckReservedLock(sqlite3_file*, int* reserved) {
   *reserved = 0;
   return SQLITE_OK;
@@ -142,7 +159,9 @@ int mainFileControl(sqlite3_file* base, int operation, void*) {
   }
 }
 
-int mainSectorSize(sqlite3_file*) { return static_cast<int>(kPageBytes); }
+int mainSectorSize(sqlite3_file*) {
+  return static_cast<int>(kPageBytes);
+}
 int mainDeviceCharacteristics(sqlite3_file*) {
   return SQLITE_IOCAP_BATCH_ATOMIC | SQLITE_IOCAP_POWERSAFE_OVERWRITE | SQLITE_IOCAP_SAFE_APPEND |
          SQLITE_IOCAP_SEQUENTIAL | SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN;
@@ -167,14 +186,29 @@ int mainUnfetch(sqlite3_file*, sqlite3_int64, void* data) {
 }
 
 const sqlite3_io_methods kMainMethods{
-    3,          mainClose,    mainRead,       mainWrite,       mainTruncate,
-    mainSync,   mainFileSize, mainLock,       mainLock,        mainCheckReservedLock,
-    mainFileControl, mainSectorSize, mainDeviceCharacteristics,
-    nullptr,    nullptr,      nullptr,        nullptr,  // no shared memory: no WAL
-    mainFetch,  mainUnfetch,
+    3,
+    mainClose,
+    mainRead,
+    mainWrite,
+    mainTruncate,
+    mainSync,
+    mainFileSize,
+    mainLock,
+    mainLock,
+    mainCheckReservedLock,
+    mainFileControl,
+    mainSectorSize,
+    mainDeviceCharacteristics,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,  // no shared memory: no WAL
+    mainFetch,
+    mainUnfetch,
 };
 
-// --- The rollback journal of a large transaction: an anonymous file, never synced ----------------------------------
+// --- The rollback journal of a large transaction: an anonymous file, never synced
+// ----------------------------------
 
 struct JournalFile {
   sqlite3_file base;
@@ -182,9 +216,13 @@ struct JournalFile {
   sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 
-sqlite3_file* innerFile(sqlite3_file* file) { return reinterpret_cast<JournalFile*>(file)->inner(); }
+sqlite3_file* innerFile(sqlite3_file* file) {
+  return reinterpret_cast<JournalFile*>(file)->inner();
+}
 
-int journalClose(sqlite3_file* f) { return innerFile(f)->pMethods->xClose(innerFile(f)); }
+int journalClose(sqlite3_file* f) {
+  return innerFile(f)->pMethods->xClose(innerFile(f));
+}
 int journalRead(sqlite3_file* f, void* to, int amount, sqlite3_int64 offset) {
   return innerFile(f)->pMethods->xRead(innerFile(f), to, amount, offset);
 }
@@ -194,30 +232,51 @@ int journalWrite(sqlite3_file* f, const void* from, int amount, sqlite3_int64 of
 int journalTruncate(sqlite3_file* f, sqlite3_int64 size) {
   return innerFile(f)->pMethods->xTruncate(innerFile(f), size);
 }
-int journalSync(sqlite3_file*, int) { return SQLITE_OK; }
+int journalSync(sqlite3_file*, int) {
+  return SQLITE_OK;
+}
 int journalFileSize(sqlite3_file* f, sqlite3_int64* size) {
   return innerFile(f)->pMethods->xFileSize(innerFile(f), size);
 }
-int journalFileControl(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
-int journalDeviceCharacteristics(sqlite3_file*) { return 0; }
+int journalFileControl(sqlite3_file*, int, void*) {
+  return SQLITE_NOTFOUND;
+}
+int journalDeviceCharacteristics(sqlite3_file*) {
+  return 0;
+}
 
 const sqlite3_io_methods kJournalMethods{
-    1, journalClose, journalRead, journalWrite, journalTruncate, journalSync, journalFileSize, mainLock, mainLock,
-    mainCheckReservedLock, journalFileControl, mainSectorSize, journalDeviceCharacteristics,
+    1,
+    journalClose,
+    journalRead,
+    journalWrite,
+    journalTruncate,
+    journalSync,
+    journalFileSize,
+    mainLock,
+    mainLock,
+    mainCheckReservedLock,
+    journalFileControl,
+    mainSectorSize,
+    journalDeviceCharacteristics,
 };
 
 int openTemporary(sqlite3_file* file, int flags, int* outFlags) {
-  constexpr int kAnonymous = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE | SQLITE_OPEN_DELETEONCLOSE;
-  const int kind = (flags & SQLITE_OPEN_MAIN_JOURNAL) != 0 ? SQLITE_OPEN_TEMP_JOURNAL : flags & 0xfff00;
+  constexpr int kAnonymous = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE |
+                             SQLITE_OPEN_DELETEONCLOSE;
+  const int kind =
+      (flags & SQLITE_OPEN_MAIN_JOURNAL) != 0 ? SQLITE_OPEN_TEMP_JOURNAL : flags & 0xfff00;
   return systemVfs()->xOpen(systemVfs(), nullptr, file, kAnonymous | kind, outFlags);
 }
 
-// --- The VFS -------------------------------------------------------------------------------------------------------
+// --- The VFS
+// -------------------------------------------------------------------------------------------------------
 
 int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* outFlags) {
   file->pMethods = nullptr;
   if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
-    if (openingFile == nullptr) return SQLITE_CANTOPEN;  // ATTACH, or an open that did not come from openConnection()
+    if (openingFile == nullptr)
+      return SQLITE_CANTOPEN;  // ATTACH, or an open that did not come from openConnection()
     auto& main = mainFile(file);
     main.file = std::exchange(openingFile, nullptr);
     file->pMethods = &kMainMethods;
@@ -233,7 +292,9 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
   return code;
 }
 
-int vfsDelete(sqlite3_vfs*, const char*, int) { return SQLITE_OK; }
+int vfsDelete(sqlite3_vfs*, const char*, int) {
+  return SQLITE_OK;
+}
 int vfsAccess(sqlite3_vfs*, const char*, int, int* result) {
   *result = 0;
   return SQLITE_OK;
@@ -242,11 +303,21 @@ int vfsFullPathname(sqlite3_vfs*, const char* name, int outBytes, char* out) {
   sqlite3_snprintf(outBytes, out, "%s", name);
   return SQLITE_OK;
 }
-int vfsRandomness(sqlite3_vfs*, int bytes, char* out) { return systemVfs()->xRandomness(systemVfs(), bytes, out); }
-int vfsSleep(sqlite3_vfs*, int) { return 0; }
-int vfsCurrentTime(sqlite3_vfs*, double* now) { return systemVfs()->xCurrentTime(systemVfs(), now); }
-int vfsGetLastError(sqlite3_vfs*, int, char*) { return 0; }
-int vfsCurrentTimeInt64(sqlite3_vfs*, sqlite3_int64* now) { return systemVfs()->xCurrentTimeInt64(systemVfs(), now); }
+int vfsRandomness(sqlite3_vfs*, int bytes, char* out) {
+  return systemVfs()->xRandomness(systemVfs(), bytes, out);
+}
+int vfsSleep(sqlite3_vfs*, int) {
+  return 0;
+}
+int vfsCurrentTime(sqlite3_vfs*, double* now) {
+  return systemVfs()->xCurrentTime(systemVfs(), now);
+}
+int vfsGetLastError(sqlite3_vfs*, int, char*) {
+  return 0;
+}
+int vfsCurrentTimeInt64(sqlite3_vfs*, sqlite3_int64* now) {
+  return systemVfs()->xCurrentTimeInt64(systemVfs(), now);
+}
 
 }  // namespace
 
@@ -255,14 +326,16 @@ void registerVfs() {
   std::call_once(once, [] {
     installSqliteMemory();
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    // Reads in place (xFetch) are what SQLite knows as memory-mapped I/O: on, for files of any size.
+    // Reads in place (xFetch) are what SQLite knows as memory-mapped I/O: on, for files of any
+    // size.
     constexpr sqlite3_int64 kAnySize = sqlite3_int64{1} << 46;
     sqlite3_config(SQLITE_CONFIG_MMAP_SIZE, kAnySize, kAnySize);
     const int rc = sqlite3_initialize();
     SKEP_CHECK(rc == SQLITE_OK, "sqlite3_initialize: %d", rc);
     static sqlite3_vfs vfs{};
     vfs.iVersion = 2;
-    vfs.szOsFile = static_cast<int>(std::max(sizeof(MainFile), sizeof(JournalFile) + static_cast<std::size_t>(systemVfs()->szOsFile)));
+    vfs.szOsFile = static_cast<int>(std::max(
+        sizeof(MainFile), sizeof(JournalFile) + static_cast<std::size_t>(systemVfs()->szOsFile)));
     vfs.mxPathname = 512;
     vfs.zName = kVfsName;
     vfs.xOpen = vfsOpen;
@@ -283,10 +356,12 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   sqlite3* connection = nullptr;
   openingFile = &file;
   const int access = file.isReadOnly() ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  int rc = sqlite3_open_v2("skep", &connection, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, kVfsName);
+  int rc = sqlite3_open_v2("skep", &connection,
+                           access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, kVfsName);
   openingFile = nullptr;
-  // exclusive: no change counter to check at each read, and page 1 is not rewritten at each commit. The page cache of
-  // SQLite itself stays tiny, as pages are read in place; cache_spill bounds what a transaction keeps there.
+  // exclusive: no change counter to check at each read, and page 1 is not rewritten at each commit.
+  // The page cache of SQLite itself stays tiny, as pages are read in place; cache_spill bounds what
+  // a transaction keeps there.
   constexpr const char* kPragmas =
       "PRAGMA page_size = 4096;"
       "PRAGMA locking_mode = EXCLUSIVE;"
@@ -295,10 +370,12 @@ Result<sqlite3*> openConnection(PagedFile& file) {
       "PRAGMA cache_size = 8;";
   char* message = nullptr;
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, kPragmas, nullptr, nullptr, &message);
-  const std::string spill = "PRAGMA cache_spill = " + std::to_string(file.environment().options.dirtyPagesMax);
+  const std::string spill =
+      "PRAGMA cache_spill = " + std::to_string(file.environment().options.dirtyPagesMax);
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, spill.c_str(), nullptr, nullptr, &message);
-  // An empty database's first transaction would journal to a file at once, though it has no page to save: MEMORY avoids
-  // that. Later, DELETE is right: with atomic batches it keeps the journal in memory until a transaction spills.
+  // An empty database's first transaction would journal to a file at once, though it has no page to
+  // save: MEMORY avoids that. Later, DELETE is right: with atomic batches it keeps the journal in
+  // memory until a transaction spills.
   const bool isEmpty = file.pageCount() == 0;
   const char* journal = isEmpty ? "PRAGMA journal_mode = MEMORY" : "PRAGMA journal_mode = DELETE";
   if (rc == SQLITE_OK) rc = sqlite3_exec(connection, journal, nullptr, nullptr, &message);
@@ -308,14 +385,18 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   sqlite3_free(message);
   sqlite3_close_v2(connection);
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
-  const ErrorCode code = (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT ? ErrorCode::Corrupt : ErrorCode::Sql;
+  const ErrorCode code = (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT
+                             ? ErrorCode::Corrupt
+                             : ErrorCode::Sql;
   return Error{code, "database '" + file.name() + "': " + text, rc};
 }
 
 void resetJournal(sqlite3* connection, PagedFile& file) {
   if (file.pageCount() == 0) return;
   // Through MEMORY: the change to it closes the journal file.
-  const int rc = sqlite3_exec(connection, "PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
+  const int rc =
+      sqlite3_exec(connection, "PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = DELETE",
+                   nullptr, nullptr, nullptr);
   file.setJournalResetDue(rc != SQLITE_OK);
 }
 

@@ -1,5 +1,6 @@
-// Huge transactions: pages that outgrow memory go to the store as chunk versions above the head, and one small commit
-// makes them visible (the flip). A crash in between leaves versions that nobody sees; the next owner removes them.
+// Huge transactions: pages that outgrow memory go to the store as chunk versions above the head,
+// and one small commit makes them visible (the flip). A crash in between leaves versions that
+// nobody sees; the next owner removes them.
 
 #include <array>
 #include <bit>
@@ -16,7 +17,8 @@ constexpr std::size_t kSweepBatch = 1000;
 
 std::uint32_t headerPageCount(const std::byte* firstPage) {
   std::uint32_t count = 0;
-  for (std::size_t i = 28; i < 32; ++i) count = (count << 8) | static_cast<std::uint32_t>(firstPage[i]);
+  for (std::size_t i = 28; i < 32; ++i)
+    count = (count << 8) | static_cast<std::uint32_t>(firstPage[i]);
   return count;
 }
 
@@ -55,7 +57,8 @@ Status PagedFile::stageOverlay() {
   return {};
 }
 
-/// Encodes one chunk as the transaction sees it, takes its pages out of the overlay, and keeps the digest in step.
+/// Encodes one chunk as the transaction sees it, takes its pages out of the overlay, and keeps the
+/// digest in step.
 Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
   const bool again = staging_.chunks.contains(chunk);
   std::array<PageRef, store::kPagesPerChunk> view;
@@ -82,8 +85,9 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
   }
   // A new database's first page comes last: other pages of its chunk may be staged before.
   if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(contents[0]);
-  store::StoredChunk staged{
-      .chunk = chunk, .txid = staging_.txid, .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};
+  store::StoredChunk staged{.chunk = chunk,
+                            .txid = staging_.txid,
+                            .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};
   staging_.chunks[chunk] = mask;
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
     const PageNumber page = store::firstPageOf(chunk) + i;
@@ -96,18 +100,22 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
 Result<PageRef> PagedFile::readStaged(PageNumber page) {
   const store::ChunkNumber chunk = store::chunkOf(page);
   if ((staging_.chunks[chunk] & bitOf(page)) == 0) {
-    return Error{ErrorCode::InvalidArgument, "page " + std::to_string(page) + " is past the end of database '" +
-                                                 options_.name + "'"};
+    return Error{
+        ErrorCode::InvalidArgument,
+        "page " + std::to_string(page) + " is past the end of database '" + options_.name + "'"};
   }
   if (PageBuffer* found = stagedTable_.find(page)) return PageRef(found);
   table_.shard().countMiss();
   ++counters_.storeReads;
-  SKEP_TRY(store::ChunkRead read, readAsOwner({.id = id_, .atTxid = staging_.txid, .chunks = {chunk}}));
+  SKEP_TRY(store::ChunkRead read,
+           readAsOwner({.id = id_, .atTxid = staging_.txid, .chunks = {chunk}}));
   if (read.chunks.size() != 1 || read.chunks[0].txid != staging_.txid) {
-    return Error{ErrorCode::Corrupt, "database '" + options_.name + "': staged chunk " + std::to_string(chunk) +
-                                         " of txid " + std::to_string(staging_.txid) + " is missing"};
+    return Error{ErrorCode::Corrupt, "database '" + options_.name + "': staged chunk " +
+                                         std::to_string(chunk) + " of txid " +
+                                         std::to_string(staging_.txid) + " is missing"};
   }
-  SKEP_TRY(store::DecodedChunk decoded, store::decodeChunk(id_, chunk, staging_.txid, read.chunks[0].bytes));
+  SKEP_TRY(store::DecodedChunk decoded,
+           store::decodeChunk(id_, chunk, staging_.txid, read.chunks[0].bytes));
   PageRef wanted;
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
     const PageNumber each = store::firstPageOf(chunk) + i;
@@ -121,12 +129,15 @@ Result<PageRef> PagedFile::readStaged(PageNumber page) {
   return wanted;
 }
 
-/// Stages the rest of the transaction and settles which pages there are, so that the flip has nothing left to decide.
+/// Stages the rest of the transaction and settles which pages there are, so that the flip has
+/// nothing left to decide.
 Status PagedFile::finishStaging(std::uint32_t newCount) {
   overlay_.erase(overlay_.upper_bound(newCount), overlay_.end());
   for (PageNumber page = pageCount_ + 1; page <= newCount; ++page) {
     auto staged = staging_.chunks.find(store::chunkOf(page));
-    if (overlay_.contains(page) || (staged != staging_.chunks.end() && (staged->second & bitOf(page)) != 0)) continue;
+    if (overlay_.contains(page) ||
+        (staged != staging_.chunks.end() && (staged->second & bitOf(page)) != 0))
+      continue;
     PageRef zero = table_.shard().allocate(page);
     std::memset(zero->data, 0, kPageBytes);
     overlay_[page] = std::move(zero);
@@ -137,7 +148,8 @@ Status PagedFile::finishStaging(std::uint32_t newCount) {
     auto staged = staging_.chunks.find(store::chunkOf(page));
     if (staged == staging_.chunks.end() && page > pageCount_) continue;
     if (staged != staging_.chunks.end() && (staged->second & bitOf(page)) == 0) continue;
-    SKEP_TRY(PageRef gone, staged != staging_.chunks.end() ? readStaged(page) : committedPage(page));
+    SKEP_TRY(PageRef gone,
+             staged != staging_.chunks.end() ? readStaged(page) : committedPage(page));
     staging_.digest -= gone->contentHash();
   }
   staging_.pageCount = newCount;
@@ -145,14 +157,17 @@ Status PagedFile::finishStaging(std::uint32_t newCount) {
   return {};
 }
 
-/// Removes the staged versions of a transaction that never committed. writing_ is held, or nobody else runs yet.
+/// Removes the staged versions of a transaction that never committed. writing_ is held, or nobody
+/// else runs yet.
 Status PagedFile::discardStaging() {
   while (true) {
     store::DatabaseWrite write = newWrite();
     write.discardStaging = true;
     SKEP_CHECK_OK(submitCertain(write));
-    SKEP_TRY(store::DatabaseInfo info, readPatiently([&] { return environment_.store.info(options_.name); }));
-    if (info.head.epoch != head_.epoch) return Error{ErrorCode::Fenced, "another owner has taken the database"};
+    SKEP_TRY(store::DatabaseInfo info,
+             readPatiently([&] { return environment_.store.info(options_.name); }));
+    if (info.head.epoch != head_.epoch)
+      return Error{ErrorCode::Fenced, "another owner has taken the database"};
     head_.stagingTxid = info.head.stagingTxid;
     if (head_.stagingTxid == 0) break;
   }

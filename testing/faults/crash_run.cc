@@ -21,8 +21,10 @@ void expectNoGarbage(Findings& findings, store::PageStore& store, const Lineage&
   for (const store::ChunkVersion& version : *versions) {
     const std::string name =
         "chunk " + std::to_string(version.chunk) + " of txid " + std::to_string(version.txid);
-    if (before == version.chunk) findings.add(name + " is kept beside an older version that nobody needs");
-    if (store::firstPageOf(version.chunk) > info->head.pageCount) findings.add(name + " lies past the end");
+    if (before == version.chunk)
+      findings.add(name + " is kept beside an older version that nobody needs");
+    if (store::firstPageOf(version.chunk) > info->head.pageCount)
+      findings.add(name + " lies past the end");
     before = version.chunk;
   }
 }
@@ -31,8 +33,8 @@ void check(Findings& findings, vfs::Environment& environment, const Lineage& lin
   Result<sql::CheckReport> checked = sql::checkDatabase(environment, lineage.name);
   if (!checked) return findings.add("check " + lineage.name + ": " + checked.error().toString());
   for (const sql::Finding& finding : checked->findings) {
-    findings.add("check " + lineage.name + ": " + std::string(findingKindName(finding.kind)) + ": " +
-                 finding.message);
+    findings.add("check " + lineage.name + ": " + std::string(findingKindName(finding.kind)) +
+                 ": " + finding.message);
   }
 }
 
@@ -40,7 +42,8 @@ void check(Findings& findings, vfs::Environment& environment, const Lineage& lin
 void verifyLineage(RunContext& context, Process& process, Lineage& lineage) {
   lineage.wasShared = false;
   Owner owner(context, process, lineage, "verify");
-  if (!owner.open() && !context.findings.any()) context.findings.add("the last process does not open " + lineage.name);
+  if (!owner.open() && !context.findings.any())
+    context.findings.add("the last process does not open " + lineage.name);
   owner.close();
   if (context.findings.any()) return;
   check(context.findings, process.environment(), lineage);
@@ -61,7 +64,8 @@ class Run {
     chooseSizes();
     const std::size_t databases = oneIn(4) ? 2 : 1;
     for (std::size_t i = 0; i < databases; ++i) {
-      Lineage& lineage = *lineages_.emplace_back(std::make_unique<Lineage>(i == 0 ? "first" : "second"));
+      Lineage& lineage =
+          *lineages_.emplace_back(std::make_unique<Lineage>(i == 0 ? "first" : "second"));
       lineage.hadRetention = workloadOptions_.retention;
       workloads_.emplace_back(random_(), workloadOptions_);
     }
@@ -112,7 +116,8 @@ class Run {
                             .nth = 1 + static_cast<std::uint32_t>(below(3))});
       // Only a write with an unknown outcome makes an owner take a new epoch.
       if (options_.firstFault->kind == CallKind::Retake) {
-        plan.shots.push_back({.action = FaultAction::Lost, .kind = CallKind::Commit, .nth = 1, .repeat = 3});
+        plan.shots.push_back(
+            {.action = FaultAction::Lost, .kind = CallKind::Commit, .nth = 1, .repeat = 3});
       }
       return plan;
     }
@@ -120,19 +125,23 @@ class Run {
     const auto points = faultPoints();
     for (std::size_t i = 0; i < shots; ++i) {
       const FaultPoint point = points[below(points.size())];
-      const bool isFrequent = point.kind == CallKind::Read || point.kind == CallKind::Commit || point.kind == CallKind::CommitFold;
+      const bool isFrequent = point.kind == CallKind::Read || point.kind == CallKind::Commit ||
+                              point.kind == CallKind::CommitFold;
       plan.shots.push_back({.action = point.action,
                             .kind = point.kind,
                             .nth = 1 + static_cast<std::uint32_t>(below(isFrequent ? 12 : 3)),
                             .repeat = 1 + static_cast<std::uint32_t>(oneIn(4) ? below(3) : 0)});
     }
-    if (oneIn(40)) plan.shots.push_back({.action = FaultAction::Before, .kind = std::nullopt, .nth = 10, .repeat = 60});
+    if (oneIn(40))
+      plan.shots.push_back(
+          {.action = FaultAction::Before, .kind = std::nullopt, .nth = 10, .repeat = 60});
     return plan;
   }
 
   std::unique_ptr<Process> newProcess(FaultPlan plan, const std::string& label) {
     report_.plan += (report_.plan.empty() ? "" : "; ") + label + ": " + plan.describe();
-    return std::make_unique<Process>(simulation_, store_->store(), std::move(plan), random_(), sizes_, cacheBytes_);
+    return std::make_unique<Process>(simulation_, store_->store(), std::move(plan), random_(),
+                                     sizes_, cacheBytes_);
   }
 
   /// One process from start to end, with its rivals.
@@ -147,7 +156,9 @@ class Run {
     if (oneIn(5)) {
       const std::uint64_t seed = random_();
       const bool sameProcess = oneIn(4);
-      joiner.spawn([this, &process, seed, sameProcess, label] { challenge(*process, sameProcess, seed, label); });
+      joiner.spawn([this, &process, seed, sameProcess, label] {
+        challenge(*process, sameProcess, seed, label);
+      });
     }
     joiner.join();
     process->close();
@@ -170,7 +181,8 @@ class Run {
     }
   }
 
-  /// A second owner of the first database appears at some time, in a process of its own or beside the first.
+  /// A second owner of the first database appears at some time, in a process of its own or beside
+  /// the first.
   void challenge(Process& process, bool sameProcess, std::uint64_t seed, const std::string& label) {
     std::mt19937_64 random(seed);
     fiber::sleepFor(std::chrono::microseconds(random() % 200'000));
@@ -219,24 +231,31 @@ class Run {
 
 }  // namespace
 
-RunReport runThroughFaults(const RunOptions& options) { return Run(options).run(); }
+RunReport runThroughFaults(const RunOptions& options) {
+  return Run(options).run();
+}
 
 ScriptReport runScriptThroughFault(const ScriptOptions& options) {
   Simulation simulation("a script with the fault " + options.fault.describe());
   simulation.network().trace = options.trace;
   const std::unique_ptr<RunStore> store = options.makeStore(simulation.clock());
   Findings findings;
-  RunContext context{.simulation = simulation, .findings = findings, .limits = options.limits,
-                     .expectsErrors = options.expectsErrors, .trace = options.trace};
+  RunContext context{.simulation = simulation,
+                     .findings = findings,
+                     .limits = options.limits,
+                     .expectsErrors = options.expectsErrors,
+                     .trace = options.trace};
   Lineage lineage("scripted");
   ScriptReport report;
   std::size_t next = 0;
   constexpr std::size_t kLives = 2;
-  for (std::size_t life = 0; life < kLives && next < options.script.size() && !findings.any(); ++life) {
+  for (std::size_t life = 0; life < kLives && next < options.script.size() && !findings.any();
+       ++life) {
     simulation.run([&] {
       FaultPlan plan;
       if (life == 0) plan.shots.push_back(options.fault);
-      Process process(simulation, store->store(), std::move(plan), life, options.sizes, options.cacheBytes);
+      Process process(simulation, store->store(), std::move(plan), life, options.sizes,
+                      options.cacheBytes);
       // An owner that breaks is followed by another in the same process.
       constexpr std::size_t kOwners = 3;
       for (std::size_t i = 0; i < kOwners && next < options.script.size() && !findings.any(); ++i) {

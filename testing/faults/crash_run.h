@@ -1,10 +1,11 @@
-// One run of random SQL through crashes, faults and competing owners, checked against the oracle. All of it follows from
-// the seed.
+// One run of random SQL through crashes, faults and competing owners, checked against the oracle.
+// All of it follows from the seed.
 //
-// A run is a sequence of lives. In each, a process opens one or two databases on the same store, works on them, meets
-// the faults of its plan, may be challenged by a second process, and ends by closing or by dying. What the next life
-// finds must be a version that the life before may have left. The run ends with a clean process that compares the
-// content and verifies the database down to the last byte (sql/check.h).
+// A run is a sequence of lives. In each, a process opens one or two databases on the same store,
+// works on them, meets the faults of its plan, may be challenged by a second process, and ends by
+// closing or by dying. What the next life finds must be a version that the life before may have
+// left. The run ends with a clean process that compares the content and verifies the database down
+// to the last byte (sql/check.h).
 //
 //   RunReport report = runThroughFaults({.seed = 7, .makeStore = …});
 //   EXPECT_EQ(report.failure, "");
@@ -39,7 +40,7 @@ struct RunOptions {
   std::uint64_t seed = 1;
   std::function<std::unique_ptr<RunStore>(Clock&)> makeStore;
   std::optional<FaultPoint> firstFault;  // fires in the first life, before any other
-  std::ostream* trace = nullptr;       // gets every operation
+  std::ostream* trace = nullptr;         // gets every operation
 };
 
 struct RunReport {
@@ -50,7 +51,8 @@ struct RunReport {
 
 RunReport runThroughFaults(const RunOptions& options);
 
-/// A fixed sequence of operations, meeting one fault: what is left of it after a crash is done by the next process.
+/// A fixed sequence of operations, meeting one fault: what is left of it after a crash is done by
+/// the next process.
 struct ScriptOptions {
   std::vector<Operation> script;
   FaultShot fault;
@@ -63,8 +65,8 @@ struct ScriptOptions {
 };
 
 struct ScriptReport {
-  std::string failure;   // empty: all is well
-  bool fired = false;    // the fault
+  std::string failure;  // empty: all is well
+  bool fired = false;   // the fault
 };
 
 ScriptReport runScriptThroughFault(const ScriptOptions& options);

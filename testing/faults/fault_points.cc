@@ -66,13 +66,15 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
     case CallKind::List:
       return {CrashBefore, Fail};
     default:
-      return {Before, Refused, ReadOnly, Lost, After, Delayed, Late, CrashBefore, CrashAfter, CrashLate};
+      return {Before,  Refused, ReadOnly,    Lost,       After,
+              Delayed, Late,    CrashBefore, CrashAfter, CrashLate};
   }
 }
 
 bool stages(const store::DatabaseWrite& write) {
-  return std::any_of(write.chunks.begin(), write.chunks.end(),
-                     [&](const store::StoredChunk& chunk) { return chunk.txid > write.expectedTxid; });
+  return std::any_of(
+      write.chunks.begin(), write.chunks.end(),
+      [&](const store::StoredChunk& chunk) { return chunk.txid > write.expectedTxid; });
 }
 
 }  // namespace
@@ -85,10 +87,14 @@ std::string_view faultActionName(FaultAction action) {
 }
 std::string_view faultClassName(FaultClass faultClass) {
   switch (faultClass) {
-    case FaultClass::BeforeDurable: return "before_durable";
-    case FaultClass::Ambiguous: return "ambiguous";
-    case FaultClass::AfterDurable: return "after_durable";
-    case FaultClass::Read: return "read";
+    case FaultClass::BeforeDurable:
+      return "before_durable";
+    case FaultClass::Ambiguous:
+      return "ambiguous";
+    case FaultClass::AfterDurable:
+      return "after_durable";
+    case FaultClass::Read:
+      return "read";
   }
   SKEP_UNREACHABLE();
 }
@@ -109,9 +115,9 @@ bool FaultPoint::isCrash() const {
 bool FaultPoint::mayBreakOwner() const {
   if (isCrash()) return true;
   switch (action) {
-    case FaultAction::Refused:     // a full disk: what was committed locally can't be kept
+    case FaultAction::Refused:  // a full disk: what was committed locally can't be kept
     case FaultAction::ReadOnly:
-    case FaultAction::Corrupt:     // a fold reads, too
+    case FaultAction::Corrupt:  // a fold reads, too
     case FaultAction::LostRecord:
       return true;
     case FaultAction::After:
@@ -144,7 +150,9 @@ std::optional<FaultPoint> findFaultPoint(std::string_view name) {
   return std::nullopt;
 }
 
-bool isWriteKind(CallKind kind) { return kind >= CallKind::Commit; }
+bool isWriteKind(CallKind kind) {
+  return kind >= CallKind::Commit;
+}
 
 CallKind kindOf(const store::DatabaseWrite& write) {
   if (write.commit && write.flip) return CallKind::Flip;

@@ -1,8 +1,9 @@
 // Fault points: every place where a call to the store can go wrong, by name.
 //
-// A point is a kind of call and what happens to it: "commit_fold.late" is a commit that also folds, whose answer is
-// lost and which reaches the store only after its owner has asked for the outcome. The registry is the product of the
-// two tables in the .cc; FaultyStore (faulty_store.h) fires points and counts each firing.
+// A point is a kind of call and what happens to it: "commit_fold.late" is a commit that also folds,
+// whose answer is lost and which reaches the store only after its owner has asked for the outcome.
+// The registry is the product of the two tables in the .cc; FaultyStore (faulty_store.h) fires
+// points and counts each firing.
 //
 //   for (const FaultPoint& point : faultPoints()) use(point.name(), point.faultClass());
 
@@ -39,13 +40,14 @@ enum class CallKind : std::uint8_t {
 inline constexpr std::size_t kCallKinds = 14;
 
 enum class FaultAction : std::uint8_t {
-  Before,       // Unavailable; not applied
-  Refused,      // StoreFull; not applied
-  ReadOnly,     // ReadOnly; not applied
-  Lost,         // UnknownOutcome; not applied, and never will be
-  After,        // UnknownOutcome; applied
-  Delayed,      // UnknownOutcome; applied before the next call reaches the store
-  Late,         // UnknownOutcome; reaches the store after the next claim of the database, which must have shut it out
+  Before,    // Unavailable; not applied
+  Refused,   // StoreFull; not applied
+  ReadOnly,  // ReadOnly; not applied
+  Lost,      // UnknownOutcome; not applied, and never will be
+  After,     // UnknownOutcome; applied
+  Delayed,   // UnknownOutcome; applied before the next call reaches the store
+  Late,  // UnknownOutcome; reaches the store after the next claim of the database, which must have
+         // shut it out
   CrashBefore,  // the process dies; not applied
   CrashAfter,   // the process dies; applied
   CrashLate,    // the process dies; reaches the store after the next claim
@@ -73,7 +75,8 @@ struct FaultPoint {
   std::string name() const;  // "commit.before"
   FaultClass faultClass() const;
   bool isCrash() const;
-  /// Whether the owner may lose its database handle over it (and must open again): the others it has to survive.
+  /// Whether the owner may lose its database handle over it (and must open again): the others it
+  /// has to survive.
   bool mayBreakOwner() const;
   std::size_t index() const {
     return static_cast<std::size_t>(kind) * kFaultActions + static_cast<std::size_t>(action);

@@ -11,12 +11,19 @@ namespace {
 using store::DatabaseId;
 using store::DatabaseWrite;
 
-// A store that is away for longer may outlast the patience of a commit (PagedFileOptions::commitRetry).
+// A store that is away for longer may outlast the patience of a commit
+// (PagedFileOptions::commitRetry).
 constexpr std::uint32_t kRepeatSurvivedMax = 5;
 
-Error crashedError() { return Error{ErrorCode::Aborted, "this process has crashed"}; }
-Error unavailable() { return Error{ErrorCode::Unavailable, "injected: the store does not answer"}; }
-Error unknown() { return Error{ErrorCode::UnknownOutcome, "injected: the answer was lost"}; }
+Error crashedError() {
+  return Error{ErrorCode::Aborted, "this process has crashed"};
+}
+Error unavailable() {
+  return Error{ErrorCode::Unavailable, "injected: the store does not answer"};
+}
+Error unknown() {
+  return Error{ErrorCode::UnknownOutcome, "injected: the answer was lost"};
+}
 
 /// Counts a call that is inside the real store, which may suspend there.
 class Inside {
@@ -45,7 +52,8 @@ std::string FaultPlan::describe() const {
   return text.empty() ? "none" : text;
 }
 
-FaultyStore::FaultyStore(store::PageStore& inner, Network& network, FaultPlan plan, std::uint64_t seed)
+FaultyStore::FaultyStore(store::PageStore& inner, Network& network, FaultPlan plan,
+                         std::uint64_t seed)
     : inner_(inner), network_(network), random_(seed) {
   for (FaultShot& shot : plan.shots) plan_.push_back({.shot = shot});
 }
@@ -95,14 +103,17 @@ std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
   return hit;
 }
 
-void FaultyStore::traceWrite(const DatabaseWrite& write, const Status& outcome, std::string_view how) {
+void FaultyStore::traceWrite(const DatabaseWrite& write, const Status& outcome,
+                             std::string_view how) {
   if (network_.trace == nullptr) return;
   std::ostream& out = *network_.trace;
-  out << "    " << callKindName(kindOf(write)) << how << " id " << write.id.value << " epoch " << write.epoch << " at "
-      << write.expectedTxid;
+  out << "    " << callKindName(kindOf(write)) << how << " id " << write.id.value << " epoch "
+      << write.epoch << " at " << write.expectedTxid;
   if (write.commit) out << " to " << write.commit->txid << " pages " << write.commit->pageCount;
-  for (const store::StoredChunk& chunk : write.chunks) out << " +" << chunk.chunk << '@' << chunk.txid;
-  for (const auto& superseded : write.superseded) out << " -" << superseded.chunk << "<" << superseded.txid;
+  for (const store::StoredChunk& chunk : write.chunks)
+    out << " +" << chunk.chunk << '@' << chunk.txid;
+  for (const auto& superseded : write.superseded)
+    out << " -" << superseded.chunk << "<" << superseded.txid;
   if (write.dropChunksFrom) out << " drop " << *write.dropChunksFrom << "…";
   if (write.trimLogThrough != 0) out << " trim " << write.trimLogThrough;
   out << ": " << (outcome.ok() ? "ok" : outcome.error().toString()) << std::endl;
@@ -138,12 +149,13 @@ void FaultyStore::deliverLate(DatabaseId id) {
   }
 }
 
-// --- Writes --------------------------------------------------------------------------------------------------------
+// --- Writes
+// --------------------------------------------------------------------------------------------------------
 
 /// The writes of one call that reach the store, and what is to happen to each.
 struct FaultyStore::Batch {
   std::vector<DatabaseWrite> through;
-  std::vector<std::size_t> places;  // of `through` in the call
+  std::vector<std::size_t> places;                 // of `through` in the call
   std::vector<std::optional<FaultAction>> faults;  // in step with `through`
   std::vector<Status> answers;
 };
@@ -215,7 +227,8 @@ std::vector<Status> FaultyStore::write(std::span<const DatabaseWrite> writes) {
   return std::move(batch.answers);
 }
 
-// --- Claims --------------------------------------------------------------------------------------------------------
+// --- Claims
+// --------------------------------------------------------------------------------------------------------
 
 Result<store::OpenedDatabase> FaultyStore::openInner(const store::OpenRequest& request) {
   Result<store::OpenedDatabase> opened = [&] {
@@ -245,9 +258,11 @@ Result<store::OpenedDatabase> FaultyStore::open(const store::OpenRequest& reques
   return opened;
 }
 
-// --- Reads ---------------------------------------------------------------------------------------------------------
+// --- Reads
+// ---------------------------------------------------------------------------------------------------------
 
-void FaultyStore::flipBit(std::vector<store::StoredRecord>& log, std::vector<store::StoredChunk>& chunks) {
+void FaultyStore::flipBit(std::vector<store::StoredRecord>& log,
+                          std::vector<store::StoredChunk>& chunks) {
   if (log.empty() && chunks.empty()) return;
   const std::size_t which = random(log.size() + chunks.size());
   Bytes& bytes = which < log.size() ? log[which].bytes : chunks[which - log.size()].bytes;
@@ -280,8 +295,8 @@ Result<T> FaultyStore::read(CallKind kind, Call call, std::optional<FaultAction>
 
 Result<store::ChunkRead> FaultyStore::readChunks(const store::ChunkReadRequest& request) {
   std::optional<FaultAction> fault;
-  Result<store::ChunkRead> answer =
-      read<store::ChunkRead>(CallKind::Read, [&] { return inner_.readChunks(request); }, &fault);
+  Result<store::ChunkRead> answer = read<store::ChunkRead>(
+      CallKind::Read, [&] { return inner_.readChunks(request); }, &fault);
   if (answer && fault == FaultAction::Corrupt) flipBit(answer->log, answer->chunks);
   if (answer && fault == FaultAction::LostRecord) loseRecord(answer->log);
   return answer;
@@ -291,16 +306,16 @@ Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
   return read<store::DatabaseInfo>(CallKind::Info, [&] { return inner_.info(name); });
 }
 
-Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(DatabaseId id,
-                                                                        std::optional<store::ChunkVersion> after,
-                                                                        std::size_t limit) {
-  return read<std::vector<store::ChunkVersion>>(CallKind::List,
-                                                [&] { return inner_.listChunkVersions(id, after, limit); });
+Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(
+    DatabaseId id, std::optional<store::ChunkVersion> after, std::size_t limit) {
+  return read<std::vector<store::ChunkVersion>>(
+      CallKind::List, [&] { return inner_.listChunkVersions(id, after, limit); });
 }
 
 // The rest is not what an open database calls; it passes no fault points.
 
-Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after, std::size_t limit) {
+Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) {
   if (crashed_) return crashedError();
   return inner_.list(prefix, after, limit);
 }

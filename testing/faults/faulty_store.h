@@ -1,12 +1,14 @@
 // FaultyStore: a PageStore between one simulated process and a real store, that fails as told.
 //
-// Each call takes a while (it suspends, a seeded number of times, on both sides of the store) and passes the fault
-// points of its kind. A FaultPlan says which of them fire, and when. Once the process has crashed, every call fails
-// with Aborted, and what its fibers still try cannot touch the store any more: make a new FaultyStore for the next
-// process. Writes that were under way when their answer was lost live in the Network, which outlives processes.
+// Each call takes a while (it suspends, a seeded number of times, on both sides of the store) and
+// passes the fault points of its kind. A FaultPlan says which of them fire, and when. Once the
+// process has crashed, every call fails with Aborted, and what its fibers still try cannot touch
+// the store any more: make a new FaultyStore for the next process. Writes that were under way when
+// their answer was lost live in the Network, which outlives processes.
 //
 //   Network network;
-//   FaultyStore store(memory, network, {.shots = {{.point = *findFaultPoint("flip.late"), .nth = 1}}}, seed);
+//   FaultyStore store(memory, network, {.shots = {{.point = *findFaultPoint("flip.late"), .nth =
+//   1}}}, seed);
 //
 // One loop; every method on its fibers.
 
@@ -24,7 +26,8 @@
 
 namespace skep::testing {
 
-/// One fault: fires at the `nth` call (from 1) that could have it, and at the `repeat - 1` such calls after that.
+/// One fault: fires at the `nth` call (from 1) that could have it, and at the `repeat - 1` such
+/// calls after that.
 struct FaultShot {
   FaultAction action = FaultAction::Before;
   std::optional<CallKind> kind;  // none: a call of any kind that can have this fault
@@ -42,7 +45,8 @@ struct FaultPlan {
 /// How often each fault point has fired.
 using FaultCounts = std::array<std::uint64_t, kCallKinds * kFaultActions>;
 
-/// What outlives a process: writes that are still on their way to the store, and the record of what happened.
+/// What outlives a process: writes that are still on their way to the store, and the record of what
+/// happened.
 class Network {
  public:
   /// A write that was accepted although a claim should have shut it out.
@@ -85,12 +89,12 @@ class FaultyStore final : public store::PageStore {
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes) override;
   Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override;
   Result<store::DatabaseInfo> info(std::string_view name) override;
-  Result<store::ListPage> list(std::string_view prefix, std::string_view after, std::size_t limit) override;
+  Result<store::ListPage> list(std::string_view prefix, std::string_view after,
+                               std::size_t limit) override;
   Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId id, store::Txid afterTxid,
                                                    std::size_t bytesMax) override;
-  Result<std::vector<store::ChunkVersion>> listChunkVersions(store::DatabaseId id,
-                                                             std::optional<store::ChunkVersion> after,
-                                                             std::size_t limit) override;
+  Result<std::vector<store::ChunkVersion>> listChunkVersions(
+      store::DatabaseId id, std::optional<store::ChunkVersion> after, std::size_t limit) override;
   Result<store::VersionAt> versionAt(store::DatabaseId id, std::int64_t timeMs) override;
   Status destroy(std::string_view name) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;

@@ -1,7 +1,8 @@
-// Oracle: plain SQLite in memory (the same build, nothing of ours beneath it), for what a database must contain.
+// Oracle: plain SQLite in memory (the same build, nothing of ours beneath it), for what a database
+// must contain.
 //
-// The same statements run here and on the database under test. snapshot() and restore() move the oracle between
-// versions: to where a crash left the other one. One thread; nothing suspends.
+// The same statements run here and on the database under test. snapshot() and restore() move the
+// oracle between versions: to where a crash left the other one. One thread; nothing suspends.
 
 #pragma once
 
@@ -41,7 +42,8 @@ class Oracle {
   void rollback();
 
   /// The committed content, as SQLite's own bytes.
-  using Snapshot = std::shared_ptr<const Bytes>;  // shared: a version is the content of several txids
+  using Snapshot =
+      std::shared_ptr<const Bytes>;  // shared: a version is the content of several txids
   Snapshot snapshot() const;
   void restore(const Snapshot& snapshot);
 
@@ -49,8 +51,8 @@ class Oracle {
   sqlite3* handle_ = nullptr;
 };
 
-/// Everything that a user can see of a database, as text: schema, then each table's rows in the order of their keys.
-/// `execute` runs one statement and gives its rows.
+/// Everything that a user can see of a database, as text: schema, then each table's rows in the
+/// order of their keys. `execute` runs one statement and gives its rows.
 using RowsOf = std::function<Result<std::vector<std::vector<sql::Value>>>(const std::string& sql)>;
 Result<std::string> describeContent(const RowsOf& rowsOf);
 Result<std::string> describeContent(sql::Database& database);  // suspends

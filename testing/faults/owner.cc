@@ -19,19 +19,23 @@ Owner::Owner(RunContext& context, Process& process, Lineage& lineage, std::strin
       label_(std::move(label)),
       waiters_(context.simulation.loop()) {}
 
-Owner::~Owner() { SKEP_CHECK(database_ == nullptr, "an Owner is closed before it is destroyed"); }
+Owner::~Owner() {
+  SKEP_CHECK(database_ == nullptr, "an Owner is closed before it is destroyed");
+}
 
 void Owner::fail(const std::string& what) {
   context_.findings.add("database " + lineage_.name + ", owner " + label_ + ": " + what);
 }
 
 bool Owner::isUsable() const {
-  return database_ != nullptr && database_->brokenBy() == nullptr && !process_.store().hasCrashed() &&
-         !context_.findings.any();
+  return database_ != nullptr && database_->brokenBy() == nullptr &&
+         !process_.store().hasCrashed() && !context_.findings.any();
 }
 
 /// Whether an error comes from beneath SQLite: the oracle knows nothing of it.
-bool Owner::isOutside(const Error& error) const { return error.code != ErrorCode::Sql; }
+bool Owner::isOutside(const Error& error) const {
+  return error.code != ErrorCode::Sql;
+}
 
 void Owner::note(const std::string& what) {
   if (context_.trace == nullptr) return;
@@ -43,15 +47,18 @@ void Owner::note(const std::string& what) {
 /// An error needs a reason: a fault that fired in this process, or another owner.
 void Owner::expectCause(const Error& error, const std::string& doing) {
   note("  " + doing + ": " + error.toString());
-  if (context_.expectsErrors || process_.store().hasFired() || process_.store().hasCrashed() || lineage_.wasShared) return;
+  if (context_.expectsErrors || process_.store().hasFired() || process_.store().hasCrashed() ||
+      lineage_.wasShared)
+    return;
   fail(doing + " failed without a cause: " + error.toString());
 }
 
-// --- Opening -------------------------------------------------------------------------------------------------------
+// --- Opening
+// -------------------------------------------------------------------------------------------------------
 
 bool Owner::open() {
-  Result<std::unique_ptr<sql::Database>> opened =
-      sql::Database::open(process_.environment(), {.name = lineage_.name, .limits = context_.limits});
+  Result<std::unique_ptr<sql::Database>> opened = sql::Database::open(
+      process_.environment(), {.name = lineage_.name, .limits = context_.limits});
   if (!opened) {
     expectCause(opened.error(), "open");
     lineage_.exactly.reset();
@@ -64,7 +71,8 @@ bool Owner::open() {
   return isUsable();
 }
 
-/// Takes what the store has for the truth, if it may have it. False when this owner has lost it again already.
+/// Takes what the store has for the truth, if it may have it. False when this owner has lost it
+/// again already.
 bool Owner::adopt() {
   if (database_->head().epoch < lineage_.epoch) {
     lostAt_ = database_->committedTxid();
@@ -72,7 +80,8 @@ bool Owner::adopt() {
   }
   const store::Txid txid = database_->committedTxid();
   const std::string at = "opened at txid " + std::to_string(txid);
-  if (txid < lineage_.acked) fail(at + ", but txid " + std::to_string(lineage_.acked) + " was acknowledged");
+  if (txid < lineage_.acked)
+    fail(at + ", but txid " + std::to_string(lineage_.acked) + " was acknowledged");
   if (lineage_.exactly && *lineage_.exactly != txid) {
     fail(at + ", but the last owner knew the store to be at " + std::to_string(*lineage_.exactly));
   }
@@ -83,10 +92,14 @@ bool Owner::adopt() {
   }
   std::vector<std::optional<std::int64_t>>& alarms = version->second.alarms;
   const std::size_t oldest = txid == lineage_.acked ? lineage_.ackedAlarm : 0;
-  const auto found = std::find(alarms.begin() + static_cast<std::ptrdiff_t>(oldest), alarms.end(), database_->head().alarmMs);
+  const auto found = std::find(alarms.begin() + static_cast<std::ptrdiff_t>(oldest), alarms.end(),
+                               database_->head().alarmMs);
   if (found == alarms.end()) {
-    const auto name = [](std::optional<std::int64_t> ms) { return ms ? std::to_string(*ms) : std::string("none"); };
-    fail(at + " with the alarm " + name(database_->head().alarmMs) + " instead of " + name(alarms.back()));
+    const auto name = [](std::optional<std::int64_t> ms) {
+      return ms ? std::to_string(*ms) : std::string("none");
+    };
+    fail(at + " with the alarm " + name(database_->head().alarmMs) + " instead of " +
+         name(alarms.back()));
     return false;
   }
   alarm_ = *found;
@@ -110,8 +123,8 @@ void Owner::compareContent() {
   if (!actual) return afterOutsideError(actual.error(), "reading all content");
   const std::string expected = describeContent(oracle_);
   if (*actual != expected) {
-    fail("at txid " + std::to_string(database_->committedTxid()) + " the content differs: " +
-         firstDifference(expected, *actual));
+    fail("at txid " + std::to_string(database_->committedTxid()) +
+         " the content differs: " + firstDifference(expected, *actual));
   }
 }
 
@@ -125,10 +138,12 @@ void Owner::checkDigest() {
     if (!content) return expectCause(content.error(), "reading page " + std::to_string(page));
     digest += (*content)->contentHash();
   }
-  if (digest != expected) fail("the pages do not have the digest of txid " + std::to_string(file.head().txid));
+  if (digest != expected)
+    fail("the pages do not have the digest of txid " + std::to_string(file.head().txid));
 }
 
-// --- Working -------------------------------------------------------------------------------------------------------
+// --- Working
+// -------------------------------------------------------------------------------------------------------
 
 void Owner::work(SqlWorkload& workload, std::size_t steps) {
   for (std::size_t i = 0; i < steps && isUsable(); ++i) {
@@ -161,21 +176,33 @@ void Owner::follow(const std::vector<Operation>& script, std::size_t& next) {
 void Owner::perform(const Operation& operation) {
   if (context_.trace != nullptr) note(operation.describe());
   switch (operation.kind) {
-    case Kind::Statement: return statement(operation);
-    case Kind::Begin: return begin(false);
-    case Kind::BeginTurn: return begin(true);
-    case Kind::Commit: return commit();
-    case Kind::Rollback: return rollback();
-    case Kind::WaitDurable: return waitDurable();
-    case Kind::WaitBeside: return waitBeside();
-    case Kind::ReleaseMemory: return database_->releaseMemory();
-    case Kind::SetAlarm: return setAlarm(operation.alarmMs);
-    case Kind::SetProperties: return setProperties(operation.number);
-    case Kind::CompareContent: return compareContent();
+    case Kind::Statement:
+      return statement(operation);
+    case Kind::Begin:
+      return begin(false);
+    case Kind::BeginTurn:
+      return begin(true);
+    case Kind::Commit:
+      return commit();
+    case Kind::Rollback:
+      return rollback();
+    case Kind::WaitDurable:
+      return waitDurable();
+    case Kind::WaitBeside:
+      return waitBeside();
+    case Kind::ReleaseMemory:
+      return database_->releaseMemory();
+    case Kind::SetAlarm:
+      return setAlarm(operation.alarmMs);
+    case Kind::SetProperties:
+      return setProperties(operation.number);
+    case Kind::CompareContent:
+      return compareContent();
     case Kind::Pause:
       if (operation.number % 3 == 0) return fiber::yield();
       return fiber::sleepFor(std::chrono::microseconds(operation.number % 30'000));
-    case Kind::CloseAndOpen: return;
+    case Kind::CloseAndOpen:
+      return;
   }
 }
 
@@ -187,16 +214,20 @@ void Owner::statement(const Operation& operation) {
     return afterOutsideError(actual.error(), "'" + operation.sql + "'");
   }
   // VACUUM changes nothing that can be seen, and would cost the oracle a copy.
-  OracleResult expected =
-      operation.sql == "VACUUM" ? OracleResult{} : oracle_.execute(operation.sql, operation.parameters);
+  OracleResult expected = operation.sql == "VACUUM"
+                              ? OracleResult{}
+                              : oracle_.execute(operation.sql, operation.parameters);
   const int code = actual ? 0 : actual.error().sqliteCode;
   if (code != expected.code) {
-    return fail("'" + operation.describe() + "' gave " + (actual ? "ok" : actual.error().toString()) + " (" +
-                std::to_string(code) + ") instead of " + std::to_string(expected.code) + " " + expected.message);
+    return fail("'" + operation.describe() + "' gave " +
+                (actual ? "ok" : actual.error().toString()) + " (" + std::to_string(code) +
+                ") instead of " + std::to_string(expected.code) + " " + expected.message);
   }
   // How many rows that pragma gives depends on the free list.
-  const bool anyRows = operation.sql.starts_with("PRAGMA incremental_vacuum") || operation.sql == "VACUUM";
-  if (actual && !anyRows && actual->rows != expected.rows) return fail("'" + operation.describe() + "' gave other rows");
+  const bool anyRows =
+      operation.sql.starts_with("PRAGMA incremental_vacuum") || operation.sql == "VACUUM";
+  if (actual && !anyRows && actual->rows != expected.rows)
+    return fail("'" + operation.describe() + "' gave other rows");
   if (state_ != State::None && !oracle_.inTransaction()) leaveTransaction();  // OR ROLLBACK
   noteCommit(before);
 }
@@ -244,10 +275,12 @@ void Owner::leaveTransaction() {
   rollback();
 }
 
-/// A statement that failed beneath SQLite has changed nothing, or took the whole transaction with it.
+/// A statement that failed beneath SQLite has changed nothing, or took the whole transaction with
+/// it.
 void Owner::afterOutsideError(const Error& error, const std::string& doing) {
   expectCause(error, doing);
-  if (state_ == State::Turn || (state_ == State::Explicit && !database_->inTransaction())) return rollback();
+  if (state_ == State::Turn || (state_ == State::Explicit && !database_->inTransaction()))
+    return rollback();
   if (!database_->inTransaction()) oracle_.rollback();
 }
 
@@ -258,7 +291,8 @@ void Owner::noteCommit(store::Txid before) {
     return;
   }
   if (after == before) return noteAlarm();
-  if (after != before + 1) return fail("one commit took txid " + std::to_string(before) + " to " + std::to_string(after));
+  if (after != before + 1)
+    return fail("one commit took txid " + std::to_string(before) + " to " + std::to_string(after));
   if (transactionAlarm_) alarm_ = *std::exchange(transactionAlarm_, std::nullopt);
   if (lineage_.current != this) return;
   lineage_.versions[after] = {.content = oracle_.snapshot(), .alarms = {alarm_}};
@@ -268,7 +302,8 @@ void Owner::noteCommit(store::Txid before) {
 void Owner::noteAlarm() {
   if (!transactionAlarm_) return;
   alarm_ = *std::exchange(transactionAlarm_, std::nullopt);
-  if (lineage_.current == this) lineage_.versions[database_->committedTxid()].alarms.push_back(alarm_);
+  if (lineage_.current == this)
+    lineage_.versions[database_->committedTxid()].alarms.push_back(alarm_);
 }
 
 void Owner::setAlarm(std::optional<std::int64_t> alarmMs) {
@@ -286,7 +321,8 @@ void Owner::setProperties(std::uint64_t number) {
   database_->file().setProperties(std::move(properties));
 }
 
-// --- Durability ----------------------------------------------------------------------------------------------------
+// --- Durability
+// ----------------------------------------------------------------------------------------------------
 
 void Owner::waitDurable() {
   const store::Txid txid = database_->committedTxid();
@@ -336,7 +372,8 @@ void Owner::close() {
     acknowledge(committed, alarm);
   } else {
     expectCause(closed.error(), "close");
-    if (!context_.simulation.network().mayHaveBroken() && !process_.store().hasCrashed() && !lineage_.wasShared) {
+    if (!context_.simulation.network().mayHaveBroken() && !process_.store().hasCrashed() &&
+        !lineage_.wasShared) {
       fail("a fault that has to be survived broke the database: " + closed.error().toString());
     }
   }
@@ -344,7 +381,8 @@ void Owner::close() {
   if (lineage_.current == this) {
     lineage_.current = nullptr;
     if (closed) lineage_.exactly = committed;
-    if (!closed && process_.store().isCertain() && !lineage_.wasShared) lineage_.exactly = database_->durableTxid();
+    if (!closed && process_.store().isCertain() && !lineage_.wasShared)
+      lineage_.exactly = database_->durableTxid();
   }
   database_.reset();
 }

@@ -1,9 +1,10 @@
 // Owner: one open database of one process, beside the oracle that runs the same statements.
 //
-// A Lineage is what a database may contain: the content of each committed txid, and what was acknowledged. An owner
-// extends it with every local commit; the next owner finds one of its versions in the store, and cuts off what came
-// after. Every difference, every error without a cause and every acknowledged version that is gone is reported through
-// Findings. All of it on fibers of one loop.
+// A Lineage is what a database may contain: the content of each committed txid, and what was
+// acknowledged. An owner extends it with every local commit; the next owner finds one of its
+// versions in the store, and cuts off what came after. Every difference, every error without a
+// cause and every acknowledged version that is gone is reported through Findings. All of it on
+// fibers of one loop.
 
 #pragma once
 
@@ -40,7 +41,8 @@ class Owner;
 struct Lineage {
   struct Version {
     Oracle::Snapshot content;
-    std::vector<std::optional<std::int64_t>> alarms;  // that the head may have at this txid, oldest first
+    std::vector<std::optional<std::int64_t>>
+        alarms;  // that the head may have at this txid, oldest first
   };
 
   explicit Lineage(std::string databaseName);
@@ -73,15 +75,16 @@ class Owner {
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
 
-  /// Opens the database and compares it with the lineage. False when it did not open, for a good reason.
+  /// Opens the database and compares it with the lineage. False when it did not open, for a good
+  /// reason.
   bool open();
   /// Whether it can go on: open, not broken, its process alive, nothing found wrong.
   bool isUsable() const;
   void perform(const Operation& operation);
   /// Runs `steps` operations, as long as it is usable.
   void work(SqlWorkload& workload, std::size_t steps);
-  /// Performs `script` from `next` on, as long as it is usable; leaves out what does not fit the state of the
-  /// transaction after an error. `next` is then the operation to go on with.
+  /// Performs `script` from `next` on, as long as it is usable; leaves out what does not fit the
+  /// state of the transaction after an error. `next` is then the operation to go on with.
   void follow(const std::vector<Operation>& script, std::size_t& next);
   /// Closes the database. When that works, everything is durable.
   void close();

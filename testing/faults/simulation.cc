@@ -1,8 +1,8 @@
 #include "skep/testing/faults/simulation.h"
 
+#include <unistd.h>
 #include <csignal>
 #include <cstring>
-#include <unistd.h>
 
 #include "skep/base/check.h"
 
@@ -56,8 +56,8 @@ void Joiner::join() {
   fiber::waitUntil(ended_, [this] { return running_ == 0; });
 }
 
-Process::Process(Simulation& simulation, store::PageStore& store, FaultPlan plan, std::uint64_t seed,
-                 vfs::PagedFileOptions options, std::size_t cacheBytes)
+Process::Process(Simulation& simulation, store::PageStore& store, FaultPlan plan,
+                 std::uint64_t seed, vfs::PagedFileOptions options, std::size_t cacheBytes)
     : store_(store, simulation.network(), std::move(plan), seed),
       pipeline_(simulation.loop(), store_),
       cache_(cacheBytes),

@@ -1,8 +1,10 @@
-// Simulation: processes that share a store, a network and a clock, on one thread and in virtual time.
+// Simulation: processes that share a store, a network and a clock, on one thread and in virtual
+// time.
 //
-// A Process is what the program wires for a database (pipeline, page cache, environment) above a FaultyStore of its
-// own. Several can live at once: they are owners that compete for the same databases. Nothing waits in real time: when
-// all fibers sleep, the clock jumps to the next timer. A stuck simulation aborts, naming what was being run.
+// A Process is what the program wires for a database (pipeline, page cache, environment) above a
+// FaultyStore of its own. Several can live at once: they are owners that compete for the same
+// databases. Nothing waits in real time: when all fibers sleep, the clock jumps to the next timer.
+// A stuck simulation aborts, naming what was being run.
 //
 //   Simulation simulation(store, "seed 7");
 //   simulation.run([&] {

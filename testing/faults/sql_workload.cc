@@ -23,19 +23,32 @@ Operation make(Kind kind) {
 
 std::string_view kindName(Kind kind) {
   switch (kind) {
-    case Kind::Statement: return "statement";
-    case Kind::Begin: return "begin";
-    case Kind::Commit: return "commit";
-    case Kind::Rollback: return "rollback";
-    case Kind::BeginTurn: return "begin turn";
-    case Kind::WaitDurable: return "wait durable";
-    case Kind::WaitBeside: return "wait beside";
-    case Kind::ReleaseMemory: return "release memory";
-    case Kind::SetAlarm: return "set alarm";
-    case Kind::SetProperties: return "set properties";
-    case Kind::CompareContent: return "compare content";
-    case Kind::Pause: return "pause";
-    case Kind::CloseAndOpen: return "close and open";
+    case Kind::Statement:
+      return "statement";
+    case Kind::Begin:
+      return "begin";
+    case Kind::Commit:
+      return "commit";
+    case Kind::Rollback:
+      return "rollback";
+    case Kind::BeginTurn:
+      return "begin turn";
+    case Kind::WaitDurable:
+      return "wait durable";
+    case Kind::WaitBeside:
+      return "wait beside";
+    case Kind::ReleaseMemory:
+      return "release memory";
+    case Kind::SetAlarm:
+      return "set alarm";
+    case Kind::SetProperties:
+      return "set properties";
+    case Kind::CompareContent:
+      return "compare content";
+    case Kind::Pause:
+      return "pause";
+    case Kind::CloseAndOpen:
+      return "close and open";
   }
   return "?";
 }
@@ -57,7 +70,8 @@ std::string Operation::describe() const {
   return result;
 }
 
-SqlWorkload::SqlWorkload(std::uint64_t seed, WorkloadOptions options) : random_(seed), options_(options) {}
+SqlWorkload::SqlWorkload(std::uint64_t seed, WorkloadOptions options)
+    : random_(seed), options_(options) {}
 
 Value SqlWorkload::text() {
   const std::size_t size = random(options_.textBytesMax + 1);
@@ -81,17 +95,26 @@ Value SqlWorkload::blob() {
 
 std::vector<Operation> SqlWorkload::createSchema() {
   std::vector<Operation> all;
-  if (options_.autoVacuum != 0) all.push_back(make("PRAGMA auto_vacuum = " + std::to_string(options_.autoVacuum)));
+  if (options_.autoVacuum != 0)
+    all.push_back(make("PRAGMA auto_vacuum = " + std::to_string(options_.autoVacuum)));
   const bool together = random(2) == 0;
   if (together) all.push_back(make(Kind::Begin));
-  all.push_back(make("CREATE TABLE IF NOT EXISTS a(id INTEGER PRIMARY KEY, k INTEGER UNIQUE, v TEXT)"));
-  all.push_back(make("CREATE TABLE IF NOT EXISTS b(k TEXT PRIMARY KEY, n INTEGER CHECK(n >= 0), d BLOB) WITHOUT ROWID"));
+  all.push_back(
+      make("CREATE TABLE IF NOT EXISTS a(id INTEGER PRIMARY KEY, k INTEGER UNIQUE, v TEXT)"));
+  all.push_back(
+      make("CREATE TABLE IF NOT EXISTS b(k TEXT PRIMARY KEY, n INTEGER CHECK(n >= 0), d BLOB) "
+           "WITHOUT ROWID"));
   all.push_back(make("CREATE TABLE IF NOT EXISTS big(id INTEGER PRIMARY KEY, data BLOB)"));
-  all.push_back(make("CREATE TABLE IF NOT EXISTS child(id INTEGER PRIMARY KEY, parent INTEGER REFERENCES a(id) ON DELETE CASCADE)"));
-  all.push_back(make("CREATE TABLE IF NOT EXISTS seen(id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT)"));
-  all.push_back(make(
-      "CREATE TRIGGER IF NOT EXISTS a_gone AFTER DELETE ON a BEGIN INSERT INTO seen(what) VALUES ('gone ' || old.k); END"));
-  if (options_.fullText) all.push_back(make("CREATE VIRTUAL TABLE IF NOT EXISTS f USING fts5(body)"));
+  all.push_back(
+      make("CREATE TABLE IF NOT EXISTS child(id INTEGER PRIMARY KEY, parent INTEGER REFERENCES "
+           "a(id) ON DELETE CASCADE)"));
+  all.push_back(
+      make("CREATE TABLE IF NOT EXISTS seen(id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT)"));
+  all.push_back(
+      make("CREATE TRIGGER IF NOT EXISTS a_gone AFTER DELETE ON a BEGIN INSERT INTO seen(what) "
+           "VALUES ('gone ' || old.k); END"));
+  if (options_.fullText)
+    all.push_back(make("CREATE VIRTUAL TABLE IF NOT EXISTS f USING fts5(body)"));
   if (together && random(4) == 0) {
     for (int i = 0; i < 4; ++i) all.push_back(make("INSERT INTO big(data) VALUES (?)", {blob()}));
   }
@@ -145,8 +168,10 @@ Operation SqlWorkload::statement(bool inTransaction) {
 Operation SqlWorkload::insertSome() {
   const std::int64_t rows = 1 + static_cast<std::int64_t>(random(options_.rowsMax));
   switch (random(7)) {
-    case 0: return make("INSERT INTO a(k, v) VALUES (?, ?)", {key(), text()});
-    case 1: return make("INSERT OR REPLACE INTO a(k, v) VALUES (?, ?)", {key(), text()});
+    case 0:
+      return make("INSERT INTO a(k, v) VALUES (?, ?)", {key(), text()});
+    case 1:
+      return make("INSERT OR REPLACE INTO a(k, v) VALUES (?, ?)", {key(), text()});
     case 2:
       return make("INSERT INTO b VALUES (?, ?, ?) ON CONFLICT(k) DO UPDATE SET n = n + excluded.n",
                   {Value("key " + std::to_string(key())), key() - 10, text()});
@@ -160,20 +185,30 @@ Operation SqlWorkload::insertSome() {
           "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < ?) "
           "INSERT OR REPLACE INTO b SELECT 'row ' || (i + ?), i, ? FROM s",
           {rows, key(), text()});
-    case 5: return make("INSERT INTO child(parent) SELECT id FROM a WHERE k % 5 = ?", {key() % 5});
-    default: return make("INSERT OR ROLLBACK INTO a(k, v) VALUES (?, ?)", {key(), text()});
+    case 5:
+      return make("INSERT INTO child(parent) SELECT id FROM a WHERE k % 5 = ?", {key() % 5});
+    default:
+      return make("INSERT OR ROLLBACK INTO a(k, v) VALUES (?, ?)", {key(), text()});
   }
 }
 
 Operation SqlWorkload::changeSome() {
   switch (random(7)) {
-    case 0: return make("UPDATE a SET v = ? WHERE k % 10 = ?", {text(), key() % 10});
-    case 1: return make("UPDATE a SET k = k + ? WHERE k BETWEEN ? AND ? + 3", {key(), key(), key()});
-    case 2: return make("UPDATE b SET n = n - 1, d = ? WHERE k > ?", {text(), Value("key " + std::to_string(key()))});
-    case 3: return make("DELETE FROM a WHERE k BETWEEN ?1 AND ?1 + 20", {key()});
-    case 4: return make("DELETE FROM b WHERE n % 3 = ?", {key() % 3});
-    case 5: return make("UPDATE OR FAIL a SET k = ? WHERE k > ?", {key(), key()});
-    default: return make("DELETE FROM seen WHERE id % 2 = 0");
+    case 0:
+      return make("UPDATE a SET v = ? WHERE k % 10 = ?", {text(), key() % 10});
+    case 1:
+      return make("UPDATE a SET k = k + ? WHERE k BETWEEN ? AND ? + 3", {key(), key(), key()});
+    case 2:
+      return make("UPDATE b SET n = n - 1, d = ? WHERE k > ?",
+                  {text(), Value("key " + std::to_string(key()))});
+    case 3:
+      return make("DELETE FROM a WHERE k BETWEEN ?1 AND ?1 + 20", {key()});
+    case 4:
+      return make("DELETE FROM b WHERE n % 3 = ?", {key() % 3});
+    case 5:
+      return make("UPDATE OR FAIL a SET k = ? WHERE k > ?", {key(), key()});
+    default:
+      return make("DELETE FROM seen WHERE id % 2 = 0");
   }
 }
 
@@ -181,49 +216,81 @@ Operation SqlWorkload::bigValues() {
   switch (random(8)) {
     case 0:
     case 1:
-    case 2: return make("INSERT INTO big(data) VALUES (?)", {blob()});
-    case 3: return make("UPDATE big SET data = ? WHERE id % 3 = ?", {blob(), key() % 3});
-    case 4: return make("DELETE FROM big WHERE id % 2 = ?", {key() % 2});
-    case 5: return make("INSERT INTO big(data) SELECT zeroblob(length(data) / 2) FROM big WHERE id < 4");
-    case 6: return make("UPDATE big SET data = substr(data, 1, length(data) / 2) WHERE id % 2 = ?", {key() % 2});
-    default: return random(3) == 0 ? make("DELETE FROM big") : make("DELETE FROM big WHERE id = (SELECT max(id) FROM big)");
+    case 2:
+      return make("INSERT INTO big(data) VALUES (?)", {blob()});
+    case 3:
+      return make("UPDATE big SET data = ? WHERE id % 3 = ?", {blob(), key() % 3});
+    case 4:
+      return make("DELETE FROM big WHERE id % 2 = ?", {key() % 2});
+    case 5:
+      return make("INSERT INTO big(data) SELECT zeroblob(length(data) / 2) FROM big WHERE id < 4");
+    case 6:
+      return make("UPDATE big SET data = substr(data, 1, length(data) / 2) WHERE id % 2 = ?",
+                  {key() % 2});
+    default:
+      return random(3) == 0 ? make("DELETE FROM big")
+                            : make("DELETE FROM big WHERE id = (SELECT max(id) FROM big)");
   }
 }
 
 Operation SqlWorkload::changeSchema(bool inTransaction) {
   switch (random(12)) {
-    case 0: return make("CREATE INDEX a_v ON a(v)");
-    case 1: return make("DROP INDEX IF EXISTS a_v");
-    case 2: return make("CREATE INDEX IF NOT EXISTS b_n ON b(n, d)");
-    case 3: return make("DROP INDEX b_n");
-    case 4: return make("ALTER TABLE a ADD COLUMN extra TEXT DEFAULT 'none'");
-    case 5: return make("ALTER TABLE a DROP COLUMN extra");
-    case 6: return make("ALTER TABLE seen RENAME COLUMN what TO why");
-    case 7: return make("CREATE TABLE copy AS SELECT * FROM a");
-    case 8: return make("DROP TABLE IF EXISTS copy");
-    case 9: return make("PRAGMA incremental_vacuum(" + std::to_string(1 + random(8)) + ")");
-    case 10: return make("ANALYZE");
-    default: return inTransaction ? make("PRAGMA user_version = " + std::to_string(key())) : make("VACUUM");
+    case 0:
+      return make("CREATE INDEX a_v ON a(v)");
+    case 1:
+      return make("DROP INDEX IF EXISTS a_v");
+    case 2:
+      return make("CREATE INDEX IF NOT EXISTS b_n ON b(n, d)");
+    case 3:
+      return make("DROP INDEX b_n");
+    case 4:
+      return make("ALTER TABLE a ADD COLUMN extra TEXT DEFAULT 'none'");
+    case 5:
+      return make("ALTER TABLE a DROP COLUMN extra");
+    case 6:
+      return make("ALTER TABLE seen RENAME COLUMN what TO why");
+    case 7:
+      return make("CREATE TABLE copy AS SELECT * FROM a");
+    case 8:
+      return make("DROP TABLE IF EXISTS copy");
+    case 9:
+      return make("PRAGMA incremental_vacuum(" + std::to_string(1 + random(8)) + ")");
+    case 10:
+      return make("ANALYZE");
+    default:
+      return inTransaction ? make("PRAGMA user_version = " + std::to_string(key()))
+                           : make("VACUUM");
   }
 }
 
 Operation SqlWorkload::fullTextSearch() {
   switch (random(4)) {
-    case 0: return make("DELETE FROM f WHERE rowid % 3 = ?", {key() % 3});
-    case 1: return make("SELECT rowid FROM f WHERE f MATCH ? ORDER BY rowid", {Value("word" + std::to_string(key() % 10))});
+    case 0:
+      return make("DELETE FROM f WHERE rowid % 3 = ?", {key() % 3});
+    case 1:
+      return make("SELECT rowid FROM f WHERE f MATCH ? ORDER BY rowid",
+                  {Value("word" + std::to_string(key() % 10))});
     default:
       return make("INSERT INTO f(body) VALUES (?)",
-                  {Value("word" + std::to_string(key() % 10) + " word" + std::to_string(key()) + " " + text().text())});
+                  {Value("word" + std::to_string(key() % 10) + " word" + std::to_string(key()) +
+                         " " + text().text())});
   }
 }
 
 Operation SqlWorkload::query() {
   switch (random(5)) {
-    case 0: return make("SELECT count(*), sum(k), max(v) FROM a");
-    case 1: return make("SELECT k, n, length(d) FROM b WHERE n < ? ORDER BY k", {key()});
-    case 2: return make("SELECT id, length(data), substr(data, 1, 8) FROM big ORDER BY id");
-    case 3: return make("SELECT a.k, count(child.id) FROM a LEFT JOIN child ON child.parent = a.id GROUP BY a.id ORDER BY a.id");
-    default: return make("SELECT v FROM a WHERE k = ?", {key()});
+    case 0:
+      return make("SELECT count(*), sum(k), max(v) FROM a");
+    case 1:
+      return make("SELECT k, n, length(d) FROM b WHERE n < ? ORDER BY k", {key()});
+    case 2:
+      return make("SELECT id, length(data), substr(data, 1, 8) FROM big ORDER BY id");
+    case 3:
+      return make(
+          "SELECT a.k, count(child.id) FROM a LEFT JOIN child ON child.parent = a.id GROUP BY a.id "
+          "ORDER BY a.id");
+    default:
+      return make("SELECT v FROM a WHERE k = ?", {key()});
   }
 }
 
@@ -231,9 +298,12 @@ Operation SqlWorkload::savepoint() {
   const std::string name(1, static_cast<char>('p' + random(3)));
   switch (random(4)) {
     case 0:
-    case 1: return make("SAVEPOINT " + name);
-    case 2: return make("ROLLBACK TO " + name);
-    default: return make("RELEASE " + name);
+    case 1:
+      return make("SAVEPOINT " + name);
+    case 2:
+      return make("ROLLBACK TO " + name);
+    default:
+      return make("RELEASE " + name);
   }
 }
 

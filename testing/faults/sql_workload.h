@@ -1,8 +1,9 @@
 // SqlWorkload: random SQL over a few tables, the same for the same seed.
 //
-// Statements are made without looking at the database: some fail (constraints, missing indexes, a column added twice),
-// and have to fail alike everywhere. Nothing in them depends on time or chance: random bytes are bound as parameters.
-// Every table's first column is its key, so that content can be listed in a fixed order.
+// Statements are made without looking at the database: some fail (constraints, missing indexes, a
+// column added twice), and have to fail alike everywhere. Nothing in them depends on time or
+// chance: random bytes are bound as parameters. Every table's first column is its key, so that
+// content can be listed in a fixed order.
 
 #pragma once
 
@@ -22,9 +23,9 @@ struct Operation {
     Begin,
     Commit,
     Rollback,
-    BeginTurn,       // ended by Commit or Rollback
+    BeginTurn,  // ended by Commit or Rollback
     WaitDurable,
-    WaitBeside,      // waits on another fiber
+    WaitBeside,  // waits on another fiber
     ReleaseMemory,
     SetAlarm,
     SetProperties,
@@ -44,10 +45,10 @@ struct Operation {
 struct WorkloadOptions {
   std::size_t textBytesMax = 100;
   std::size_t blobBytesMax = 20'000;
-  std::size_t rowsMax = 60;       // of one statement
+  std::size_t rowsMax = 60;  // of one statement
   bool fullText = false;
-  bool retention = false;         // SetProperties turns history on and off
-  int autoVacuum = 0;             // 0: none, 1: full, 2: incremental
+  bool retention = false;  // SetProperties turns history on and off
+  int autoVacuum = 0;      // 0: none, 1: full, 2: incremental
 };
 
 class SqlWorkload {

@@ -5,7 +5,9 @@
 namespace skep {
 namespace {
 
-TEST(Utf8, accepts_text_of_every_length_of_sequence) { EXPECT_TRUE(isValidUtf8("aé€😀")); }
+TEST(Utf8, accepts_text_of_every_length_of_sequence) {
+  EXPECT_TRUE(isValidUtf8("aé€😀"));
+}
 
 TEST(Utf8, refuses_overlong_surrogate_cut_and_too_high) {
   EXPECT_FALSE(isValidUtf8("\xc0\x80"));

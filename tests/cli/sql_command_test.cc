@@ -138,7 +138,8 @@ TEST_F(SqlCommand, a_statement_of_100_mb_is_refused_within_little_memory) {
   EXPECT_EQ(outcome.exitCode, 1);
   EXPECT_THAT(outcome.errors,
               StartsWith("error: limit_exceeded: a statement may have at most 16777216 bytes"));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they take memory of their own
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // they take memory of their own
   EXPECT_LT(outcome.peakBytes, 300'000'000u);
 #endif
 }

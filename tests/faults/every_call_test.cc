@@ -1,5 +1,6 @@
-// One fixed story of a database, in which the first, the second, the third … call to the store fails, in every way that
-// there is; then the same for SQLite's memory. After each, the database is what plain SQLite says, or was before.
+// One fixed story of a database, in which the first, the second, the third … call to the store
+// fails, in every way that there is; then the same for SQLite's memory. After each, the database is
+// what plain SQLite says, or was before.
 
 #include <gtest/gtest.h>
 
@@ -48,8 +49,8 @@ sql::Value blobOf(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-/// Create, fill, fold, a staged transaction, an alarm, a rollback of a staged one, cold reads, VACUUM, truncation and
-/// growth, close and open.
+/// Create, fill, fold, a staged transaction, an alarm, a rollback of a staged one, cold reads,
+/// VACUUM, truncation and growth, close and open.
 std::vector<Operation> story() {
   Script script;
   script.sql("PRAGMA auto_vacuum = 2")
@@ -61,17 +62,30 @@ std::vector<Operation> story() {
     script.then(i % 2 == 0 ? Kind::WaitDurable : Kind::WaitBeside);
   }
   script.then(Kind::Begin);
-  for (std::uint64_t i = 0; i < 5; ++i) script.sql("INSERT INTO t(v, w) VALUES (?, 'staged')", {blobOf(20'000, 100 + i)});
-  script.alarm(5000).then(Kind::Commit).sql("UPDATE t SET w = 'after the flip' WHERE id = 1").alarm(7000).pause();
+  for (std::uint64_t i = 0; i < 5; ++i)
+    script.sql("INSERT INTO t(v, w) VALUES (?, 'staged')", {blobOf(20'000, 100 + i)});
+  script.alarm(5000)
+      .then(Kind::Commit)
+      .sql("UPDATE t SET w = 'after the flip' WHERE id = 1")
+      .alarm(7000)
+      .pause();
   script.then(Kind::ReleaseMemory).then(Kind::CompareContent);
   script.then(Kind::Begin);
-  for (std::uint64_t i = 0; i < 4; ++i) script.sql("INSERT INTO t(v, w) VALUES (?, 'never')", {blobOf(20'000, 200 + i)});
-  script.then(Kind::Rollback).sql("INSERT INTO t(v, w) VALUES ('x', 'after the rollback')").then(Kind::SetProperties);
+  for (std::uint64_t i = 0; i < 4; ++i)
+    script.sql("INSERT INTO t(v, w) VALUES (?, 'never')", {blobOf(20'000, 200 + i)});
+  script.then(Kind::Rollback)
+      .sql("INSERT INTO t(v, w) VALUES ('x', 'after the rollback')")
+      .then(Kind::SetProperties);
   script.then(Kind::ReleaseMemory).then(Kind::CompareContent);
-  script.sql("DELETE FROM t WHERE w = 'staged' AND id % 2 = 0").sql("PRAGMA incremental_vacuum(20)").then(Kind::WaitDurable);
+  script.sql("DELETE FROM t WHERE w = 'staged' AND id % 2 = 0")
+      .sql("PRAGMA incremental_vacuum(20)")
+      .then(Kind::WaitDurable);
   script.sql("INSERT INTO t(v, w) VALUES (?, 'grown again')", {blobOf(30'000, 300)}).pause();
   script.sql("VACUUM").then(Kind::ReleaseMemory).then(Kind::CompareContent).then(Kind::WaitDurable);
-  script.then(Kind::CloseAndOpen).then(Kind::CompareContent).sql("DELETE FROM t WHERE id > 2").then(Kind::WaitDurable);
+  script.then(Kind::CloseAndOpen)
+      .then(Kind::CompareContent)
+      .sql("DELETE FROM t WHERE id > 2")
+      .then(Kind::WaitDurable);
   return script.take();
 }
 
@@ -114,7 +128,9 @@ std::vector<FaultAction> allActions() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fault, EveryCall, ::testing::ValuesIn(allActions()),
-                         [](const auto& parameter) { return std::string(faultActionName(parameter.param)); });
+                         [](const auto& parameter) {
+                           return std::string(faultActionName(parameter.param));
+                         });
 
 TEST(EveryAllocation, may_fail_and_nothing_is_lost) {
   setLogLevel(LogLevel::Off);
@@ -130,7 +146,8 @@ TEST(EveryAllocation, may_fail_and_nothing_is_lost) {
   }
   options.limits.memoryBytesMax = kEnoughBytes;
   options.expectsErrors = false;
-  EXPECT_EQ(runScriptThroughFault(options).failure, "") << "the story needs more than " << kEnoughBytes;
+  EXPECT_EQ(runScriptThroughFault(options).failure, "")
+      << "the story needs more than " << kEnoughBytes;
 }
 
 }  // namespace

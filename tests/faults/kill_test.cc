@@ -1,4 +1,5 @@
-// A process that writes is killed, many times, on one store: what it acknowledged is there, and the database is whole.
+// A process that writes is killed, many times, on one store: what it acknowledged is there, and the
+// database is whole.
 
 #include <gtest/gtest.h>
 
@@ -31,7 +32,9 @@ struct KillBackend {
   std::function<KillStore()> make;
 };
 
-std::ostream& operator<<(std::ostream& out, const KillBackend& backend) { return out << backend.name; }
+std::ostream& operator<<(std::ostream& out, const KillBackend& backend) {
+  return out << backend.name;
+}
 
 KillStore embeddedStore() {
   auto directory = std::make_shared<TempDirectory>();
@@ -47,7 +50,8 @@ class KilledWriter : public ::testing::TestWithParam<KillBackend> {
  protected:
   KilledWriter() { setLogLevel(LogLevel::Off); }
 
-  /// Runs a writer and kills it after so many acknowledgements. The highest entry that it acknowledged.
+  /// Runs a writer and kills it after so many acknowledgements. The highest entry that it
+  /// acknowledged.
   std::int64_t runAndKill(int acknowledgements) {
     std::int64_t acknowledged = 0;
     ChildProcess writer({SKEP_WRITER_PROCESS, store_.url});
@@ -122,7 +126,8 @@ TEST_P(KilledWriter, loses_nothing_that_it_acknowledged) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Store, KilledWriter,
-                         ::testing::Values(KillBackend{"embedded", embeddedStore}, KillBackend{"postgres", postgresStore}),
+                         ::testing::Values(KillBackend{"embedded", embeddedStore},
+                                           KillBackend{"postgres", postgresStore}),
                          [](const auto& parameter) { return parameter.param.name; });
 
 }  // namespace

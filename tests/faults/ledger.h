@@ -1,5 +1,5 @@
-// What the process that gets killed writes (writer_process.cc), and its judge knows (kill_test.cc): a table of entries
-// numbered without gaps, each with a content that follows from its number.
+// What the process that gets killed writes (writer_process.cc), and its judge knows (kill_test.cc):
+// a table of entries numbered without gaps, each with a content that follows from its number.
 
 #pragma once
 

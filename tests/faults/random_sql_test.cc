@@ -1,4 +1,5 @@
-// Random SQL through crashes, faults and competing owners, against plain SQLite. Ten thousand seeds in all, in shards.
+// Random SQL through crashes, faults and competing owners, against plain SQLite. Ten thousand seeds
+// in all, in shards.
 //
 //   SKEP_SEED=n    runs one seed, and shows every operation and every write
 //   SKEP_SEEDS=n   runs n seeds instead of 10,000 (embedded store: of 200)
@@ -60,10 +61,12 @@ TEST_P(RandomSqlEmbedded, survives_faults_and_crashes_as_plain_sqlite_says) {
   runSeeds(makeEmbedded, kShardsEmbedded, kSeedsEmbedded);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shard, RandomSqlEmbedded, ::testing::Range<std::uint64_t>(0, kShardsEmbedded));
+INSTANTIATE_TEST_SUITE_P(Shard, RandomSqlEmbedded,
+                         ::testing::Range<std::uint64_t>(0, kShardsEmbedded));
 
 TEST(FaultPoints, have_names_of_their_own_by_which_they_are_found) {
-  for (const FaultPoint& point : faultPoints()) EXPECT_EQ(findFaultPoint(point.name()), point) << point.name();
+  for (const FaultPoint& point : faultPoints())
+    EXPECT_EQ(findFaultPoint(point.name()), point) << point.name();
   EXPECT_EQ(findFaultPoint("read.late"), std::nullopt);
   EXPECT_EQ(findFaultPoint("commit_fold.late")->faultClass(), FaultClass::Ambiguous);
 }
@@ -74,7 +77,8 @@ TEST(FaultPoints, each_of_them_fires) {
   for (const FaultPoint& point : faultPoints()) {
     bool fired = false;
     for (std::uint64_t seed = 1; seed <= kTriesMax && !fired; ++seed) {
-      const RunReport report = runThroughFaults({.seed = seed, .makeStore = makeInMemory, .firstFault = point});
+      const RunReport report =
+          runThroughFaults({.seed = seed, .makeStore = makeInMemory, .firstFault = point});
       EXPECT_EQ(report.failure, "") << "seed " << seed << ", first fault " << point.name();
       fired = report.fired[point.index()] != 0;
     }

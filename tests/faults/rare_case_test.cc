@@ -52,13 +52,15 @@ constexpr const char* kFill =
 
 TEST_F(RareCase, an_observer_never_sees_an_older_page_after_two_flips) {
   sizes_.transactionBytesMax = 12 * 4096;
-  sizes_.logBytesMin = sizes_.logBytesMax = 8 << 20;  // the records stay: they hold older versions of the pages
+  sizes_.logBytesMin = sizes_.logBytesMax =
+      8 << 20;  // the records stay: they hold older versions of the pages
   cacheBytes_ = 8 * 4200;
   run({}, [&](Process& process) {
     auto owner = open(process);
     ASSERT_OK(owner->run(kFill));
     for (int i = 1; i <= 300; i += 7) {
-      ASSERT_OK(owner->execute("UPDATE t SET v = printf('%01000d', -id) WHERE id = ?", {sql::Value(i)}));
+      ASSERT_OK(
+          owner->execute("UPDATE t SET v = printf('%01000d', -id) WHERE id = ?", {sql::Value(i)}));
     }
     ASSERT_OK(owner->run("UPDATE t SET v = printf('first flip %0900d', id)"));
     ASSERT_OK(owner->waitDurable());
@@ -75,7 +77,8 @@ TEST_F(RareCase, an_observer_never_sees_an_older_page_after_two_flips) {
 
 TEST_F(RareCase, writes_that_come_back_and_what_came_after_them_fit_one_record) {
   FaultPlan away;
-  away.shots.push_back({.action = FaultAction::Before, .kind = CallKind::Commit, .nth = 2, .repeat = 3});
+  away.shots.push_back(
+      {.action = FaultAction::Before, .kind = CallKind::Commit, .nth = 2, .repeat = 3});
   run(away, [&](Process& process) {
     auto db = open(process);
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)"));
@@ -158,7 +161,8 @@ TEST_F(RareCase, what_a_rolled_back_transaction_staged_is_never_read) {
     ASSERT_OK(db->begin());
     ASSERT_OK(db->run("UPDATE t SET v = printf('never %0900d', id)"));
     ASSERT_OK(db->rollback());
-    // Local commits number themselves past the staged txid before the store has removed what was staged under it.
+    // Local commits number themselves past the staged txid before the store has removed what was
+    // staged under it.
     ASSERT_OK(db->run("INSERT INTO t VALUES (1001, 'a')"));
     ASSERT_OK(db->run("INSERT INTO t VALUES (1002, 'b')"));
     EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t WHERE v LIKE 'never%'"), "0");
@@ -188,7 +192,8 @@ TEST_F(RareCase, a_fenced_owner_learns_it_from_a_cold_read_and_reads_nothing_of_
     ASSERT_OK(first->run(kFill));
     ASSERT_OK(first->waitDurable());
     auto second = open(process);
-    for (int i = 0; i < 20; ++i) ASSERT_OK(second->run("UPDATE t SET v = printf('second %0900d', id) WHERE id % 3 = 0"));
+    for (int i = 0; i < 20; ++i)
+      ASSERT_OK(second->run("UPDATE t SET v = printf('second %0900d', id) WHERE id % 3 = 0"));
     ASSERT_OK(second->close());
     first->releaseMemory();
     const std::string seen = scalar(*first, "SELECT count(*) FROM t WHERE v LIKE 'second%'");

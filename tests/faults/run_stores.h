@@ -46,8 +46,12 @@ class Embedded final : public RunStore {
   std::unique_ptr<backend::EmbeddedStore> store_;
 };
 
-inline std::unique_ptr<RunStore> makeInMemory(Clock& clock) { return std::make_unique<InMemory>(clock); }
-inline std::unique_ptr<RunStore> makeEmbedded(Clock& clock) { return std::make_unique<Embedded>(clock); }
+inline std::unique_ptr<RunStore> makeInMemory(Clock& clock) {
+  return std::make_unique<InMemory>(clock);
+}
+inline std::unique_ptr<RunStore> makeEmbedded(Clock& clock) {
+  return std::make_unique<Embedded>(clock);
+}
 
 inline std::optional<std::uint64_t> numberFrom(const char* variable) {
   const char* text = std::getenv(variable);

@@ -1,5 +1,5 @@
-// Writes to the ledger until it is killed: `writer_process STORE_URL`. Prints the number of an entry once everything up
-// to it is durable, and a reason, with exit code 1, should anything fail.
+// Writes to the ledger until it is killed: `writer_process STORE_URL`. Prints the number of an
+// entry once everything up to it is durable, and a reason, with exit code 1, should anything fail.
 
 #include <unistd.h>
 
@@ -29,9 +29,10 @@ class Writer {
   Writer(fiber::Loop& loop, sql::Database& database) : loop_(loop), database_(database) {}
 
   Status run() {
-    SKEP_CHECK_OK(database_.run("CREATE TABLE IF NOT EXISTS entry(id INTEGER PRIMARY KEY, content TEXT);"
-                                "CREATE INDEX IF NOT EXISTS entry_content ON entry(content);"
-                                "CREATE TABLE IF NOT EXISTS scratch(id INTEGER PRIMARY KEY, v BLOB)"));
+    SKEP_CHECK_OK(
+        database_.run("CREATE TABLE IF NOT EXISTS entry(id INTEGER PRIMARY KEY, content TEXT);"
+                      "CREATE INDEX IF NOT EXISTS entry_content ON entry(content);"
+                      "CREATE TABLE IF NOT EXISTS scratch(id INTEGER PRIMARY KEY, v BLOB)"));
     SKEP_TRY(sql::Rows rows, database_.execute("SELECT ifnull(max(id), 0) FROM entry"));
     std::int64_t last = rows.rows[0][0].integer();
     say("ready");
@@ -40,7 +41,8 @@ class Writer {
       SKEP_CHECK_OK(database_.begin());
       for (int i = 0; i < count; ++i) {
         ++last;
-        SKEP_CHECK_OK(database_.execute("INSERT INTO entry VALUES (?, ?)", {sql::Value(last), sql::Value(ledgerContent(last))}));
+        SKEP_CHECK_OK(database_.execute("INSERT INTO entry VALUES (?, ?)",
+                                        {sql::Value(last), sql::Value(ledgerContent(last))}));
       }
       SKEP_CHECK_OK(stir(turn));
       SKEP_TRY(const store::Txid txid, database_.commit());

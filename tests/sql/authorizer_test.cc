@@ -22,7 +22,9 @@ class AuthorizerTest : public ::testing::Test {
       DatabaseOptions options;
       options.trust = DatabaseOptions::Trust::System;
       auto system = world_.open("a", options);
-      ASSERT_OK(system->run("CREATE TABLE IF NOT EXISTS _skep_kv(k PRIMARY KEY, v); INSERT OR REPLACE INTO _skep_kv VALUES ('key', 'kept')"));
+      ASSERT_OK(
+          system->run("CREATE TABLE IF NOT EXISTS _skep_kv(k PRIMARY KEY, v); INSERT OR REPLACE "
+                      "INTO _skep_kv VALUES ('key', 'kept')"));
       ASSERT_OK(system->run("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v)"));
       ASSERT_OK(system->close());
       options.trust = trust;
@@ -70,37 +72,48 @@ TEST_F(AuthorizerTest, a_tenant_can_read_the_runtimes_tables_but_not_write_them)
     }
     // fts5 makes its tables by SQL of its own: _skep_data and others.
     EXPECT_FALSE(db.run("CREATE VIRTUAL TABLE _skep USING fts5(x)").ok());
-    for (const char* sql : {"ALTER TABLE t RENAME TO _skep_t", "ALTER TABLE _skep_kv RENAME TO mine", "ALTER TABLE t RENAME TO \"_SKEP_T\"",
-                            "ALTER TABLE _skep_kv ADD COLUMN w", "ALTER TABLE _skep_kv DROP COLUMN v"}) {
+    for (const char* sql :
+         {"ALTER TABLE t RENAME TO _skep_t", "ALTER TABLE _skep_kv RENAME TO mine",
+          "ALTER TABLE t RENAME TO \"_SKEP_T\"", "ALTER TABLE _skep_kv ADD COLUMN w",
+          "ALTER TABLE _skep_kv DROP COLUMN v"}) {
       expectRefused(db, sql, "reserved");
     }
     EXPECT_EQ(scalar(db, "SELECT group_concat(v) FROM _skep_kv"), "kept");
-    EXPECT_EQ(scalar(db, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_skep%' ESCAPE '\\'"), "1");
+    EXPECT_EQ(
+        scalar(db, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_skep%' ESCAPE '\\'"),
+        "1");
   });
 }
 
 TEST_F(AuthorizerTest, an_alter_table_is_judged_by_its_own_text_alone) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
     ASSERT_OK(db.run("ALTER TABLE t ADD COLUMN w; SELECT * FROM _skep_kv"));
-    ASSERT_OK(db.run("ALTER TABLE t RENAME COLUMN w TO u; ALTER TABLE t RENAME TO t2; ALTER TABLE t2 RENAME TO t"));
+    ASSERT_OK(
+        db.run("ALTER TABLE t RENAME COLUMN w TO u; ALTER TABLE t RENAME TO t2; ALTER TABLE t2 "
+               "RENAME TO t"));
     EXPECT_EQ(scalar(db, "SELECT count(*) FROM pragma_table_info('t')"), "3");
   });
 }
 
-TEST_F(AuthorizerTest, triggers_and_views_of_a_tenant_have_a_tenants_rights_also_under_the_runtime) {
+TEST_F(AuthorizerTest,
+       triggers_and_views_of_a_tenant_have_a_tenants_rights_also_under_the_runtime) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
-    (void)db.run("CREATE TRIGGER IF NOT EXISTS tr AFTER INSERT ON t BEGIN UPDATE _skep_kv SET v = 'stolen'; END");
+    (void)db.run(
+        "CREATE TRIGGER IF NOT EXISTS tr AFTER INSERT ON t BEGIN UPDATE _skep_kv SET v = 'stolen'; "
+        "END");
     EXPECT_FALSE(db.run("INSERT INTO t(v) VALUES (1)").ok());
     ASSERT_OK(db.run("CREATE VIEW v AS SELECT * FROM _skep_kv"));
     EXPECT_EQ(scalar(db, "SELECT v FROM v"), "kept");
-    (void)db.run("CREATE TRIGGER tv INSTEAD OF UPDATE ON v BEGIN UPDATE _skep_kv SET v = 'stolen'; END");
+    (void)db.run(
+        "CREATE TRIGGER tv INSTEAD OF UPDATE ON v BEGIN UPDATE _skep_kv SET v = 'stolen'; END");
     EXPECT_FALSE(db.run("UPDATE v SET v = 1").ok());
   });
   run(DatabaseOptions::Trust::System, [](Database& db) {
     EXPECT_FALSE(db.run("INSERT INTO t(v) VALUES (1)").ok());
     EXPECT_EQ(scalar(db, "SELECT v FROM _skep_kv"), "kept");
     ASSERT_OK(db.run("DROP TRIGGER tr; INSERT INTO t(v) VALUES (1)"));
-    ASSERT_OK(db.run("CREATE TRIGGER _skep_tr AFTER INSERT ON t BEGIN UPDATE _skep_kv SET v = 'by us'; END"));
+    ASSERT_OK(db.run(
+        "CREATE TRIGGER _skep_tr AFTER INSERT ON t BEGIN UPDATE _skep_kv SET v = 'by us'; END"));
     ASSERT_OK(db.run("INSERT INTO t(v) VALUES (1)"));
     EXPECT_EQ(scalar(db, "SELECT v FROM _skep_kv"), "by us");
   });
@@ -108,8 +121,10 @@ TEST_F(AuthorizerTest, triggers_and_views_of_a_tenant_have_a_tenants_rights_also
 
 TEST_F(AuthorizerTest, the_runtime_may_write_its_tables_and_is_bound_by_the_rest) {
   run(DatabaseOptions::Trust::System, [](Database& db) {
-    ASSERT_OK(db.run("CREATE TABLE _skep_queue(x); CREATE INDEX _skep_i ON _skep_queue(x); INSERT INTO _skep_queue VALUES (1);"
-                     "ALTER TABLE _skep_queue RENAME TO _skep_queue2; DROP TABLE _skep_queue2"));
+    ASSERT_OK(
+        db.run("CREATE TABLE _skep_queue(x); CREATE INDEX _skep_i ON _skep_queue(x); INSERT INTO "
+               "_skep_queue VALUES (1);"
+               "ALTER TABLE _skep_queue RENAME TO _skep_queue2; DROP TABLE _skep_queue2"));
     expectRefused(db, "ATTACH ':memory:' AS x", "not available");
     expectRefused(db, "PRAGMA journal_mode = WAL", "can be read but not changed");
     EXPECT_FALSE(db.run("PRAGMA writable_schema = 1").ok());
@@ -118,7 +133,8 @@ TEST_F(AuthorizerTest, the_runtime_may_write_its_tables_and_is_bound_by_the_rest
 
 TEST_F(AuthorizerTest, vacuum_works_beside_the_runtimes_tables) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
-    ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(100000)); DELETE FROM t; VACUUM; VACUUM main"));
+    ASSERT_OK(
+        db.run("INSERT INTO t(v) VALUES (randomblob(100000)); DELETE FROM t; VACUUM; VACUUM main"));
     EXPECT_EQ(scalar(db, "SELECT v FROM _skep_kv"), "kept");
     EXPECT_EQ(scalar(db, "PRAGMA integrity_check"), "ok");
   });
@@ -126,9 +142,10 @@ TEST_F(AuthorizerTest, vacuum_works_beside_the_runtimes_tables) {
 
 TEST_F(AuthorizerTest, the_schema_table_can_not_be_written) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
-    for (const char* sql : {"UPDATE sqlite_schema SET sql = 'CREATE TABLE t(x)'", "DELETE FROM sqlite_master",
-                            "INSERT INTO sqlite_schema VALUES ('table', 'x', 'x', 2, 'CREATE TABLE x(y)')",
-                            "DROP TABLE sqlite_schema", "CREATE TABLE sqlite_mine(x)"}) {
+    for (const char* sql :
+         {"UPDATE sqlite_schema SET sql = 'CREATE TABLE t(x)'", "DELETE FROM sqlite_master",
+          "INSERT INTO sqlite_schema VALUES ('table', 'x', 'x', 2, 'CREATE TABLE x(y)')",
+          "DROP TABLE sqlite_schema", "CREATE TABLE sqlite_mine(x)"}) {
       EXPECT_FALSE(db.run(sql).ok()) << sql;
     }
     // Nor the tables in which a virtual table keeps its content.
@@ -142,13 +159,18 @@ TEST_F(AuthorizerTest, the_schema_table_can_not_be_written) {
 
 TEST_F(AuthorizerTest, only_pragmas_on_the_list_are_available) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
-    for (const char* sql : {"PRAGMA wal_checkpoint", "PRAGMA hard_heap_limit = 1", "PRAGMA soft_heap_limit = 1", "PRAGMA exclusive",
-                            "PRAGMA temp_store_directory = '/tmp'", "PRAGMA shrink_memory", "PRAGMA wal_autocheckpoint = 1",
-                            "PRAGMA vdbe_trace = 1", "PRAGMA fullfsync = 1", "PRAGMA no_such_pragma"}) {
+    for (const char* sql :
+         {"PRAGMA wal_checkpoint", "PRAGMA hard_heap_limit = 1", "PRAGMA soft_heap_limit = 1",
+          "PRAGMA exclusive", "PRAGMA temp_store_directory = '/tmp'", "PRAGMA shrink_memory",
+          "PRAGMA wal_autocheckpoint = 1", "PRAGMA vdbe_trace = 1", "PRAGMA fullfsync = 1",
+          "PRAGMA no_such_pragma"}) {
       expectRefused(db, sql, "is not available");
     }
-    ASSERT_OK(db.run("PRAGMA user_version = 7; PRAGMA application_id = 9; PRAGMA foreign_keys = ON; PRAGMA optimize;"
-                     "PRAGMA defer_foreign_keys = ON; PRAGMA quick_check; PRAGMA index_list(t); PRAGMA foreign_key_check"));
+    ASSERT_OK(
+        db.run("PRAGMA user_version = 7; PRAGMA application_id = 9; PRAGMA foreign_keys = ON; "
+               "PRAGMA optimize;"
+               "PRAGMA defer_foreign_keys = ON; PRAGMA quick_check; PRAGMA index_list(t); PRAGMA "
+               "foreign_key_check"));
     EXPECT_EQ(scalar(db, "PRAGMA user_version"), "7");
     EXPECT_EQ(scalar(db, "SELECT name FROM pragma_table_info('t') LIMIT 1"), "id");
     EXPECT_EQ(scalar(db, "PRAGMA foreign_keys"), "1");
@@ -157,7 +179,8 @@ TEST_F(AuthorizerTest, only_pragmas_on_the_list_are_available) {
 
 TEST_F(AuthorizerTest, what_sqlite_brings_along_works) {
   run(DatabaseOptions::Trust::Tenant, [](Database& db) {
-    ASSERT_OK(db.run("CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 2, 3)"));
+    ASSERT_OK(
+        db.run("CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 2, 3)"));
     EXPECT_EQ(scalar(db, "SELECT id FROM r WHERE x0 > 1"), "1");
     EXPECT_EQ(scalar(db, "SELECT json_extract('{\"a\": [1, 2]}', '$.a[1]')"), "2");
     EXPECT_EQ(scalar(db, "SELECT cast(round(pow(2, 10)) AS INT)"), "1024");
@@ -177,10 +200,12 @@ TEST(SqlText, finds_the_first_word_behind_space_and_comments) {
   EXPECT_EQ(trimEnd(" \n"), "");
   EXPECT_TRUE(startsWithWord("/**/vacuum;", "VACUUM"));
   EXPECT_FALSE(startsWithWord("vacuums", "VACUUM"));
-  for (const char* sql : {"BEGIN", "begin immediate", "COMMIT;", "end", "ROLLBACK", "rollback transaction", "ROLLBACK/**/;"}) {
+  for (const char* sql : {"BEGIN", "begin immediate", "COMMIT;", "end", "ROLLBACK",
+                          "rollback transaction", "ROLLBACK/**/;"}) {
     EXPECT_TRUE(isTransactionStatement(sql)) << sql;
   }
-  for (const char* sql : {"ROLLBACK TO s", "rollback /* x */ transaction to savepoint s", "SELECT 1", "", "ENDED", "SAVEPOINT s", "RELEASE s"}) {
+  for (const char* sql : {"ROLLBACK TO s", "rollback /* x */ transaction to savepoint s",
+                          "SELECT 1", "", "ENDED", "SAVEPOINT s", "RELEASE s"}) {
     EXPECT_FALSE(isTransactionStatement(sql)) << sql;
   }
 }

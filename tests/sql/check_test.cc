@@ -24,13 +24,16 @@ class CheckTest : public ::testing::Test {
     world_.run([&] {
       vfs::PagedFileOptions fold;
       fold.logBytesMin = fold.logBytesMax = 0;
-      vfs::Environment folding{world_.loop(), world_.store(), world_.environment().pipeline, world_.cache(), fold};
+      vfs::Environment folding{world_.loop(), world_.store(), world_.environment().pipeline,
+                               world_.cache(), fold};
       DatabaseOptions options;
       options.name = "a";
       auto db = Database::open(folding, options);
       ASSERT_OK(db);
-      ASSERT_OK((*db)->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
-                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+      ASSERT_OK(
+          (*db)->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) "
+                     "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
       ASSERT_OK((*db)->close());
       addCommits();
     });
@@ -67,7 +70,9 @@ class CheckTest : public ::testing::Test {
   /// The same for chunks, whether they come with the open or by themselves.
   void tamperChunks(std::function<void(std::vector<store::StoredChunk>&)> change) {
     world_.watch().afterOpen = [change](store::OpenedDatabase& opened) { change(opened.chunks); };
-    world_.watch().afterRead = [change](const store::ChunkReadRequest&, store::ChunkRead& read) { change(read.chunks); };
+    world_.watch().afterRead = [change](const store::ChunkReadRequest&, store::ChunkRead& read) {
+      change(read.chunks);
+    };
   }
 
   WatchedWorld world_;
@@ -80,7 +85,9 @@ TEST_F(CheckTest, a_sound_database_has_no_findings_and_is_counted) {
   EXPECT_EQ(report.records, 5u);
   EXPECT_GT(report.chunkVersions, 3u);
   EXPECT_EQ(report.pages, report.head.pageCount);
-  world_.run([&] { EXPECT_EQ(checkDatabase(world_.environment(), "nobody").error().code, ErrorCode::NotFound); });
+  world_.run([&] {
+    EXPECT_EQ(checkDatabase(world_.environment(), "nobody").error().code, ErrorCode::NotFound);
+  });
 }
 
 TEST_F(CheckTest, an_empty_and_a_small_database_are_sound) {
@@ -175,7 +182,8 @@ TEST_F(CheckTest, finds_a_record_and_a_chunk_of_another_database) {
   tamperChunks([](auto& chunks) {
     for (store::StoredChunk& each : chunks) {
       std::array<const std::byte*, store::kPagesPerChunk> none{};
-      if (each.chunk == 1) each.bytes = store::encodeChunk(store::DatabaseId{77}, 1, each.txid, none);
+      if (each.chunk == 1)
+        each.bytes = store::encodeChunk(store::DatabaseId{77}, 1, each.txid, none);
     }
   });
   expectFinding(Finding::Kind::Chunk, "chunk 1");
@@ -186,9 +194,11 @@ TEST_F(CheckTest, finds_a_torn_staging) {
     auto opened = world_.store().open({.name = "a", .claim = store::Claim::Take});
     ASSERT_OK(opened);
     std::array<const std::byte*, store::kPagesPerChunk> none{};
-    store::DatabaseWrite write{.id = opened->id, .epoch = opened->head.epoch, .expectedTxid = opened->head.txid};
+    store::DatabaseWrite write{
+        .id = opened->id, .epoch = opened->head.epoch, .expectedTxid = opened->head.txid};
     const store::Txid txid = opened->head.txid + 1;
-    write.chunks.push_back({.chunk = 9, .txid = txid, .bytes = store::encodeChunk(opened->id, 9, txid, none)});
+    write.chunks.push_back(
+        {.chunk = 9, .txid = txid, .bytes = store::encodeChunk(opened->id, 9, txid, none)});
     ASSERT_OK(world_.store().write({&write, 1}).front());
   });
   expectFinding(Finding::Kind::TornStaging, "chunk 9");
@@ -201,7 +211,9 @@ TEST_F(CheckTest, finds_a_torn_staging) {
 
 TEST_F(CheckTest, finds_a_lost_chunk) {
   for (store::ChunkNumber chunk : {0u, 2u}) {
-    tamperChunks([chunk](auto& chunks) { std::erase_if(chunks, [chunk](const auto& each) { return each.chunk == chunk; }); });
+    tamperChunks([chunk](auto& chunks) {
+      std::erase_if(chunks, [chunk](const auto& each) { return each.chunk == chunk; });
+    });
     world_.watch().afterList = [chunk](auto& versions) {
       std::erase_if(versions, [chunk](const auto& each) { return each.chunk == chunk; });
     };
@@ -210,11 +222,13 @@ TEST_F(CheckTest, finds_a_lost_chunk) {
 }
 
 TEST_F(CheckTest, finds_a_page_that_is_not_what_was_committed) {
-  // A chunk in which one page is an older version of itself: every checksum is right, the digest is not.
+  // A chunk in which one page is an older version of itself: every checksum is right, the digest is
+  // not.
   tamperChunks([](auto& chunks) {
     for (store::StoredChunk& each : chunks) {
       if (each.chunk != 2) continue;
-      Result<store::DecodedChunk> decoded = store::decodeChunk(store::DatabaseId{1}, 2, each.txid, each.bytes);
+      Result<store::DecodedChunk> decoded =
+          store::decodeChunk(store::DatabaseId{1}, 2, each.txid, each.bytes);
       ASSERT_OK(decoded);
       std::array<const std::byte*, store::kPagesPerChunk> pages{};
       for (std::size_t i = 0; i < store::kPagesPerChunk; ++i) {
@@ -229,7 +243,9 @@ TEST_F(CheckTest, finds_a_page_that_is_not_what_was_committed) {
 TEST_F(CheckTest, finds_what_only_sqlite_can_find) {
   world_.run([&] {
     auto db = world_.open("a");
-    ASSERT_OK(db->run("CREATE TABLE child(p REFERENCES t(id)); PRAGMA foreign_keys = OFF; INSERT INTO child VALUES (12345)"));
+    ASSERT_OK(
+        db->run("CREATE TABLE child(p REFERENCES t(id)); PRAGMA foreign_keys = OFF; INSERT INTO "
+                "child VALUES (12345)"));
     ASSERT_OK(db->close());
   });
   expectFinding(Finding::Kind::Integrity, "foreign key");
@@ -250,12 +266,17 @@ TEST_F(CheckTest, an_owner_that_goes_on_meanwhile_is_no_finding) {
   world.run([&] {
     auto owner = world.open("a");
     ASSERT_OK(owner->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
-    ASSERT_OK(owner->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+    ASSERT_OK(
+        owner->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) "
+                   "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
     ASSERT_OK(owner->waitDurable());
     bool changed = false;
     world.watch().afterOpen = [&](store::OpenedDatabase&) {
-      if (std::exchange(changed, true)) return;  // once: after the head was read, before the versions are
-      ASSERT_OK(owner->run("UPDATE t SET v = randomblob(3000) WHERE id % 5 = 0; INSERT INTO t(v) VALUES (randomblob(100000))"));
+      if (std::exchange(changed, true))
+        return;  // once: after the head was read, before the versions are
+      ASSERT_OK(
+          owner->run("UPDATE t SET v = randomblob(3000) WHERE id % 5 = 0; INSERT INTO t(v) VALUES "
+                     "(randomblob(100000))"));
       ASSERT_OK(owner->waitDurable());
       ASSERT_OK(owner->run("DELETE FROM t WHERE id > 10; VACUUM"));
       ASSERT_OK(owner->waitDurable());
@@ -276,9 +297,12 @@ TEST_F(CheckTest, an_owner_that_goes_on_meanwhile_is_no_finding) {
 TEST_F(CheckTest, can_be_given_up) {
   world_.run([&] {
     auto db = world_.open("a");
-    ASSERT_OK(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+    ASSERT_OK(
+        db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
+                "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
     ASSERT_OK(db->close());
-    auto checked = checkDatabase(world_.environment(), "a", [](std::uint64_t, std::uint64_t) { return false; });
+    auto checked = checkDatabase(world_.environment(), "a",
+                                 [](std::uint64_t, std::uint64_t) { return false; });
     ASSERT_FALSE(checked.ok());
     EXPECT_EQ(checked.error().code, ErrorCode::Aborted);
   });

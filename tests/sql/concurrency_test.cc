@@ -18,7 +18,8 @@ using skep::testing::WatchedWorld;
 using ::testing::HasSubstr;
 
 constexpr const char* kTable = "CREATE TABLE t(id INTEGER PRIMARY KEY, v)";
-constexpr const char* kEndless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+constexpr const char* kEndless =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 /// Every page miss lets the loop's other fibers run for a while.
 void slowReads(WatchedWorld& world) {
@@ -43,7 +44,8 @@ TEST(Fibers, of_one_database_read_and_write_at_once_and_lose_nothing) {
     for (int f = 0; f < kFibers; ++f) {
       world.loop().spawn("worker", [&, f] {
         for (int i = 0; i < kRounds; ++i) {
-          EXPECT_OK(db->execute("INSERT INTO t(id, v) VALUES (?, ?)", {Value(f * 1000 + i), Value(std::string(500, 'a' + f))}));
+          EXPECT_OK(db->execute("INSERT INTO t(id, v) VALUES (?, ?)",
+                                {Value(f * 1000 + i), Value(std::string(500, 'a' + f))}));
           auto statement = db->prepare("SELECT count(*) FROM t WHERE id BETWEEN ? AND ?");
           EXPECT_OK(statement);
           EXPECT_OK(statement->bind(1, f * 1000));
@@ -76,7 +78,9 @@ TEST(Fibers, drop_statements_while_another_one_is_inside_the_database) {
   world.run([&] {
     auto db = world.open("a");
     ASSERT_OK(db->run(kTable));
-    ASSERT_OK(db->run("INSERT INTO t VALUES (1, 'one'), (2, 'two'); CREATE TABLE u(x); INSERT INTO u VALUES (1)"));
+    ASSERT_OK(
+        db->run("INSERT INTO t VALUES (1, 'one'), (2, 'two'); CREATE TABLE u(x); INSERT INTO u "
+                "VALUES (1)"));
     ASSERT_OK(db->waitDurable());
     const store::Txid before = db->committedTxid();
     auto plain = db->prepare("SELECT * FROM t");
@@ -157,7 +161,9 @@ TEST(Threads, interrupt_a_statement) {
         std::this_thread::yield();
       }
     });
-    Status result = db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t(v) SELECT i FROM n");
+    Status result = db->run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t(v) SELECT i "
+        "FROM n");
     stopped = true;
     interrupter.join();
     ASSERT_FALSE(result.ok());
@@ -214,7 +220,8 @@ TEST(ReadOnly, a_reader_writes_nothing_whatever_it_is_asked) {
     const std::uint64_t writes = world.watch().calls().writes;
     const auto before = world.store().info("a");
     auto reader = world.open("a", readOnly());
-    for (const char* sql : {"INSERT INTO t(v) VALUES (2)", "CREATE TABLE u(x)", "PRAGMA user_version = 7", "VACUUM", "DROP TABLE t"}) {
+    for (const char* sql : {"INSERT INTO t(v) VALUES (2)", "CREATE TABLE u(x)",
+                            "PRAGMA user_version = 7", "VACUUM", "DROP TABLE t"}) {
       Status refused = reader->run(sql);
       ASSERT_FALSE(refused.ok()) << sql;
       EXPECT_EQ(refused.error().code, ErrorCode::ReadOnly) << sql;
@@ -237,11 +244,14 @@ TEST(ReadOnly, a_reader_writes_nothing_whatever_it_is_asked) {
 TEST(ReadOnly, a_reader_neither_creates_nor_claims) {
   WatchedWorld world;
   world.run([&] {
-    EXPECT_EQ(Database::open(world.environment(), [] {
-                auto options = readOnly();
-                options.name = "nobody";
-                return options;
-              }()).error().code,
+    EXPECT_EQ(Database::open(world.environment(),
+                             [] {
+                               auto options = readOnly();
+                               options.name = "nobody";
+                               return options;
+                             }())
+                  .error()
+                  .code,
               ErrorCode::NotFound);
     EXPECT_EQ(world.store().info("nobody").error().code, ErrorCode::NotFound);
     auto owner = world.open("empty");
@@ -263,13 +273,16 @@ TEST(ReadOnly, a_version_that_was_folded_away_is_gone_and_that_is_what_the_error
     world.run([&] {
       auto owner = world.open("a");
       ASSERT_OK(owner->run(kTable));
-      ASSERT_OK(owner->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
-                           "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+      ASSERT_OK(owner->run(
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
+          "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
       ASSERT_OK(owner->waitDurable());
-      // The reader's version ends in a record whose deltas need chunks that the owner then folds away.
+      // The reader's version ends in a record whose deltas need chunks that the owner then folds
+      // away.
       vfs::PagedFileOptions noFold;
       noFold.logBytesMin = noFold.logBytesMax = std::size_t{1} << 40;
-      vfs::Environment other{world.loop(), world.store(), world.environment().pipeline, world.cache(), noFold};
+      vfs::Environment other{world.loop(), world.store(), world.environment().pipeline,
+                             world.cache(), noFold};
       ASSERT_OK(owner->close());
       DatabaseOptions open;
       open.name = "a";

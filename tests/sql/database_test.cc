@@ -15,7 +15,8 @@ TEST(Database, what_was_committed_is_there_after_it_was_closed_and_opened_again)
   World world;
   world.run([&] {
     auto db = world.open("tenant/acme");
-    ASSERT_OK(db->run("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'x'), (2, 'y')"));
+    ASSERT_OK(db->run(
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'x'), (2, 'y')"));
     ASSERT_OK(db->close());
   });
   world.run([&] {
@@ -31,9 +32,12 @@ TEST(Database, every_type_of_value_comes_back_as_it_went_in) {
   world.run([&] {
     auto db = world.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
-    const std::vector<Value> values{nullptr, INT64_MIN, INT64_MAX, -0.5, "", std::string("a\0b", 3), Bytes{},
-                                    Bytes{std::byte{0}, std::byte{255}}};
-    for (const Value& value : values) ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {value}));
+    const std::vector<Value> values{nullptr,   INT64_MIN,
+                                    INT64_MAX, -0.5,
+                                    "",        std::string("a\0b", 3),
+                                    Bytes{},   Bytes{std::byte{0}, std::byte{255}}};
+    for (const Value& value : values)
+      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {value}));
     Result<Rows> rows = db->execute("SELECT v FROM t ORDER BY id");
     ASSERT_OK(rows);
     ASSERT_EQ(rows->rows.size(), values.size());
@@ -50,7 +54,8 @@ TEST(Database, many_commits_fold_the_log_and_lose_nothing) {
     auto db = world.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); CREATE INDEX tv ON t(v)"));
     for (int i = 0; i < 2000; ++i) {
-      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {Value("value " + std::to_string(i * 7919 % 2000))}));
+      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)",
+                            {Value("value " + std::to_string(i * 7919 % 2000))}));
       if (i % 10 == 0) ASSERT_OK(db->waitDurable());
     }
     ASSERT_OK(db->waitDurable());
@@ -72,7 +77,8 @@ TEST(Database, a_transaction_larger_than_memory_is_staged_and_appears_at_once) {
     auto db = world.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)"));
     ASSERT_OK(db->begin());
-    for (int i = 0; i < 3000; ++i) ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (randomblob(2000))"));
+    for (int i = 0; i < 3000; ++i)
+      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (randomblob(2000))"));
     auto committed = db->commit();
     ASSERT_OK(committed);
     ASSERT_OK(db->waitDurable());
@@ -95,9 +101,11 @@ TEST(Database, a_rolled_back_transaction_leaves_nothing_behind_however_large) {
     World world(options);
     world.run([&] {
       auto db = world.open("a");
-      ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t(v) VALUES ('kept')"));
+      ASSERT_OK(db->run(
+          "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t(v) VALUES ('kept')"));
       ASSERT_OK(db->begin());
-      for (int i = 0; i < rows; ++i) ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (randomblob(2000))"));
+      for (int i = 0; i < rows; ++i)
+        ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (randomblob(2000))"));
       ASSERT_OK(db->rollback());
       EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t"), "1");
       ASSERT_OK(db->run("INSERT INTO t(v) VALUES ('after')"));

@@ -1,4 +1,5 @@
-// Limits: steps, time, memory, lengths, the quota of a database; each with a clear error and a clean state behind it.
+// Limits: steps, time, memory, lengths, the quota of a database; each with a clear error and a
+// clean state behind it.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,8 +17,12 @@ using skep::testing::WatchedWorld;
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-constexpr const char* kCount = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n";
-constexpr const char* kCountShort = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT count(*) FROM n";
+constexpr const char* kCount =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT "
+    "count(*) FROM n";
+constexpr const char* kCountShort =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT count(*) "
+    "FROM n";
 
 class LimitsTest : public ::testing::Test {
  protected:
@@ -42,13 +47,16 @@ TEST_F(LimitsTest, a_statement_that_takes_too_many_steps_is_stopped) {
     EXPECT_EQ(stopped.error().sqliteCode & 0xff, SQLITE_INTERRUPT);
     EXPECT_THAT(stopped.error().message, HasSubstr("50000 steps"));
     EXPECT_EQ(scalar(db, kCountShort), "100");
-    for (int i = 0; i < 200; ++i) ASSERT_EQ(scalar(db, kCountShort), "100");  // each run counts for itself
+    for (int i = 0; i < 200; ++i)
+      ASSERT_EQ(scalar(db, kCountShort), "100");  // each run counts for itself
   });
 }
 
 TEST_F(LimitsTest, statements_that_run_in_turn_count_their_steps_apart) {
   run({.stepsMax = 100'000}, [](Database& db) {
-    auto endless = db.prepare("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i % 100 = 0");
+    auto endless = db.prepare(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i % "
+        "100 = 0");
     ASSERT_OK(endless);
     int rows = 0;
     while (true) {
@@ -68,7 +76,10 @@ TEST_F(LimitsTest, a_stopped_write_undoes_the_transaction_that_it_was_in) {
   run({.stepsMax = 50'000}, [](Database& db) {
     ASSERT_OK(db.begin());
     ASSERT_OK(db.run("INSERT INTO t(v) VALUES ('before')"));
-    EXPECT_EQ(db.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t(v) SELECT i FROM n").error().code,
+    EXPECT_EQ(db.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO "
+                     "t(v) SELECT i FROM n")
+                  .error()
+                  .code,
               ErrorCode::LimitExceeded);
     EXPECT_EQ(db.run("INSERT INTO t(v) VALUES ('after')").error().code, ErrorCode::Aborted);
     EXPECT_EQ(db.commit().error().code, ErrorCode::Aborted);
@@ -89,9 +100,11 @@ class ClockTest : public ::testing::Test {
       auto db = Database::open(environment_, options);
       ASSERT_OK(db);
       auto tick = [](sqlite3_context* context, int, sqlite3_value** values) {
-        static_cast<ManualClock*>(sqlite3_user_data(context))->advance(std::chrono::milliseconds(sqlite3_value_int64(values[0])));
+        static_cast<ManualClock*>(sqlite3_user_data(context))
+            ->advance(std::chrono::milliseconds(sqlite3_value_int64(values[0])));
       };
-      sqlite3_create_function((*db)->handle(), "tick", 1, SQLITE_UTF8, &clock_, tick, nullptr, nullptr);
+      sqlite3_create_function((*db)->handle(), "tick", 1, SQLITE_UTF8, &clock_, tick, nullptr,
+                              nullptr);
       body(**db);
       EXPECT_OK((*db)->close());
       pipeline_.close();
@@ -110,14 +123,18 @@ class ClockTest : public ::testing::Test {
 
 TEST_F(ClockTest, a_statement_that_takes_too_long_is_stopped) {
   run({.timeMsMax = 1000}, [](Database& db) {
-    const std::string slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(tick(1)) FROM n";
+    const std::string slow =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT "
+        "count(tick(1)) FROM n";
     Result<Rows> stopped = db.execute(slow);
     ASSERT_FALSE(stopped.ok());
     EXPECT_EQ(stopped.error().code, ErrorCode::TimedOut);
     EXPECT_THAT(stopped.error().message, HasSubstr("1000 ms"));
     EXPECT_EQ(scalar(db, kCount), "100000");  // many steps, but no time
     for (int i = 0; i < 10; ++i) {
-      ASSERT_EQ(scalar(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT count(*) FROM n WHERE tick(1) IS NULL"),
+      ASSERT_EQ(scalar(db,
+                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                       "500) SELECT count(*) FROM n WHERE tick(1) IS NULL"),
                 "500");
     }
   });
@@ -125,7 +142,9 @@ TEST_F(ClockTest, a_statement_that_takes_too_long_is_stopped) {
 
 TEST_F(ClockTest, without_a_time_limit_nothing_is_stopped) {
   run({}, [](Database& db) {
-    EXPECT_EQ(scalar(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT count(*) FROM n WHERE tick(1000) IS NULL"),
+    EXPECT_EQ(scalar(db,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                     "10000) SELECT count(*) FROM n WHERE tick(1000) IS NULL"),
               "10000");
   });
 }
@@ -134,7 +153,9 @@ TEST_F(LimitsTest, a_long_statement_lets_other_fibers_run) {
   run({}, [&](Database& db) {
     bool counted = false;
     world_.loop().spawn("long", [&] {
-      EXPECT_EQ(scalar(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT count(*) FROM n"),
+      EXPECT_EQ(scalar(db,
+                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                       "3000000) SELECT count(*) FROM n"),
                 "3000000");
       counted = true;
     });
@@ -160,8 +181,10 @@ TEST_F(LimitsTest, memory_has_a_limit_and_a_refusal_leaves_things_clean) {
       EXPECT_EQ(refused.error().sqliteCode & 0xff, SQLITE_NOMEM);
       EXPECT_THAT(refused.error().message, HasSubstr("memory limit of 2097152 bytes"));
     }
-    EXPECT_EQ(db.execute("INSERT INTO t VALUES (2, hex(zeroblob(5000000)))").error().code, ErrorCode::LimitExceeded);
-    EXPECT_EQ(db.execute("SELECT ?", {Value(std::string(5'000'000, 'x'))}).error().code, ErrorCode::LimitExceeded);
+    EXPECT_EQ(db.execute("INSERT INTO t VALUES (2, hex(zeroblob(5000000)))").error().code,
+              ErrorCode::LimitExceeded);
+    EXPECT_EQ(db.execute("SELECT ?", {Value(std::string(5'000'000, 'x'))}).error().code,
+              ErrorCode::LimitExceeded);
     EXPECT_EQ(scalar(db, "SELECT group_concat(v) FROM t"), "kept");
     EXPECT_LT(db.memoryBytes(), before + 100'000);
     ASSERT_OK(db.run("INSERT INTO t VALUES (2, 'new')"));
@@ -174,7 +197,8 @@ TEST_F(LimitsTest, a_transaction_may_be_larger_than_the_memory_limit) {
     ASSERT_OK(db.begin());
     for (int i = 0; i < 300; ++i) ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(100000))"));
     ASSERT_OK(db.commit());
-    ASSERT_OK(db.run("CREATE INDEX tv ON t(substr(v, 1, 1000)); UPDATE t SET v = substr(v, 2); VACUUM"));
+    ASSERT_OK(
+        db.run("CREATE INDEX tv ON t(substr(v, 1, 1000)); UPDATE t SET v = substr(v, 2); VACUUM"));
     EXPECT_EQ(scalar(db, "SELECT count(*) FROM t"), "300");
     EXPECT_EQ(scalar(db, "PRAGMA integrity_check"), "ok");
   });
@@ -184,7 +208,8 @@ TEST_F(LimitsTest, an_idle_database_holds_little_memory_and_a_closed_one_none) {
   world_.run([&] {
     auto db = world_.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v)"));
-    for (int i = 0; i < 300; ++i) ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {Value(std::string(1000, 'a'))}));
+    for (int i = 0; i < 300; ++i)
+      ASSERT_OK(db->execute("INSERT INTO t(v) VALUES (?)", {Value(std::string(1000, 'a'))}));
     EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t"), "300");
     ASSERT_OK(db->waitDurable());
     db->releaseMemory();
@@ -201,7 +226,9 @@ TEST_F(LimitsTest, an_idle_database_holds_little_memory_and_a_closed_one_none) {
 
 TEST_F(LimitsTest, memory_is_given_back_in_the_middle_of_reading_and_of_a_transaction) {
   run({}, [&](Database& db) {
-    ASSERT_OK(db.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
+    ASSERT_OK(
+        db.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
+               "INSERT INTO t(v) SELECT randomblob(3000) FROM n"));
     ASSERT_OK(db.waitDurable());
     const std::string sum = scalar(db, "SELECT sum(length(v)) FROM t");
     auto reader = db.prepare("SELECT length(v) FROM t");
@@ -217,7 +244,8 @@ TEST_F(LimitsTest, memory_is_given_back_in_the_middle_of_reading_and_of_a_transa
     EXPECT_EQ(std::to_string(total), sum);
     ASSERT_OK(db.begin());
     for (int i = 0; i < 20; ++i) {
-      ASSERT_OK(db.execute("UPDATE t SET v = ? WHERE id = ?", {Value("changed"), Value(i * 20 + 1)}));
+      ASSERT_OK(
+          db.execute("UPDATE t SET v = ? WHERE id = ?", {Value("changed"), Value(i * 20 + 1)}));
       db.releaseMemory();
     }
     ASSERT_OK(db.commit());
@@ -233,7 +261,8 @@ TEST_F(LimitsTest, a_text_of_100_mb_is_refused_by_default_and_runs_when_it_may) 
   const std::string prefix = "INSERT INTO t(v) VALUES (length('";
   std::string huge = prefix + std::string(100'000'000, 'x') + "'))";
   run({}, [&](Database& db) {
-    for (const Error& refused : {db.run(huge).error(), db.execute(huge).error(), db.prepare(huge).error()}) {
+    for (const Error& refused :
+         {db.run(huge).error(), db.execute(huge).error(), db.prepare(huge).error()}) {
       EXPECT_EQ(refused.code, ErrorCode::LimitExceeded);
       EXPECT_THAT(refused.message, HasSubstr("the limit is 1000000"));
     }
@@ -260,13 +289,20 @@ TEST_F(LimitsTest, a_value_has_a_largest_length) {
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code, ErrorCode::LimitExceeded);
     EXPECT_EQ(refused.error().sqliteCode & 0xff, SQLITE_TOOBIG);
-    EXPECT_EQ(db.execute("SELECT ?", {Value(std::string(1'000'001, 'x'))}).error().code, ErrorCode::LimitExceeded);
-    EXPECT_EQ(db.execute("SELECT ?", {Value(Bytes(1'000'001))}).error().code, ErrorCode::LimitExceeded);
+    EXPECT_EQ(db.execute("SELECT ?", {Value(std::string(1'000'001, 'x'))}).error().code,
+              ErrorCode::LimitExceeded);
+    EXPECT_EQ(db.execute("SELECT ?", {Value(Bytes(1'000'001))}).error().code,
+              ErrorCode::LimitExceeded);
   });
 }
 
 TEST_F(LimitsTest, zero_means_no_limit) {
-  run({.sqlBytesMax = 0, .valueBytesMax = 0, .memoryBytesMax = 0, .stepsMax = 0, .timeMsMax = 0, .databaseBytesMax = 0},
+  run({.sqlBytesMax = 0,
+       .valueBytesMax = 0,
+       .memoryBytesMax = 0,
+       .stepsMax = 0,
+       .timeMsMax = 0,
+       .databaseBytesMax = 0},
       [](Database& db) {
         ASSERT_OK(db.run("INSERT INTO t(v) VALUES (zeroblob(3000000))"));
         EXPECT_EQ(scalar(db, "SELECT length(v) FROM t"), "3000000");
@@ -290,7 +326,8 @@ TEST_F(LimitsTest, a_full_database_changes_nothing_and_works_again_after_delete_
     EXPECT_GT(inserted, 10);
     const store::Txid full = db.committedTxid();
     EXPECT_EQ(scalar(db, "SELECT count(*) FROM t"), std::to_string(inserted));
-    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(20000))").error().code, ErrorCode::QuotaExceeded);
+    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(20000))").error().code,
+              ErrorCode::QuotaExceeded);
     EXPECT_EQ(db.committedTxid(), full);
     ASSERT_OK(db.run("UPDATE t SET v = 'small' WHERE id = 1"));  // no growth
     ASSERT_OK(db.run("DELETE FROM t WHERE id > 5; VACUUM"));
@@ -302,7 +339,8 @@ TEST_F(LimitsTest, a_full_database_changes_nothing_and_works_again_after_delete_
   });
 }
 
-TEST_F(LimitsTest, a_transaction_far_past_the_quota_is_stopped_early_and_leaves_nothing_in_the_store) {
+TEST_F(LimitsTest,
+       a_transaction_far_past_the_quota_is_stopped_early_and_leaves_nothing_in_the_store) {
   vfs::PagedFileOptions options;
   options.transactionBytesMax = 16 * 4096;
   WatchedWorld world(options);
@@ -313,7 +351,8 @@ TEST_F(LimitsTest, a_transaction_far_past_the_quota_is_stopped_early_and_leaves_
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
     ASSERT_OK(db->begin());
     Status status;
-    for (int i = 0; i < 1000 && status.ok(); ++i) status = db->run("INSERT INTO t(v) VALUES (randomblob(100000))");
+    for (int i = 0; i < 1000 && status.ok(); ++i)
+      status = db->run("INSERT INTO t(v) VALUES (randomblob(100000))");
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, ErrorCode::QuotaExceeded);
     ASSERT_OK(db->rollback());
@@ -328,14 +367,18 @@ TEST_F(LimitsTest, a_transaction_far_past_the_quota_is_stopped_early_and_leaves_
 }
 
 TEST_F(LimitsTest, a_database_above_a_quota_that_was_lowered_can_be_read_and_shrunk) {
-  run({}, [](Database& db) { ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(1000000)), ('small')")); });
+  run({}, [](Database& db) {
+    ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(1000000)), ('small')"));
+  });
   run({.databaseBytesMax = 20 * 4096}, [](Database& db) {
     EXPECT_EQ(scalar(db, "SELECT sum(length(v)) FROM t"), "1000005");
-    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(100000))").error().code, ErrorCode::QuotaExceeded);
+    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(100000))").error().code,
+              ErrorCode::QuotaExceeded);
     ASSERT_OK(db.run("DELETE FROM t WHERE id = 1; VACUUM"));
     EXPECT_LT(db.file().pageCount(), 5u);
     ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(10000))"));
-    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(100000))").error().code, ErrorCode::QuotaExceeded);
+    EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(100000))").error().code,
+              ErrorCode::QuotaExceeded);
   });
 }
 

@@ -35,9 +35,21 @@ TEST_F(StatementTest, binds_and_reads_every_type) {
   run([](Database& db) {
     auto insert = db.prepare("INSERT INTO t(v) VALUES (?)");
     ASSERT_OK(insert);
-    const std::vector<Value> values{
-        nullptr, 0, -1, INT64_MIN, INT64_MAX, 0.0, -0.5, 1e300, "", "text", std::string("a\0b", 3),
-        "\xF0\x9F\x90\x9D", Bytes{}, Bytes{std::byte{0}, std::byte{255}}, Bytes(100'000, std::byte{7})};
+    const std::vector<Value> values{nullptr,
+                                    0,
+                                    -1,
+                                    INT64_MIN,
+                                    INT64_MAX,
+                                    0.0,
+                                    -0.5,
+                                    1e300,
+                                    "",
+                                    "text",
+                                    std::string("a\0b", 3),
+                                    "\xF0\x9F\x90\x9D",
+                                    Bytes{},
+                                    Bytes{std::byte{0}, std::byte{255}},
+                                    Bytes(100'000, std::byte{7})};
     for (const Value& value : values) {
       ASSERT_OK(insert->bind(1, value));
       auto row = insert->step();
@@ -52,7 +64,8 @@ TEST_F(StatementTest, binds_and_reads_every_type) {
       ASSERT_TRUE(*row);
       EXPECT_EQ(select->value(0), value);
       EXPECT_EQ(select->type(0), value.type());
-      EXPECT_EQ(select->text(1), value.type() == ValueType::Real ? "real" : valueTypeName(value.type()));
+      EXPECT_EQ(select->text(1),
+                value.type() == ValueType::Real ? "real" : valueTypeName(value.type()));
     }
     auto end = select->step();
     ASSERT_OK(end);
@@ -82,7 +95,8 @@ TEST_F(StatementTest, reading_a_column_as_another_type_converts_as_sqlite_does) 
     EXPECT_TRUE(select->blob(2).empty());
     EXPECT_EQ(select->integer(3), 12);
     EXPECT_EQ(select->text(4), "7");
-    EXPECT_EQ(select->type(99), ValueType::Null);  // SQLite answers null for columns that there are not
+    EXPECT_EQ(select->type(99),
+              ValueType::Null);  // SQLite answers null for columns that there are not
   });
 }
 
@@ -196,7 +210,8 @@ TEST_F(StatementTest, a_finished_or_failed_statement_starts_over_at_the_next_ste
   });
 }
 
-TEST_F(StatementTest, a_statement_dropped_while_it_writes_has_committed_and_is_covered_by_waitDurable) {
+TEST_F(StatementTest,
+       a_statement_dropped_while_it_writes_has_committed_and_is_covered_by_waitDurable) {
   run([](Database& db) {
     const store::Txid before = db.committedTxid();
     {
@@ -212,7 +227,8 @@ TEST_F(StatementTest, a_statement_dropped_while_it_writes_has_committed_and_is_c
 
 TEST_F(StatementTest, nothing_to_run_gives_an_empty_statement) {
   run([](Database& db) {
-    for (const char* sql : {"", "  \n\t", ";", ";;", "-- only a comment", "/* only a comment */", "-- a\n;/* b */ ;"}) {
+    for (const char* sql : {"", "  \n\t", ";", ";;", "-- only a comment", "/* only a comment */",
+                            "-- a\n;/* b */ ;"}) {
       auto statement = db.prepare(sql);
       ASSERT_OK(statement);
       EXPECT_FALSE(*statement) << sql;
@@ -226,8 +242,9 @@ TEST_F(StatementTest, nothing_to_run_gives_an_empty_statement) {
 
 TEST_F(StatementTest, execute_takes_one_statement_and_what_says_nothing_after_it) {
   run([](Database& db) {
-    for (const char* sql : {"SELECT 1", "SELECT 1;", "SELECT 1 ; \n", "SELECT 1; -- done", "SELECT 1 -- done",
-                            "SELECT 1; /* done */ ; -- and done\n", ";SELECT 1"}) {
+    for (const char* sql :
+         {"SELECT 1", "SELECT 1;", "SELECT 1 ; \n", "SELECT 1; -- done", "SELECT 1 -- done",
+          "SELECT 1; /* done */ ; -- and done\n", ";SELECT 1"}) {
       auto rows = db.execute(sql);
       ASSERT_OK(rows);
       EXPECT_EQ(rows->rows.size(), 1u) << sql;
@@ -244,7 +261,8 @@ TEST_F(StatementTest, execute_takes_one_statement_and_what_says_nothing_after_it
 TEST_F(StatementTest, a_script_runs_to_its_first_error_which_says_where) {
   run([](Database& db) {
     const std::string good = "INSERT INTO t VALUES (1, 'one');\n-- a comment\nSELECT * FROM t;\n";
-    const std::string script = good + "INSERT INTO t SELECT missing FROM t; INSERT INTO t VALUES (2, 'two')";
+    const std::string script =
+        good + "INSERT INTO t SELECT missing FROM t; INSERT INTO t VALUES (2, 'two')";
     Status failed = db.run(script);
     ASSERT_FALSE(failed.ok());
     EXPECT_EQ(failed.error().code, ErrorCode::Sql);
@@ -262,10 +280,14 @@ TEST_F(StatementTest, errors_carry_sqlites_extended_code) {
   run([](Database& db) {
     ASSERT_OK(db.run("CREATE TABLE u(a UNIQUE, b NOT NULL, c CHECK (c > 0), d REFERENCES t(id))"));
     ASSERT_OK(db.run("INSERT INTO u VALUES (1, 1, 1, NULL)"));
-    EXPECT_EQ(db.run("INSERT INTO u VALUES (1, 1, 1, NULL)").error().sqliteCode, SQLITE_CONSTRAINT_UNIQUE);
-    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, NULL, 1, NULL)").error().sqliteCode, SQLITE_CONSTRAINT_NOTNULL);
-    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, 1, 0, NULL)").error().sqliteCode, SQLITE_CONSTRAINT_CHECK);
-    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, 1, 1, 99)").error().sqliteCode, SQLITE_CONSTRAINT_FOREIGNKEY);
+    EXPECT_EQ(db.run("INSERT INTO u VALUES (1, 1, 1, NULL)").error().sqliteCode,
+              SQLITE_CONSTRAINT_UNIQUE);
+    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, NULL, 1, NULL)").error().sqliteCode,
+              SQLITE_CONSTRAINT_NOTNULL);
+    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, 1, 0, NULL)").error().sqliteCode,
+              SQLITE_CONSTRAINT_CHECK);
+    EXPECT_EQ(db.run("INSERT INTO u VALUES (2, 1, 1, 99)").error().sqliteCode,
+              SQLITE_CONSTRAINT_FOREIGNKEY);
     EXPECT_EQ(db.run("INSERT INTO t VALUES ('no integer', 1)").error().sqliteCode, SQLITE_MISMATCH);
     EXPECT_EQ(db.run("SELECT * FROM nothing").error().sqliteCode, SQLITE_ERROR);
     EXPECT_EQ(db.run("INSERT INTO u VALUES (1, 1, 1, NULL)").error().code, ErrorCode::Sql);
@@ -276,7 +298,8 @@ TEST_F(StatementTest, errors_carry_sqlites_extended_code) {
 TEST_F(StatementTest, a_nul_in_the_text_is_an_error_and_hides_nothing_behind_it) {
   run([](Database& db) {
     using namespace std::string_literals;
-    for (const std::string& sql : {"SELECT 1;\0 INSERT INTO t VALUES (1, 1)"s, "\0"s, "SELECT 1\0"s, "SELECT '\0'"s}) {
+    for (const std::string& sql :
+         {"SELECT 1;\0 INSERT INTO t VALUES (1, 1)"s, "\0"s, "SELECT 1\0"s, "SELECT '\0'"s}) {
       Status failed = db.run(sql);
       ASSERT_FALSE(failed.ok());
       EXPECT_EQ(failed.error().code, ErrorCode::InvalidArgument);
@@ -406,28 +429,34 @@ TEST_F(StatementTest, a_cached_statement_that_is_in_use_is_compiled_anew_for_the
 TEST_F(StatementTest, the_cache_is_bounded_in_bytes) {
   DatabaseOptions options;
   options.statementCacheBytesMax = 20'000;
-  run([](Database& db) {
-    for (int i = 0; i < 500; ++i) ASSERT_OK(db.execute("SELECT " + std::to_string(i) + " FROM t"));
-    std::size_t bytes = 0;
-    int statements = 0;
-    for (sqlite3_stmt* each = sqlite3_next_stmt(db.handle(), nullptr); each != nullptr;
-         each = sqlite3_next_stmt(db.handle(), each)) {
-      bytes += static_cast<std::size_t>(sqlite3_stmt_status(each, SQLITE_STMTSTATUS_MEMUSED, 0));
-      ++statements;
-    }
-    EXPECT_LE(bytes, 20'000u);
-    EXPECT_GE(statements, 3);
-    EXPECT_LT(db.memoryBytes(), 150'000u);
-  }, options);
+  run(
+      [](Database& db) {
+        for (int i = 0; i < 500; ++i)
+          ASSERT_OK(db.execute("SELECT " + std::to_string(i) + " FROM t"));
+        std::size_t bytes = 0;
+        int statements = 0;
+        for (sqlite3_stmt* each = sqlite3_next_stmt(db.handle(), nullptr); each != nullptr;
+             each = sqlite3_next_stmt(db.handle(), each)) {
+          bytes +=
+              static_cast<std::size_t>(sqlite3_stmt_status(each, SQLITE_STMTSTATUS_MEMUSED, 0));
+          ++statements;
+        }
+        EXPECT_LE(bytes, 20'000u);
+        EXPECT_GE(statements, 3);
+        EXPECT_LT(db.memoryBytes(), 150'000u);
+      },
+      options);
 }
 
 TEST_F(StatementTest, without_room_in_the_cache_statements_still_work) {
   DatabaseOptions options;
   options.statementCacheBytesMax = 0;
-  run([](Database& db) {
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(scalar(db, "SELECT 7"), "7");
-    EXPECT_EQ(sqlite3_next_stmt(db.handle(), nullptr), nullptr);
-  }, options);
+  run(
+      [](Database& db) {
+        for (int i = 0; i < 3; ++i) EXPECT_EQ(scalar(db, "SELECT 7"), "7");
+        EXPECT_EQ(sqlite3_next_stmt(db.handle(), nullptr), nullptr);
+      },
+      options);
 }
 
 TEST_F(StatementTest, cached_statements_follow_changes_of_the_schema) {

@@ -1,4 +1,5 @@
-// Transactions, savepoints, turns, what is undone with them, durability, alarms, and broken databases.
+// Transactions, savepoints, turns, what is undone with them, durability, alarms, and broken
+// databases.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -24,8 +25,10 @@ class TransactionTest : public ::testing::Test {
       ASSERT_OK(db->run("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v)"));
       ASSERT_OK(db->waitDurable());
       body(*db);
-      if (db->brokenBy() == nullptr) ASSERT_OK(db->close());
-      else (void)db->close();
+      if (db->brokenBy() == nullptr)
+        ASSERT_OK(db->close());
+      else
+        (void)db->close();
     });
   }
   /// What a new owner finds.
@@ -47,7 +50,8 @@ class TransactionTest : public ::testing::Test {
   WatchedWorld world_;
 };
 
-constexpr const char* kValues = "SELECT ifnull(group_concat(v), '') FROM (SELECT v FROM t ORDER BY id)";
+constexpr const char* kValues =
+    "SELECT ifnull(group_concat(v), '') FROM (SELECT v FROM t ORDER BY id)";
 
 /// An error that makes SQLite roll back the whole transaction, not only the statement.
 constexpr const char* kRollsBack = "INSERT OR ROLLBACK INTO t VALUES (1, 'double')";
@@ -181,7 +185,8 @@ TEST_F(TransactionTest, savepoints_nest_and_each_undoes_only_its_own_work) {
 
 TEST_F(TransactionTest, a_savepoint_alone_is_a_transaction_of_its_own) {
   run([](Database& db) {
-    ASSERT_OK(db.savepoint([&] { return db.run("INSERT INTO t(v) VALUES ('a'); INSERT INTO t(v) VALUES ('b')"); }));
+    ASSERT_OK(db.savepoint(
+        [&] { return db.run("INSERT INTO t(v) VALUES ('a'); INSERT INTO t(v) VALUES ('b')"); }));
     EXPECT_EQ(db.committedTxid(), 2u);
     Status failed = db.savepoint([&]() -> Status {
       SKEP_CHECK_OK(db.run("INSERT INTO t(v) VALUES ('c')"));
@@ -236,7 +241,8 @@ TEST_F(TransactionTest, a_turn_refuses_transaction_statements_and_keeps_its_writ
   run([](Database& db) {
     ASSERT_OK(db.beginTurn());
     ASSERT_OK(db.run("INSERT INTO t(v) VALUES ('a')"));
-    for (const char* sql : {"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "END", "ROLLBACK", "/* x */ commit transaction", "; COMMIT"}) {
+    for (const char* sql : {"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "END", "ROLLBACK",
+                            "/* x */ commit transaction", "; COMMIT"}) {
       Status refused = db.run(sql);
       ASSERT_FALSE(refused.ok()) << sql;
       EXPECT_EQ(refused.error().sqliteCode & 0xff, SQLITE_AUTH) << sql;
@@ -323,7 +329,8 @@ TEST_F(TransactionTest, a_first_write_that_fails_leaves_the_turn_usable) {
   run([](Database& db) {
     ASSERT_OK(db.run("INSERT INTO t VALUES (1, 'kept')"));
     ASSERT_OK(db.beginTurn());
-    EXPECT_EQ(db.run("INSERT INTO t VALUES (1, 'double')").error().sqliteCode, SQLITE_CONSTRAINT_PRIMARYKEY);
+    EXPECT_EQ(db.run("INSERT INTO t VALUES (1, 'double')").error().sqliteCode,
+              SQLITE_CONSTRAINT_PRIMARYKEY);
     ASSERT_OK(db.run("INSERT INTO t VALUES (2, 'fine')"));
     ASSERT_OK(db.commitTurn());
     EXPECT_EQ(scalar(db, kValues), "kept,fine");
@@ -366,7 +373,8 @@ TEST_F(TransactionTest, undo_callbacks_run_newest_first_and_are_forgotten_at_com
   });
 }
 
-TEST_F(TransactionTest, undo_callbacks_run_when_sqlite_rolls_back_by_itself_when_the_commit_fails_and_at_close) {
+TEST_F(TransactionTest,
+       undo_callbacks_run_when_sqlite_rolls_back_by_itself_when_the_commit_fails_and_at_close) {
   int undone = 0;
   run([&](Database& db) {
     ASSERT_OK(db.run("INSERT INTO t VALUES (1, 'kept')"));
@@ -412,7 +420,8 @@ TEST_F(TransactionTest, undo_callbacks_of_a_savepoint_run_with_it_alone) {
     EXPECT_FALSE(db.savepoint([&]() -> Status {  // a transaction of its own
                      db.onRollback(note(5));
                      return Error{ErrorCode::InvalidArgument, "no"};
-                   }).ok());
+                   })
+                     .ok());
     EXPECT_THAT(undone, ElementsAre(5));
   });
 }
@@ -442,7 +451,8 @@ TEST_F(TransactionTest, undo_callbacks_of_a_turn_count_from_its_start) {
 
 // --- Durability ---
 
-TEST_F(TransactionTest, several_fibers_wait_for_their_commits_and_each_returns_once_its_own_is_durable) {
+TEST_F(TransactionTest,
+       several_fibers_wait_for_their_commits_and_each_returns_once_its_own_is_durable) {
   run([&](Database& db) {
     fiber::Event mayWrite;
     bool open = false;

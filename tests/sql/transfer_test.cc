@@ -31,8 +31,10 @@ constexpr const char* kContent =
     "CREATE TABLE w(a TEXT PRIMARY KEY, b) WITHOUT ROWID;"
     "CREATE VIEW big AS SELECT * FROM t WHERE v > 100;"
     "CREATE TRIGGER tr AFTER INSERT ON w BEGIN INSERT INTO t(v) VALUES (new.a); END;"
-    "INSERT INTO t(v) VALUES (NULL), (-9223372036854775808), (0.1), ('t\xC3\xB6xt'), (x'00ff'), ('');"
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t(v) SELECT i * 7919 % 300 FROM n;"
+    "INSERT INTO t(v) VALUES (NULL), (-9223372036854775808), (0.1), ('t\xC3\xB6xt'), (x'00ff'), "
+    "('');"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO "
+    "t(v) SELECT i * 7919 % 300 FROM n;"
     "INSERT INTO t(v) VALUES (replace(hex(zeroblob(20000)), '0', 'long'));"
     "INSERT INTO w VALUES ('a', 1), ('b', 2);";
 
@@ -40,7 +42,8 @@ class TransferTest : public ::testing::Test {
  protected:
   std::string path(const std::string& name) const { return directory_ / name; }
   /// A file made by plain SQLite after `pragmas`, with kContent and `more`.
-  std::string makeFile(const std::string& name, const std::string& pragmas, const std::string& more = "") {
+  std::string makeFile(const std::string& name, const std::string& pragmas,
+                       const std::string& more = "") {
     PlainSqlite file(path(name));
     EXPECT_TRUE(file.run(pragmas)) << file.lastError();
     EXPECT_TRUE(file.run(kContent)) << file.lastError();
@@ -61,7 +64,8 @@ class TransferTest : public ::testing::Test {
     });
   }
   /// The import fails with `code`, and there is no database afterwards. The error's message.
-  std::string expectRefused(const std::string& file, ErrorCode code, Limits limits = {}, Progress progress = {}) {
+  std::string expectRefused(const std::string& file, ErrorCode code, Limits limits = {},
+                            Progress progress = {}) {
     std::string message;
     world_.run([&] {
       Status refused = importDatabase(world_.environment(), file, "imported", limits, progress);
@@ -72,7 +76,9 @@ class TransferTest : public ::testing::Test {
     });
     return message;
   }
-  static void write(const std::string& to, const std::string& bytes) { std::ofstream(to, std::ios::binary) << bytes; }
+  static void write(const std::string& to, const std::string& bytes) {
+    std::ofstream(to, std::ios::binary) << bytes;
+  }
   static std::string read(const std::string& from) {
     std::ifstream in(from, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -93,11 +99,12 @@ TEST_F(TransferTest, an_exported_file_is_plain_sqlite_with_the_same_content) {
     ASSERT_OK(db->run("PRAGMA user_version = 42"));
     ASSERT_OK(db->waitDurable());
     std::uint64_t reported = 0;
-    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"), [&](std::uint64_t done, std::uint64_t total) {
-      EXPECT_LE(done, total);
-      reported = done;
-      return true;
-    }));
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"),
+                           [&](std::uint64_t done, std::uint64_t total) {
+                             EXPECT_LE(done, total);
+                             reported = done;
+                             return true;
+                           }));
     EXPECT_EQ(reported, db->file().pageCount());
     PlainSqlite file(path("a.sqlite"));
     EXPECT_TRUE(dump(file) == dump(*db));
@@ -127,18 +134,23 @@ TEST_F(TransferTest, an_export_that_fails_leaves_no_file) {
     auto db = world_.open("a");
     ASSERT_OK(db->run(kContent));
     ASSERT_OK(db->close());
-    EXPECT_EQ(exportToFile(world_.environment(), "nobody", path("x")).error().code, ErrorCode::NotFound);
-    EXPECT_EQ(exportToFile(world_.environment(), "a", path("no/such/folder/x")).error().code, ErrorCode::NotFound);
+    EXPECT_EQ(exportToFile(world_.environment(), "nobody", path("x")).error().code,
+              ErrorCode::NotFound);
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("no/such/folder/x")).error().code,
+              ErrorCode::NotFound);
     write(path("there"), "mine");
-    EXPECT_EQ(exportToFile(world_.environment(), "a", path("there")).error().code, ErrorCode::AlreadyExists);
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("there")).error().code,
+              ErrorCode::AlreadyExists);
     EXPECT_EQ(read(path("there")), "mine");
     auto givingUp = [](std::uint64_t, std::uint64_t) { return false; };
-    EXPECT_EQ(exportToFile(world_.environment(), "a", path("x"), givingUp).error().code, ErrorCode::Aborted);
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("x"), givingUp).error().code,
+              ErrorCode::Aborted);
     auto full = [](ByteView) -> Status { return Error{ErrorCode::StoreFull, "no room"}; };
     EXPECT_EQ(exportDatabase(world_.environment(), "a", full).error().code, ErrorCode::StoreFull);
   });
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(path("."))) names.push_back(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(path(".")))
+    names.push_back(entry.path().filename());
   EXPECT_THAT(names, ::testing::ElementsAre("there"));
 }
 
@@ -179,29 +191,34 @@ TEST_F(TransferTest, an_ordinary_file_is_imported_in_one_commit_and_reports_prog
   expectImported(file);
   world_.run([&] {
     std::uint64_t last = 0;
-    ASSERT_OK(importDatabase(world_.environment(), file, "b", {}, [&](std::uint64_t done, std::uint64_t total) {
-      EXPECT_LE(last, done);
-      EXPECT_LE(done, total);
-      last = done;
-      return true;
-    }));
+    ASSERT_OK(importDatabase(world_.environment(), file, "b", {},
+                             [&](std::uint64_t done, std::uint64_t total) {
+                               EXPECT_LE(last, done);
+                               EXPECT_LE(done, total);
+                               last = done;
+                               return true;
+                             }));
     EXPECT_GT(last, 10u);
     EXPECT_EQ(world_.store().info("b")->head.txid, 1u);
   });
 }
 
 class PageSizeTest : public TransferTest, public ::testing::WithParamInterface<int> {};
-INSTANTIATE_TEST_SUITE_P(TransferTest, PageSizeTest, ::testing::Values(512, 1024, 2048, 4096, 8192, 16384, 32768, 65536));
+INSTANTIATE_TEST_SUITE_P(TransferTest, PageSizeTest,
+                         ::testing::Values(512, 1024, 2048, 4096, 8192, 16384, 32768, 65536));
 
 TEST_P(PageSizeTest, files_of_any_page_size_are_imported) {
   const std::string size = "PRAGMA page_size = " + std::to_string(GetParam()) + ";";
   expectImported(makeFile("a.sqlite", size));
-  EXPECT_EQ(PlainSqlite(path("a.sqlite")).query("PRAGMA page_size"), "i" + std::to_string(GetParam()) + "|\n");
+  EXPECT_EQ(PlainSqlite(path("a.sqlite")).query("PRAGMA page_size"),
+            "i" + std::to_string(GetParam()) + "|\n");
   expectImported(makeFile("wal.sqlite", size + "PRAGMA journal_mode = WAL;"));
-  expectImported(makeFile("vacuum.sqlite", size + "PRAGMA auto_vacuum = FULL;", "DELETE FROM t WHERE id > 100"));
+  expectImported(makeFile("vacuum.sqlite", size + "PRAGMA auto_vacuum = FULL;",
+                          "DELETE FROM t WHERE id > 100"));
 }
 
-TEST_F(TransferTest, what_is_still_in_a_write_ahead_log_is_imported_and_the_source_stays_as_it_was) {
+TEST_F(TransferTest,
+       what_is_still_in_a_write_ahead_log_is_imported_and_the_source_stays_as_it_was) {
   const std::string file = path("a.sqlite");
   {
     PlainSqlite source(file);
@@ -209,7 +226,8 @@ TEST_F(TransferTest, what_is_still_in_a_write_ahead_log_is_imported_and_the_sour
     ASSERT_TRUE(source.run(kContent));
     content_ = dump(source);
     // As a crash would leave it: the log with everything, the file nearly empty.
-    for (const char* suffix : {"", "-wal"}) std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+    for (const char* suffix : {"", "-wal"})
+      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
   }
   const std::string before = read(path("crashed.sqlite"));
   const std::string log = read(path("crashed.sqlite-wal"));
@@ -223,9 +241,12 @@ TEST_F(TransferTest, a_hot_journal_is_rolled_back_first) {
   const std::string file = makeFile("a.sqlite", "");
   {
     PlainSqlite source(file);
-    ASSERT_TRUE(source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' WHERE id < 200"));
+    ASSERT_TRUE(
+        source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' "
+                   "WHERE id < 200"));
     ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
-    for (const char* suffix : {"", "-journal"}) std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+    for (const char* suffix : {"", "-journal"})
+      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
   }
   ASSERT_GT(read(path("crashed.sqlite-journal")).size(), 1000u);
   expectImported(path("crashed.sqlite"));
@@ -236,7 +257,8 @@ TEST_F(TransferTest, a_file_with_reserved_bytes_is_imported) {
   {
     PlainSqlite source(file);
     int reserved = 32;
-    ASSERT_EQ(sqlite3_file_control(source.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved), SQLITE_OK);
+    ASSERT_EQ(sqlite3_file_control(source.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved),
+              SQLITE_OK);
     ASSERT_TRUE(source.run(kContent));
     content_ = dump(source);
   }
@@ -262,7 +284,9 @@ TEST_F(TransferTest, auto_vacuum_stays_and_works) {
   });
 }
 
-TEST_F(TransferTest, a_utf16_file_is_imported) { expectImported(makeFile("a.sqlite", "PRAGMA encoding = 'UTF-16le'")); }
+TEST_F(TransferTest, a_utf16_file_is_imported) {
+  expectImported(makeFile("a.sqlite", "PRAGMA encoding = 'UTF-16le'"));
+}
 
 TEST_F(TransferTest, an_empty_file_is_an_empty_database) {
   write(path("empty"), "");
@@ -277,13 +301,15 @@ TEST_F(TransferTest, an_empty_file_is_an_empty_database) {
 
 TEST_F(TransferTest, what_is_no_sqlite_file_is_refused) {
   write(path("text"), std::string(10'000, 'x'));
-  EXPECT_THAT(expectRefused(path("text"), ErrorCode::InvalidArgument), HasSubstr("not a SQLite database"));
+  EXPECT_THAT(expectRefused(path("text"), ErrorCode::InvalidArgument),
+              HasSubstr("not a SQLite database"));
   write(path("short"), "SQLite format 3");
   EXPECT_THAT(expectRefused(path("short"), ErrorCode::InvalidArgument), HasSubstr(path("short")));
   // As an encrypted one looks: the same length, nothing to recognise.
   std::string encrypted = read(makeFile("plain.sqlite", ""));
   unsigned state = 1;
-  for (char& c : encrypted) c = static_cast<char>(c ^ static_cast<char>((state = state * 1664525 + 1013904223) >> 24));
+  for (char& c : encrypted)
+    c = static_cast<char>(c ^ static_cast<char>((state = state * 1664525 + 1013904223) >> 24));
   write(path("encrypted"), encrypted);
   EXPECT_THAT(expectRefused(path("encrypted"), ErrorCode::InvalidArgument), HasSubstr("encrypted"));
   EXPECT_EQ(read(path("encrypted")), encrypted);
@@ -311,20 +337,28 @@ TEST_F(TransferTest, what_can_not_be_read_or_named_is_refused) {
     auto db = world_.open("taken");
     ASSERT_OK(db->run("CREATE TABLE mine(x)"));
     ASSERT_OK(db->close());
-    EXPECT_EQ(importDatabase(world_.environment(), file, "taken").error().code, ErrorCode::AlreadyExists);
+    EXPECT_EQ(importDatabase(world_.environment(), file, "taken").error().code,
+              ErrorCode::AlreadyExists);
     EXPECT_EQ(world_.store().info("taken")->head.txid, 1u);
-    for (const std::string& name : {std::string(), std::string(2000, 'x'), std::string("a\0b", 3), std::string("\xff")}) {
-      EXPECT_EQ(importDatabase(world_.environment(), file, name).error().code, ErrorCode::InvalidArgument);
+    for (const std::string& name :
+         {std::string(), std::string(2000, 'x'), std::string("a\0b", 3), std::string("\xff")}) {
+      EXPECT_EQ(importDatabase(world_.environment(), file, name).error().code,
+                ErrorCode::InvalidArgument);
     }
   });
 }
 
 TEST_F(TransferTest, an_import_that_fails_half_way_leaves_nothing) {
-  const std::string file = makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
-  EXPECT_THAT(expectRefused(file, ErrorCode::QuotaExceeded, {.databaseBytesMax = 50 * 4096}), HasSubstr("quota of 204800 bytes"));
+  const std::string file =
+      makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
+  EXPECT_THAT(expectRefused(file, ErrorCode::QuotaExceeded, {.databaseBytesMax = 50 * 4096}),
+              HasSubstr("quota of 204800 bytes"));
   int calls = 0;
-  expectRefused(file, ErrorCode::Aborted, {}, [&](std::uint64_t, std::uint64_t) { return ++calls < 2; });
-  world_.watch().beforeWrite = [](const store::DatabaseWrite&) -> Status { return Error{ErrorCode::StoreFull, "the disk is full"}; };
+  expectRefused(file, ErrorCode::Aborted, {},
+                [&](std::uint64_t, std::uint64_t) { return ++calls < 2; });
+  world_.watch().beforeWrite = [](const store::DatabaseWrite&) -> Status {
+    return Error{ErrorCode::StoreFull, "the disk is full"};
+  };
   expectRefused(file, ErrorCode::StoreFull);
   world_.watch().beforeWrite = nullptr;
   expectImported(file);
@@ -334,7 +368,8 @@ TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {
   vfs::PagedFileOptions options;
   options.transactionBytesMax = 64 * 4096;
   WatchedWorld world(options);
-  const std::string file = makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
+  const std::string file =
+      makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
   world.run([&] {
     ASSERT_OK(importDatabase(world.environment(), file, "b"));
     EXPECT_EQ(world.store().info("b")->head.txid, 1u);

@@ -21,11 +21,13 @@ void makeDatabases(WatchedWorld& world) {
   world.run([&] {
     auto cold = world.open("cold");
     ASSERT_OK(cold->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
-    ASSERT_OK(cold->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
-                        "INSERT INTO t(v) SELECT randomblob(40000) FROM n"));
+    ASSERT_OK(
+        cold->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
+                  "INSERT INTO t(v) SELECT randomblob(40000) FROM n"));
     ASSERT_OK(cold->close());
     auto warm = world.open("warm");
-    ASSERT_OK(warm->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'here')"));
+    ASSERT_OK(
+        warm->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'here')"));
     ASSERT_OK(warm->close());
   });
 }
@@ -81,7 +83,8 @@ TEST(ColdReads, do_not_hold_up_warm_queries_of_another_database_on_the_same_loop
   EXPECT_LT(latencies[latencies.size() * 9 / 10], 25ms);
 }
 
-// The same without a clock: the store answers only once the other database has got on with its work.
+// The same without a clock: the store answers only once the other database has got on with its
+// work.
 TEST(ColdReads, wait_for_as_long_as_the_store_takes_while_others_run) {
   WatchedWorld world(foldedOptions());
   makeDatabases(world);
@@ -115,7 +118,8 @@ TEST(ColdReads, wait_for_as_long_as_the_store_takes_while_others_run) {
   EXPECT_FALSE(coldFailed);
 }
 
-// A page fault inside a statement holds the database's lock: a second fiber of the same database waits, in order.
+// A page fault inside a statement holds the database's lock: a second fiber of the same database
+// waits, in order.
 TEST(ColdReads, of_one_database_queue_its_other_fibers_in_order) {
   WatchedWorld world(foldedOptions());
   makeDatabases(world);
@@ -129,7 +133,8 @@ TEST(ColdReads, of_one_database_queue_its_other_fibers_in_order) {
     fiber::Event finished;
     for (int i = 0; i < 3; ++i) {
       world.loop().spawn("reader", [&, i] {
-        EXPECT_EQ(scalar(*cold, "SELECT length(v) FROM t WHERE id = " + std::to_string(40 - i)), "40000");
+        EXPECT_EQ(scalar(*cold, "SELECT length(v) FROM t WHERE id = " + std::to_string(40 - i)),
+                  "40000");
         order.push_back(i);
         finished.notifyAll();
       });

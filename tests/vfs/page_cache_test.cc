@@ -125,7 +125,8 @@ TEST_F(CacheTest, an_old_version_lives_as_long_as_someone_reads_it) {
 
 constexpr const char* kFill =
     "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v);"
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t(v) SELECT randomblob(3900) FROM n";
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO "
+    "t(v) SELECT randomblob(3900) FROM n";
 
 TEST(CacheOfDatabases, holds_its_budget_while_several_databases_scan_more_than_that) {
   constexpr std::size_t kBudget = 2 * 1024 * 1024;
@@ -148,7 +149,8 @@ TEST(CacheOfDatabases, holds_its_budget_while_several_databases_scan_more_than_t
     fiber::Event done;
     for (auto& db : databases) {
       world.loop().spawn("scan", [&] {
-        for (int round = 0; round < 3; ++round) EXPECT_EQ(scalar(*db, "SELECT sum(length(v)) FROM t"), "1950000");
+        for (int round = 0; round < 3; ++round)
+          EXPECT_EQ(scalar(*db, "SELECT sum(length(v)) FROM t"), "1950000");
         --scanning;
         done.notifyAll();
       });
@@ -183,7 +185,8 @@ TEST(CacheOfDatabases, measures_how_often_pages_were_in_memory) {
   });
 }
 
-/// One thread with a loop, a pipeline and a database of its own, over a cache and a store that are shared.
+/// One thread with a loop, a pipeline and a database of its own, over a cache and a store that are
+/// shared.
 struct Node {
   Node(PageCache& sharedCache, store::PageStore& store)
       : loop(clock), pipeline(loop, store), environment{loop, store, pipeline, sharedCache, {}} {}
@@ -264,33 +267,58 @@ TEST(CacheOfDatabases, a_random_workload_with_hardly_any_memory_equals_plain_sql
     auto both = [&](const std::string& sql) {
       const bool expected = model.run(sql);
       const Status done = db->run(sql);
-      ASSERT_EQ(done.ok(), expected) << sql.substr(0, 80) << ", seed " << seed << (done ? "" : done.error().message);
+      ASSERT_EQ(done.ok(), expected)
+          << sql.substr(0, 80) << ", seed " << seed << (done ? "" : done.error().message);
     };
     both("CREATE TABLE t(id INTEGER PRIMARY KEY, k, v); CREATE INDEX tk ON t(k)");
     for (int i = 0; i < 1500 && !HasFailure(); ++i) {
       const std::string id = std::to_string(random() % 300);
-      const std::string text = "'" + std::string(random() % 20 == 0 ? random() % 30'000 : random() % 900, static_cast<char>('a' + random() % 26)) + "'";
+      const std::string text = "'" +
+                               std::string(random() % 20 == 0 ? random() % 30'000 : random() % 900,
+                                           static_cast<char>('a' + random() % 26)) +
+                               "'";
       switch (random() % 12) {
-        case 0: both("BEGIN"); break;
-        case 1: both("COMMIT"); break;
-        case 2: both(random() % 4 == 0 ? "ROLLBACK" : "SELECT 1"); break;
-        case 3: both("DELETE FROM t WHERE id BETWEEN " + id + " AND " + id + " + 20"); break;
-        case 4: both("UPDATE t SET k = k + 1, v = " + text + " WHERE id % 7 = " + id + " % 7"); break;
-        case 5: both("INSERT OR IGNORE INTO t VALUES (" + id + ", 1, " + text + ")"); break;
-        case 6: both(random() % 10 == 0 ? "VACUUM" : "INSERT INTO t VALUES (" + id + ", 2, " + text + ")"); break;
+        case 0:
+          both("BEGIN");
+          break;
+        case 1:
+          both("COMMIT");
+          break;
+        case 2:
+          both(random() % 4 == 0 ? "ROLLBACK" : "SELECT 1");
+          break;
+        case 3:
+          both("DELETE FROM t WHERE id BETWEEN " + id + " AND " + id + " + 20");
+          break;
+        case 4:
+          both("UPDATE t SET k = k + 1, v = " + text + " WHERE id % 7 = " + id + " % 7");
+          break;
+        case 5:
+          both("INSERT OR IGNORE INTO t VALUES (" + id + ", 1, " + text + ")");
+          break;
+        case 6:
+          both(random() % 10 == 0 ? "VACUUM"
+                                  : "INSERT INTO t VALUES (" + id + ", 2, " + text + ")");
+          break;
         case 7: {
-          const std::string query = "SELECT count(*), sum(k), sum(length(v)) FROM t WHERE k > " + id + " % 5";
-          ASSERT_EQ(skep::testing::textOf(db->execute(query)), model.query(query)) << "seed " << seed;
+          const std::string query =
+              "SELECT count(*), sum(k), sum(length(v)) FROM t WHERE k > " + id + " % 5";
+          ASSERT_EQ(skep::testing::textOf(db->execute(query)), model.query(query))
+              << "seed " << seed;
           break;
         }
-        case 8: db->releaseMemory(); break;
+        case 8:
+          db->releaseMemory();
+          break;
         case 9:
           if (!db->inTransaction() && random() % 4 == 0) {
             ASSERT_OK(db->close());
             db = world.open("a");
           }
           break;
-        default: both("REPLACE INTO t VALUES (" + id + ", " + id + " % 3, " + text + ")"); break;
+        default:
+          both("REPLACE INTO t VALUES (" + id + ", " + id + " % 3, " + text + ")");
+          break;
       }
     }
     EXPECT_TRUE(skep::testing::dump(*db) == skep::testing::dump(model)) << "seed " << seed;

@@ -16,7 +16,8 @@ class Reader {
     ASSERT_LE(range.first, chunk);
     ASSERT_LT(chunk, range.first + range.count);
     ASSERT_LE(range.count, 32u);
-    for (std::size_t i = 0; i < range.count; ++i) have_.insert(range.first + static_cast<store::ChunkNumber>(i));
+    for (std::size_t i = 0; i < range.count; ++i)
+      have_.insert(range.first + static_cast<store::ChunkNumber>(i));
     ++misses;
   }
   std::size_t read() const { return have_.size(); }

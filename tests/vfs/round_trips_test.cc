@@ -1,4 +1,5 @@
-// How often the store is asked: opening, scanning, and the chunks that a database wants soon after it wakes.
+// How often the store is asked: opening, scanning, and the chunks that a database wants soon after
+// it wakes.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,13 +15,15 @@ using skep::testing::WatchedWorld;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-/// Makes "a" with t(id, v) of `rows` rows, each of which fills a page; closed, and folded into chunks or left in the log.
+/// Makes "a" with t(id, v) of `rows` rows, each of which fills a page; closed, and folded into
+/// chunks or left in the log.
 void make(WatchedWorld& world, int rows, int pagesPerRow = 1) {
   world.run([&] {
     auto db = world.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
-    ASSERT_OK(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(rows) +
-                      ") INSERT INTO t(v) SELECT randomblob(" + std::to_string(3900 + (pagesPerRow - 1) * 4092) + ") FROM n"));
+    ASSERT_OK(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+                      std::to_string(rows) + ") INSERT INTO t(v) SELECT randomblob(" +
+                      std::to_string(3900 + (pagesPerRow - 1) * 4092) + ") FROM n"));
     ASSERT_OK(db->close());
   });
   world.watch().resetCalls();
@@ -99,7 +102,8 @@ TEST(RoundTrips, reads_here_and_there_do_not_read_ahead) {
   make(world, 2000);
   world.run([&] {
     auto db = world.open("a");
-    for (int id : {1900, 300, 1500, 700}) EXPECT_EQ(scalar(*db, "SELECT length(v) FROM t WHERE id = " + std::to_string(id)), "3900");
+    for (int id : {1900, 300, 1500, 700})
+      EXPECT_EQ(scalar(*db, "SELECT length(v) FROM t WHERE id = " + std::to_string(id)), "3900");
     EXPECT_LE(world.watch().calls().chunksAsked, 8u);  // of leaves, and of inner pages
     ASSERT_OK(db->close());
   });
@@ -176,7 +180,8 @@ TEST(HotChunks, follow_what_is_wanted_and_stay_few) {
     auto db = world.open("a");
     for (int id : {600, 1200, 1800, 2400}) EXPECT_EQ(at(*db, id), "3900");
     EXPECT_EQ(world.watch().calls().reads, 0u);
-    EXPECT_LE(db->file().properties().hotChunks.size(), 8u);  // those of the rounds before are forgotten
+    EXPECT_LE(db->file().properties().hotChunks.size(),
+              8u);  // those of the rounds before are forgotten
     ASSERT_OK(db->close());
   });
 }
@@ -211,7 +216,9 @@ TEST(HotChunks, that_the_database_no_longer_has_do_no_harm) {
     ASSERT_OK(db->close());
     db = world.open("a");
     EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t"), "10");
-    ASSERT_OK(db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO t(v) SELECT randomblob(3900) FROM n"));
+    ASSERT_OK(
+        db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+                "INSERT INTO t(v) SELECT randomblob(3900) FROM n"));
     ASSERT_OK(db->close());
     db = world.open("a");
     EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t"), "1010");

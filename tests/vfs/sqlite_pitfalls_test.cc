@@ -1,5 +1,6 @@
-// What SQLite does in the cases that a VFS gets wrong easily (the table in docs/ARCHITECTURE.md), and what we make of it.
-// One commit of SQLite must be one txid: that is what the counts below are about.
+// What SQLite does in the cases that a VFS gets wrong easily (the table in docs/ARCHITECTURE.md),
+// and what we make of it. One commit of SQLite must be one txid: that is what the counts below are
+// about.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,8 @@ using sql::Statement;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-/// Whether the journal of the open transaction is a file of the operating system (else it is in memory).
+/// Whether the journal of the open transaction is a file of the operating system (else it is in
+/// memory).
 bool journalsToFile(Database& db) {
   sqlite3_file* journal = nullptr;
   sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
@@ -31,8 +33,8 @@ bool journalsToFile(Database& db) {
 
 /// `pages` pages of content that does not compress, in one transaction's worth of statements.
 std::string fillPages(int pages) {
-  return "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(pages / 10) +
-         ") INSERT INTO t(v) SELECT randomblob(40000) FROM n";
+  return "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+         std::to_string(pages / 10) + ") INSERT INTO t(v) SELECT randomblob(40000) FROM n";
 }
 
 constexpr const char* kTable = "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)";
@@ -208,9 +210,10 @@ TEST(Pitfalls, a_second_file_can_not_join_a_transaction) {
   world.run([&] {
     auto db = world.open("a");
     ASSERT_OK(db->run(kTable));
-    for (const std::string& sql : {"ATTACH '" + path + "' AS other", std::string("ATTACH ':memory:' AS other"),
-                                   std::string("ATTACH '' AS other"), "VACUUM INTO '" + path + "'",
-                                   "VACUUM main INTO '" + path + "'", std::string("DETACH main")}) {
+    for (const std::string& sql :
+         {"ATTACH '" + path + "' AS other", std::string("ATTACH ':memory:' AS other"),
+          std::string("ATTACH '' AS other"), "VACUUM INTO '" + path + "'",
+          "VACUUM main INTO '" + path + "'", std::string("DETACH main")}) {
       Status refused = db->run(sql);
       ASSERT_FALSE(refused.ok()) << sql;
       EXPECT_EQ(refused.error().code, ErrorCode::Sql) << sql;
@@ -229,11 +232,13 @@ TEST(Pitfalls, pragmas_that_the_vfs_relies_on_can_be_read_but_not_changed) {
     auto db = world.open("a");
     ASSERT_OK(db->run(kTable));
     for (const char* sql :
-         {"PRAGMA synchronous = OFF", "PRAGMA main.synchronous = 0", "pragma SYNCHRONOUS(0)", "PRAGMA journal_mode = WAL",
-          "PRAGMA journal_mode = OFF", "PRAGMA main.journal_mode = MEMORY", "PRAGMA journal_mode(PERSIST)",
-          "PRAGMA page_size = 512", "PRAGMA locking_mode = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = 100",
-          "PRAGMA cache_spill = OFF", "PRAGMA mmap_size = 0", "PRAGMA writable_schema = ON", "PRAGMA encoding = 'UTF-16'",
-          "PRAGMA schema_version = 7", "PRAGMA max_page_count = 10"}) {
+         {"PRAGMA synchronous = OFF", "PRAGMA main.synchronous = 0", "pragma SYNCHRONOUS(0)",
+          "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = OFF",
+          "PRAGMA main.journal_mode = MEMORY", "PRAGMA journal_mode(PERSIST)",
+          "PRAGMA page_size = 512", "PRAGMA locking_mode = NORMAL", "PRAGMA temp_store = MEMORY",
+          "PRAGMA cache_size = 100", "PRAGMA cache_spill = OFF", "PRAGMA mmap_size = 0",
+          "PRAGMA writable_schema = ON", "PRAGMA encoding = 'UTF-16'", "PRAGMA schema_version = 7",
+          "PRAGMA max_page_count = 10"}) {
       Status refused = db->run(sql);
       ASSERT_FALSE(refused.ok()) << sql;
       EXPECT_EQ(refused.error().sqliteCode & 0xff, SQLITE_AUTH) << sql;
@@ -247,8 +252,10 @@ TEST(Pitfalls, pragmas_that_the_vfs_relies_on_can_be_read_but_not_changed) {
   });
 }
 
-// SQLite would answer an IOERR of the batch by committing again through a journal, and report success.
-TEST(Pitfalls, a_store_error_while_a_commit_is_prepared_rolls_back_and_is_not_tried_through_a_journal) {
+// SQLite would answer an IOERR of the batch by committing again through a journal, and report
+// success.
+TEST(Pitfalls,
+     a_store_error_while_a_commit_is_prepared_rolls_back_and_is_not_tried_through_a_journal) {
   WatchedWorld world;
   world.run([&] {
     auto db = world.open("a");
@@ -335,7 +342,8 @@ TEST(Pitfalls, a_quota_error_at_commit_rolls_back_and_the_connection_goes_on) {
   });
 }
 
-TEST(Pitfalls, a_commit_refused_because_a_statement_still_writes_can_be_tried_again_and_is_one_commit) {
+TEST(Pitfalls,
+     a_commit_refused_because_a_statement_still_writes_can_be_tried_again_and_is_one_commit) {
   WatchedWorld world;
   world.run([&] {
     auto db = world.open("a");
