@@ -85,6 +85,10 @@ std::string nameKey(std::string_view name) {
   return key;
 }
 
+std::string removedKey(DatabaseId id) {
+  return "r" + std::string(headKey(id).text());
+}
+
 std::string endOfPrefix(std::string prefix) {
   while (static_cast<std::uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
   SKEP_CHECK(!prefix.empty(), "a prefix of 0xff bytes has no end");
@@ -95,6 +99,11 @@ std::string endOfPrefix(std::string prefix) {
 Result<Txid> txidOfLogKey(std::string_view key) {
   if (key.size() != 16) return corrupt("a log key of a wrong size");
   return readBigEndian(key.substr(8));
+}
+
+Result<DatabaseId> idOfRemovedKey(std::string_view key) {
+  if (key.size() != 9) return corrupt("the key of a removed database of a wrong size");
+  return DatabaseId{readBigEndian(key.substr(1))};
 }
 
 Result<ChunkKeyFields> fieldsOfVersionKey(std::string_view key) {
