@@ -132,6 +132,16 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write) {
   return after;
 }
 
+Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch) {
+  if (request.claim != Claim::Retake) return {};
+  if (request.retakeId != id) {
+    return Error{ErrorCode::NotFound,
+                 "database " + std::to_string(request.retakeId.value) + " is gone: '" +
+                     request.name + "' is now the name of database " + std::to_string(id.value)};
+  }
+  return checkEpoch(id, epoch, request.retakeEpoch);
+}
+
 Status checkReader(const ChunkReadRequest& request, Epoch epoch) {
   return request.epoch == 0 ? Status{} : checkEpoch(request.id, epoch, request.epoch);
 }

@@ -102,15 +102,17 @@ enum class Create : std::uint8_t { Never, IfMissing, MustBeNew };
 enum class Claim : std::uint8_t {
   None,    // read only: the epoch stays as it is
   Take,    // become the owner: the epoch grows by one, which fences every earlier owner
-  Retake,  // as Take, but only while the epoch is still `retakeEpoch`: how an owner learns what
-           // became of a write with an unknown outcome. Serialises against writes in flight. Fenced
-           // otherwise.
+  Retake,  // as Take, but only of the database `retakeId` while its epoch is still `retakeEpoch`:
+           // how an owner learns what became of a write with an unknown outcome. Serialises against
+           // writes in flight. Fenced when the epoch is another, NotFound when the name now belongs
+           // to another database, whose owner is left alone.
 };
 
 struct OpenRequest {
   std::string name;
   Create create = Create::Never;
   Claim claim = Claim::None;
+  DatabaseId retakeId;  // for Retake, with the epoch
   Epoch retakeEpoch = 0;
   std::uint32_t firstChunks = 4;  // how many of the first chunks to return along with the hot ones
 };
@@ -261,7 +263,10 @@ class PageStore {
   /// Fenced: see ChunkReadRequest::epoch.
   virtual Result<ChunkRead> readChunks(const ChunkReadRequest& request) = 0;
 
-  /// The head and properties alone, without records.
+  /// The head alone: cheap, however much is stored. NotFound.
+  virtual Result<Head> readHead(DatabaseId id) = 0;
+
+  /// The head and properties without records, and how much is stored, which costs a scan.
   virtual Result<DatabaseInfo> info(std::string_view name) = 0;
 
   /// Names that start with `prefix`, after `after`, at most `limit`.

@@ -383,6 +383,7 @@ Result<store::Head> PagedFile::retakeUntilKnown() {
     Result<store::OpenedDatabase> opened = environment_.store.open({.name = options_.name,
                                                                     .create = store::Create::Never,
                                                                     .claim = store::Claim::Retake,
+                                                                    .retakeId = id_,
                                                                     .retakeEpoch = head_.epoch,
                                                                     .firstChunks = 0});
     if (opened) {

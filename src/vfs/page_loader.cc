@@ -164,8 +164,9 @@ bool PagedFile::dependsOnFlip(const std::vector<store::ChunkNumber>& chunks,
 /// For an observer: SnapshotGone once its version is no longer the newest, so that parts of it may
 /// be gone.
 Status PagedFile::checkSnapshot() {
-  SKEP_TRY(store::DatabaseInfo now, environment_.store.info(options_.name));
-  if (now.id == id_ && now.head.txid == head_.txid) return {};
+  Result<store::Head> now = environment_.store.readHead(id_);
+  if (!now && now.error().code != ErrorCode::NotFound) return std::move(now).error();
+  if (now && now->txid == head_.txid) return {};
   return Error{ErrorCode::SnapshotGone, "database '" + options_.name + "': txid " +
                                             std::to_string(head_.txid) +
                                             " was folded away by its owner; open it again"};

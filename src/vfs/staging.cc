@@ -164,11 +164,10 @@ Status PagedFile::discardStaging() {
     store::DatabaseWrite write = newWrite();
     write.discardStaging = true;
     SKEP_CHECK_OK(submitCertain(write));
-    SKEP_TRY(store::DatabaseInfo info,
-             readPatiently([&] { return environment_.store.info(options_.name); }));
-    if (info.head.epoch != head_.epoch)
+    SKEP_TRY(store::Head now, readPatiently([&] { return environment_.store.readHead(id_); }));
+    if (now.epoch != head_.epoch)
       return Error{ErrorCode::Fenced, "another owner has taken the database"};
-    head_.stagingTxid = info.head.stagingTxid;
+    head_.stagingTxid = now.stagingTxid;
     if (head_.stagingTxid == 0) break;
   }
   discardNeeded_ = false;

@@ -18,7 +18,7 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::Open, "open"},
     {CallKind::Retake, "retake"},
     {CallKind::Read, "read"},
-    {CallKind::Info, "info"},
+    {CallKind::Head, "head"},
     {CallKind::List, "list"},
     {CallKind::Commit, "commit"},
     {CallKind::CommitFold, "commit_fold"},
@@ -62,7 +62,7 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
       return {Before, Lost, After, CrashBefore, CrashAfter};
     case CallKind::Read:
       return {CrashBefore, Fail, Corrupt, LostRecord};
-    case CallKind::Info:
+    case CallKind::Head:
     case CallKind::List:
       return {CrashBefore, Fail};
     default:

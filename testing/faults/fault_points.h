@@ -25,7 +25,7 @@ enum class CallKind : std::uint8_t {
   Open,        // open() with Claim::Take or None
   Retake,      // open() with Claim::Retake
   Read,        // readChunks()
-  Info,        // info()
+  Head,        // readHead()
   List,        // listChunkVersions()
   Commit,      // a new version
   CommitFold,  // a new version, and chunks that let the log be trimmed

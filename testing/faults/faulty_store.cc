@@ -302,8 +302,8 @@ Result<store::ChunkRead> FaultyStore::readChunks(const store::ChunkReadRequest& 
   return answer;
 }
 
-Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
-  return read<store::DatabaseInfo>(CallKind::Info, [&] { return inner_.info(name); });
+Result<store::Head> FaultyStore::readHead(DatabaseId id) {
+  return read<store::Head>(CallKind::Head, [&] { return inner_.readHead(id); });
 }
 
 Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(
@@ -314,6 +314,10 @@ Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(
 
 // The rest is not what an open database calls; it passes no fault points.
 
+Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
+  if (crashed_) return crashedError();
+  return inner_.info(name);
+}
 Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after,
                                           std::size_t limit) {
   if (crashed_) return crashedError();

@@ -6,6 +6,7 @@
 
 #include "skep/backend/embedded/embedded_store_impl.h"
 #include "skep/base/log.h"
+#include "skep/store/head_rules.h"
 
 namespace skep::backend {
 
@@ -61,11 +62,7 @@ Result<OpenedDatabase> EmbeddedStore::Impl::claim(const OpenRequest& request, Da
     return Error{ErrorCode::Corrupt, "'" + request.name + "' changed while it was held"};
   SKEP_TRY(RowReader::HeadAndLog found, reader.existingHeadAndLog(id));
   HeadRow& head = found.row;
-  if (request.claim == Claim::Retake && head.head.epoch != request.retakeEpoch) {
-    return Error{ErrorCode::Fenced, "'" + request.name + "' has another owner: its epoch is " +
-                                        std::to_string(head.head.epoch) + ", not " +
-                                        std::to_string(request.retakeEpoch)};
-  }
+  SKEP_CHECK_OK(store::checkRetake(request, id, head.head.epoch));
   WriteBuilder builder(*rocks, heads);
   if (request.claim != Claim::None) {
     ++head.head.epoch;

@@ -130,6 +130,15 @@ Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest
   return impl_->readNowOrLater(read);
 }
 
+Result<store::Head> EmbeddedStore::readHead(DatabaseId id) {
+  auto read = impl_->readNowOrLater([&](RowReader& reader) -> Result<store::Head> {
+    SKEP_TRY(const HeadRow row, reader.existingHead(id));
+    return row.head;
+  });
+  SKEP_CHECK_OK(impl_->waitUntilDurable(id));
+  return read;
+}
+
 Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
   auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::DatabaseInfo> {

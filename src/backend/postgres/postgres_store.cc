@@ -97,7 +97,7 @@ Call claimCall(const store::OpenRequest& open, std::int64_t nowMs) {
   return {Statement::Claim,
           {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
            countParameter(static_cast<std::uint64_t>(claim)), countParameter(open.retakeEpoch),
-           int8Parameter(nowMs)}};
+           int8Parameter(nowMs), countParameter(open.retakeId.value)}};
 }
 
 // What the row that Claim returned and the rows that Load returned after it mean. Nullopt as in
@@ -113,12 +113,9 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   }
   const bool isComplete = opened && (made || found);
   if (!isComplete) return std::optional<store::OpenedDatabase>();
-  if (found && !claimed && open.claim == Claim::Retake) {
-    return Error{ErrorCode::Fenced, "'" + open.name + "' has another owner: its epoch is " +
-                                        std::to_string(opened->head.epoch) + ", not " +
-                                        std::to_string(open.retakeEpoch)};
-  }
-  if (found && !claimed && open.claim == Claim::Take) return std::optional<store::OpenedDatabase>();
+  if (found && !claimed && open.claim == Claim::Retake)
+    SKEP_CHECK_OK(store::checkRetake(open, opened->id, opened->head.epoch));
+  if (found && !claimed && open.claim != Claim::None) return std::optional<store::OpenedDatabase>();
   opened->created = made;
   return opened;
 }
@@ -305,6 +302,12 @@ Result<store::ChunkRead> PostgresStore::readChunks(const store::ChunkReadRequest
                                               std::to_string(decoded->expiredTxid)};
   }
   return std::move(decoded->read);
+}
+
+Result<Head> PostgresStore::readHead(DatabaseId id) {
+  SKEP_TRY(const PgResult result, impl_->read(Statement::ReadHead, {countParameter(id.value)}));
+  if (rowCount(result) == 0) return notFound(id);
+  return postgres::decodeHead(rowAt(result, 0));
 }
 
 Result<store::DatabaseInfo> PostgresStore::info(std::string_view name) {

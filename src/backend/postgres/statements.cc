@@ -159,7 +159,7 @@ JOIN head h ON h.id = w.id
 WHERE )sql" SKEP_OWN_HEAD R"sql( AND d.id = w.id)sql"},
 
     // Finds or creates a database and claims it. 1: name, 2: Create, 3: Claim, 4: retakeEpoch, 5:
-    // now.
+    // now, 6: retakeId.
     // Returns the id that was found, the one that was created, and the one that was claimed. All
     // null although
     // creation was asked for: another session creates the same name just now, try again.
@@ -177,7 +177,7 @@ WITH found AS (
 ), claimed AS (
   UPDATE head h SET epoch = h.epoch + 1 FROM found f
   WHERE h.id = f.id AND $2::int8 <> 2
-    AND ($3::int8 = 1 OR $3::int8 = 2 AND h.epoch = $4::int8)
+    AND ($3::int8 = 1 OR $3::int8 = 2 AND h.epoch = $4::int8 AND h.id = $6::int8)
   RETURNING h.id
 )
 SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed))sql"},
@@ -260,6 +260,11 @@ CROSS JOIN LATERAL (
     {Statement::ReadHeads, "skep_read_heads", R"sql(
 SELECT h.id, h.epoch, h.txid, h.staging_txid, h.log_start
 FROM (SELECT * FROM unnest($2::int8[]) AS w(id) LIMIT $1::int8) w JOIN head h ON h.id = w.id)sql"},
+
+    {Statement::ReadHead, "skep_read_head", R"sql(
+SELECT alarm_ms, ARRAY[epoch, txid, page_count, digest, commit_id, log_start, log_bytes,
+                       staging_txid, sweep_txid, 0]
+FROM head WHERE id = $1::int8)sql"},
 
     {Statement::Info, "skep_info", R"sql(
 SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,

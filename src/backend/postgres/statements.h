@@ -42,6 +42,7 @@ enum class Statement : std::uint8_t {
   Load,
   ReadChunks,
   ReadHeads,
+  ReadHead,
   Info,
   List,
   ReadLog,

@@ -265,16 +265,14 @@ TEST_F(EmbeddedDirectory, a_full_disk_is_reported_and_the_store_recovers_by_itse
   EXPECT_EQ(codeOf(owner.commit("two")), "store_full");
   EXPECT_EQ(codeOf(store->destroy("acme")), "store_full");
   EXPECT_EQ(codeOf(store->open({.name = "new", .create = Create::IfMissing})), "store_full");
-  EXPECT_EQ(
-      codeOf(store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()})),
-      "store_full");
+  EXPECT_EQ(codeOf(store->open(owner.retaking())), "store_full");
   EXPECT_EQ(describe(store->open({.name = "acme"})->log), "1=one") << "reads go on";
 
   disk.set(DiskFault::None);
   Result<store::OpenedDatabase> again = Error{};
   const MonotonicTime patience = clock_.monotonic() + std::chrono::seconds(60);
   while (!again.ok() && clock_.monotonic() < patience) {
-    again = store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()});
+    again = store->open(owner.retaking());
     ASSERT_TRUE(again.ok() || codeOf(again) == "store_full") << codeOf(again);
     std::this_thread::yield();
   }
@@ -297,9 +295,7 @@ TEST_F(EmbeddedDirectory, a_failed_fsync_leaves_an_unknown_outcome_that_the_next
   const Status later = owner.commit("two again");
   EXPECT_EQ(codeOf(later), "unavailable")
       << "after a failed fsync nothing is trusted until the store is opened again";
-  EXPECT_EQ(
-      codeOf(store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()})),
-      "unavailable");
+  EXPECT_EQ(codeOf(store->open(owner.retaking())), "unavailable");
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(codeOf(store->open({.name = "acme"})), "unavailable")
         << "the head that is in memory may never become durable";
@@ -310,8 +306,7 @@ TEST_F(EmbeddedDirectory, a_failed_fsync_leaves_an_unknown_outcome_that_the_next
 
   store.reset();
   store = openStore();
-  const auto again =
-      store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()});
+  const auto again = store->open(owner.retaking());
   ASSERT_EQ(codeOf(again), "ok");
   const std::string log = describe(again->log);
   EXPECT_TRUE(log == "1=one" || log == "1=one 2=two") << log;
