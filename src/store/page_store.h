@@ -56,6 +56,10 @@ inline PageNumber firstPageOf(ChunkNumber chunk) {
   return chunk * kPagesPerChunk + 1;
 }
 
+inline std::uint32_t chunkCountOf(std::uint32_t pageCount) {
+  return static_cast<std::uint32_t>((pageCount + kPagesPerChunk - 1) / kPagesPerChunk);
+}
+
 /// A database's number in its store: given at creation, never used again after destroy.
 struct DatabaseId {
   std::uint64_t value = 0;

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <random>
 
-#include "skep/base/log.h"
 #include "skep/store/delta.h"
 #include "skep/store/record.h"
+#include "skep/vfs/page_content.h"
 #include "skep/vfs/paged_file.h"
 
 namespace skep::vfs {
@@ -25,15 +25,6 @@ constexpr Duration kRetryMost = std::chrono::seconds(1);
 std::uint64_t newCommitId() {
   thread_local std::mt19937_64 random(std::random_device{}());
   return random();
-}
-
-bool isZero(const std::byte* page) {
-  static constexpr std::byte kZeros[kPageBytes] = {};
-  return std::memcmp(page, kZeros, kPageBytes) == 0;
-}
-
-std::uint32_t chunkCountOf(std::uint32_t pageCount) {
-  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
 }
 
 }  // namespace
@@ -159,7 +150,8 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
     // History ends here: what it kept past the end of the database goes at once, older versions
     // with their next fold.
-    write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
+    write.dropChunksFrom =
+        store::chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
   }
   if (flight.folds) encodeFold(flight, write);
   return write;
@@ -183,11 +175,11 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
-  const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
+  const std::uint32_t chunkCount = store::chunkCountOf(flight.commit.pageCount);
   // A staged transaction may have grown past its own end, too.
   const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() &&
                              flight.flip->chunks.rbegin()->first >= chunkCount;
-  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) &&
+  if ((chunkCount < store::chunkCountOf(head_.pageCount) || stagedPastEnd) &&
       properties_.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
   }
@@ -222,7 +214,7 @@ void PagedFile::encodeChanges(Flight& flight, EncodeScratch& scratch) {
         store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Delta, .payload = {}});
       deltaBytes.push_back(deltas.size() - start);
-    } else if (isZero(current->data)) {
+    } else if (isZeroPage(current->view())) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Zero, .payload = {}});
     } else {
       changes.push_back(
@@ -316,7 +308,8 @@ void PagedFile::finish(Flight& flight) {
       PageBuffer* current = table_.find(page);
       if (current != nullptr && !pending_.contains(page)) current->pinned = false;
     }
-    firstTouch_.erase(firstTouch_.lower_bound(chunkCountOf(head_.pageCount)), firstTouch_.end());
+    firstTouch_.erase(firstTouch_.lower_bound(store::chunkCountOf(head_.pageCount)),
+                      firstTouch_.end());
   }
   for (store::ChunkNumber chunk : flight.folded) firstTouch_.erase(chunk);
   if (flight.flip) {

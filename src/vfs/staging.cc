@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "skep/store/digest.h"
+#include "skep/vfs/page_content.h"
 #include "skep/vfs/paged_file.h"
 
 namespace skep::vfs {
@@ -14,13 +15,6 @@ namespace {
 
 constexpr std::size_t kStageBatchBytes = 2 * 1024 * 1024;
 constexpr std::size_t kSweepBatch = 1000;
-
-std::uint32_t headerPageCount(const std::byte* firstPage) {
-  std::uint32_t count = 0;
-  for (std::size_t i = 28; i < 32; ++i)
-    count = (count << 8) | static_cast<std::uint32_t>(firstPage[i]);
-  return count;
-}
 
 std::uint16_t bitOf(PageNumber page) {
   return static_cast<std::uint16_t>(1u << ((page - 1) % store::kPagesPerChunk));
@@ -84,7 +78,7 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
     mask |= bitOf(page);
   }
   // A new database's first page comes last: other pages of its chunk may be staged before.
-  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(contents[0]);
+  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(view[0]->view());
   store::StoredChunk staged{.chunk = chunk,
                             .txid = staging_.txid,
                             .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};

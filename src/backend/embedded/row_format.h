@@ -92,8 +92,6 @@ inline constexpr std::string_view kCounterKey = "c";
 std::string idKey(store::DatabaseId id);
 std::string nameKey(std::string_view name);
 std::string removedKey(store::DatabaseId id);
-/// The first key behind all keys that begin with `prefix`, which holds a byte other than 0xff.
-std::string endOfPrefix(std::string prefix);
 
 /// What log, chunk, version and alarm keys say. The key comes from the store itself: a wrong size
 /// is Corrupt.

@@ -68,13 +68,10 @@ Error notFound(DatabaseId id) {
   return Error{ErrorCode::NotFound, "there is no database " + std::to_string(id.value)};
 }
 
-// The first byte string behind all names that start with `prefix`. (No name starts with 0xff.)
-std::string endOfPrefix(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (end.empty()) return "\xff";
-  end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
-  return end;
+// Behind all names that start with `prefix`. No name starts with 0xff.
+std::string endOfNames(std::string_view prefix) {
+  std::string end = endOfPrefix(prefix);
+  return end.empty() ? "\xff" : end;
 }
 
 // Of a change that is not repeated: how the caller must see it.
@@ -325,7 +322,7 @@ Result<store::ListPage> PostgresStore::list(std::string_view prefix, std::string
   SKEP_TRY(const PgResult result,
            impl_->read(Statement::List,
                        {postgres::bytesParameter(prefix), postgres::bytesParameter(after),
-                        postgres::bytesParameter(endOfPrefix(prefix)),
+                        postgres::bytesParameter(endOfNames(prefix)),
                         countParameter(std::uint64_t{limit} + (limit == SIZE_MAX ? 0 : 1))}));
   const auto rows = static_cast<std::size_t>(rowCount(result));
   for (std::size_t i = 0; i < std::min(rows, limit); ++i) {
