@@ -126,6 +126,7 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write) {
     after.logBytes += write.record.size();
     if (write.flip) after.sweepTxid = write.commit->txid;
   }
+  if (write.sweepDue) after.sweepTxid = after.txid;
   SKEP_CHECK_OK(applyStaging(before, write, after));
   SKEP_CHECK_OK(applyTrim(write, after));
   if (write.alarmChanged) after.alarmMs = write.alarmMs;

@@ -84,7 +84,8 @@ struct Head {
 
 /// Small facts about a database that its users set.
 struct Properties {
-  std::int64_t retentionMs = 0;  // how long superseded versions stay addressable; 0: not at all
+  std::int64_t retentionMs = 0;  // how long a version stays readable after a newer one has taken
+                                 // its place; 0: not at all. The owner removes what is older
   std::string metadata;          // opaque, at most kMetadataBytesMax
   std::vector<ChunkNumber> hotChunks;  // loaded with every open, at most kHotChunksMax
   friend bool operator==(const Properties&, const Properties&) = default;
@@ -188,6 +189,7 @@ struct DatabaseWrite {
               // Not together with commit or staging chunks. May delete only a part, and
               // leave stagingTxid, when there is much: repeat until stagingTxid is 0
   bool sweepDone = false;  // set head.sweepTxid = 0
+  bool sweepDue = false;   // set head.sweepTxid to the head's txid after this write: history ends
   std::optional<Properties> properties;
 
   /// Roughly what this adds to a store transaction, for the bounds of batches.

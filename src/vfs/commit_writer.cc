@@ -51,7 +51,7 @@ bool PagedFile::isTransient(ErrorCode code) {
          code == ErrorCode::Aborted;
 }
 
-bool PagedFile::hasWork() const {
+bool PagedFile::hasWrites() const {
   return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ ||
          head_.sweepTxid != 0 || committedTxid_ != head_.txid || foldDue();
 }
@@ -91,7 +91,12 @@ Status PagedFile::commitOnce() {
   std::lock_guard lock(writing_);
   if (discardNeeded_) SKEP_CHECK_OK(discardStaging());
   if (head_.sweepTxid != 0) SKEP_CHECK_OK(sweep());
-  if (!hasWork()) return {};
+  if (expiryDue_ && (expiresNext_ || !hasWrites())) {
+    expiresNext_ = false;
+    return expireHistory();
+  }
+  expiresNext_ = true;
+  if (!hasWrites()) return {};
 
   Flight flight;
   std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
@@ -149,7 +154,8 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   if (flight.commits) encodeCommit(flight, write);
   if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
     // History ends here: what it kept past the end of the database goes at once, older versions
-    // with their next fold.
+    // and records with the sweep that follows.
+    write.sweepDue = true;
     write.dropChunksFrom =
         store::chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
   }
@@ -293,7 +299,6 @@ void PagedFile::finish(Flight& flight) {
   flightPages_ = 0;
   if (flight.alarmChanged) head_.alarmMs = flight.alarmMs;
   alarmsDurable_ = std::max(alarmsDurable_, flight.alarmsThrough);
-  if (flight.properties) properties_ = *flight.properties;
   if (flight.commits) {
     head_.txid = flight.commit.txid;
     head_.pageCount = flight.commit.pageCount;
@@ -320,6 +325,9 @@ void PagedFile::finish(Flight& flight) {
     head_.sweepTxid = flight.commit.txid;
     ++foldGeneration_;
   }
+  if (flight.properties) adoptProperties(*flight.properties);
+  const bool mayExpire = properties_.retentionMs != 0 && (flight.folds || flight.flip);
+  if (mayExpire && environment_.loop.clock().monotonic() >= nextExpiry_) expiryDue_ = true;
   counters_.chunksFolded += flight.folded.size();
   if (flight.trimThrough > head_.logStart) {
     head_.logStart = flight.trimThrough;
@@ -330,6 +338,20 @@ void PagedFile::finish(Flight& flight) {
   if (!flight.folded.empty()) ++foldGeneration_;
   folding_ = foldDue();
   progress_.notifyAll();
+}
+
+/// The head is that of the write that carried them.
+void PagedFile::adoptProperties(const store::Properties& properties) {
+  if (properties.retentionMs != properties_.retentionMs) {
+    historySweep_.reset();  // its horizon is another now
+    expiryDue_ = false;
+    nextExpiry_ = {};
+    if (properties.retentionMs == 0) {
+      head_.sweepTxid = head_.txid;
+      sweepNeedsList_ = true;
+    }
+  }
+  properties_ = properties;
 }
 
 /// A write that was not applied goes back to pending: the next round encodes it again, with what
@@ -382,6 +404,7 @@ Result<store::Head> PagedFile::retakeUntilKnown() {
     if (opened) {
       head_.epoch = opened->head.epoch;
       head_.stagingTxid = opened->head.stagingTxid;
+      head_.sweepTxid = opened->head.sweepTxid;
       if (opened->head.logStart > head_.logStart) {
         // A fold with an unknown outcome was applied: what it trimmed is gone.
         head_.logStart = opened->head.logStart;

@@ -9,9 +9,9 @@ namespace {
 // A commit allocates a buffer for each page it changes, and frees as many when it is durable.
 constexpr std::size_t kSpareBuffersMax = 2048;
 
-// So many pages in a row that are pinned or in use end a search for one to evict. The next search
-// goes on behind them: pages that can go are found at the latest when the hand has come around.
-constexpr std::size_t kUnevictableLooksMax = 64;
+// So many pages in a row that are pinned or in use end an allocation's search for one to evict. The
+// next search goes on behind them: pages that can go are found when the hand has come around.
+constexpr std::size_t kUnevictableAtAllocation = 64;
 
 }  // namespace
 
@@ -67,7 +67,7 @@ void PageCache::requestTrim(const CacheShard& byShard) {
       const std::shared_ptr<CacheShard> alive = target.lock();
       if (alive == nullptr) return;
       alive->trimPending_ = false;
-      alive->trim();
+      alive->trim(alive->clockSize_);
     });
   }
 }
@@ -97,24 +97,24 @@ PageRef CacheShard::allocate(PageNumber page) {
       budget_->bytes.fetch_add(sizeof(PageBuffer), std::memory_order_relaxed) + sizeof(PageBuffer);
   PageRef ref(buffer);
   if (total > budget_->limitBytes) {
-    trim();
+    trim(kUnevictableAtAllocation);
     if (isOverBudget()) cache_.requestTrim(*this);
   }
   return ref;
 }
 
-void CacheShard::trim() {
+void CacheShard::trim(std::size_t unevictableMax) {
   while (isOverBudget() && isOverShare()) {
-    if (!evictOne()) return;
+    if (!evictOne(unevictableMax)) return;
   }
 }
 
-bool CacheShard::evictOne() {
+bool CacheShard::evictOne(std::size_t unevictableMax) {
   // Two rounds at the most: the first may only clear the marks of recent use, each of which was
   // set by a use since. What has to stay is looked at in vain, so those looks are counted.
   std::size_t unevictable = 0;
   for (std::size_t looked = 0; looked < 2 * clockSize_; ++looked) {
-    if (unevictable == kUnevictableLooksMax) return false;
+    if (unevictable == unevictableMax) return false;
     PageBuffer* candidate = clock_;
     clock_ = candidate->next;
     bump(evictionLooks_);

@@ -139,8 +139,8 @@ class CacheShard {
   void countHit() { bump(hits_); }
   void countMiss() { bump(misses_); }
   /// Evicts until the process is within the budget or this shard within its fair share, or until
-  /// only pages come up that have to stay.
-  void trim();
+  /// `unevictableMax` pages in a row come up that have to stay.
+  void trim(std::size_t unevictableMax);
 
  private:
   friend class PageCache;
@@ -153,7 +153,7 @@ class CacheShard {
     return budget_->bytes.load(std::memory_order_relaxed) > budget_->limitBytes;
   }
   bool isOverShare() const;
-  bool evictOne();
+  bool evictOne(std::size_t unevictableMax);
   void link(PageBuffer* buffer);
   void unlink(PageBuffer* buffer);
   void destroy(PageBuffer* buffer);

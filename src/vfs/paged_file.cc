@@ -64,6 +64,7 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
 
   if (isReadOnly()) return {};
   if (head_.stagingTxid != 0) SKEP_CHECK_OK(discardStaging());
+  sweepNeedsList_ = head_.sweepTxid != 0;
   if (head_.sweepTxid != 0) kick();
   return {};
 }

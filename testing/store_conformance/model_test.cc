@@ -241,6 +241,7 @@ class ModelPlay {
                                            .hotChunks = {chunk(), chunk()}};
     }
     if (below(10) == 0) write.sweepDone = true;
+    if (below(20) == 0) write.sweepDue = true;
     if (head.stagingTxid != 0 ? below(8) == 0 : rarely()) write.discardStaging = true;
     return write;
   }
