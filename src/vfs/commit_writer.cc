@@ -8,9 +8,9 @@
 #include <cstring>
 #include <random>
 
-#include "skep/base/log.h"
 #include "skep/store/delta.h"
 #include "skep/store/record.h"
+#include "skep/vfs/page_content.h"
 #include "skep/vfs/paged_file.h"
 
 namespace skep::vfs {
@@ -25,15 +25,6 @@ constexpr Duration kRetryMost = std::chrono::seconds(1);
 std::uint64_t newCommitId() {
   thread_local std::mt19937_64 random(std::random_device{}());
   return random();
-}
-
-bool isZero(const std::byte* page) {
-  static constexpr std::byte kZeros[kPageBytes] = {};
-  return std::memcmp(page, kZeros, kPageBytes) == 0;
-}
-
-std::uint32_t chunkCountOf(std::uint32_t pageCount) {
-  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
 }
 
 }  // namespace
@@ -60,7 +51,7 @@ bool PagedFile::isTransient(ErrorCode code) {
          code == ErrorCode::Aborted;
 }
 
-bool PagedFile::hasWork() const {
+bool PagedFile::hasWrites() const {
   return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ ||
          head_.sweepTxid != 0 || committedTxid_ != head_.txid || foldDue();
 }
@@ -100,7 +91,12 @@ Status PagedFile::commitOnce() {
   std::lock_guard lock(writing_);
   if (discardNeeded_) SKEP_CHECK_OK(discardStaging());
   if (head_.sweepTxid != 0) SKEP_CHECK_OK(sweep());
-  if (!hasWork()) return {};
+  if (expiryDue_ && (expiresNext_ || !hasWrites())) {
+    expiresNext_ = false;
+    return expireHistory();
+  }
+  expiresNext_ = true;
+  if (!hasWrites()) return {};
 
   Flight flight;
   std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
@@ -158,8 +154,10 @@ store::DatabaseWrite PagedFile::encode(Flight& flight) {
   if (flight.commits) encodeCommit(flight, write);
   if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
     // History ends here: what it kept past the end of the database goes at once, older versions
-    // with their next fold.
-    write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
+    // and records with the sweep that follows.
+    write.sweepDue = true;
+    write.dropChunksFrom =
+        store::chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
   }
   if (flight.folds) encodeFold(flight, write);
   return write;
@@ -183,11 +181,11 @@ void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
   }
   flight.commit.commitId = newCommitId();
   flight.commit.timeMs = environment_.loop.clock().wallMs();
-  const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
+  const std::uint32_t chunkCount = store::chunkCountOf(flight.commit.pageCount);
   // A staged transaction may have grown past its own end, too.
   const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() &&
                              flight.flip->chunks.rbegin()->first >= chunkCount;
-  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) &&
+  if ((chunkCount < store::chunkCountOf(head_.pageCount) || stagedPastEnd) &&
       properties_.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
   }
@@ -222,7 +220,7 @@ void PagedFile::encodeChanges(Flight& flight, EncodeScratch& scratch) {
         store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Delta, .payload = {}});
       deltaBytes.push_back(deltas.size() - start);
-    } else if (isZero(current->data)) {
+    } else if (isZeroPage(current->view())) {
       changes.push_back({.page = page, .kind = store::PageChangeKind::Zero, .payload = {}});
     } else {
       changes.push_back(
@@ -301,7 +299,6 @@ void PagedFile::finish(Flight& flight) {
   flightPages_ = 0;
   if (flight.alarmChanged) head_.alarmMs = flight.alarmMs;
   alarmsDurable_ = std::max(alarmsDurable_, flight.alarmsThrough);
-  if (flight.properties) properties_ = *flight.properties;
   if (flight.commits) {
     head_.txid = flight.commit.txid;
     head_.pageCount = flight.commit.pageCount;
@@ -316,7 +313,8 @@ void PagedFile::finish(Flight& flight) {
       PageBuffer* current = table_.find(page);
       if (current != nullptr && !pending_.contains(page)) current->pinned = false;
     }
-    firstTouch_.erase(firstTouch_.lower_bound(chunkCountOf(head_.pageCount)), firstTouch_.end());
+    firstTouch_.erase(firstTouch_.lower_bound(store::chunkCountOf(head_.pageCount)),
+                      firstTouch_.end());
   }
   for (store::ChunkNumber chunk : flight.folded) firstTouch_.erase(chunk);
   if (flight.flip) {
@@ -327,6 +325,9 @@ void PagedFile::finish(Flight& flight) {
     head_.sweepTxid = flight.commit.txid;
     ++foldGeneration_;
   }
+  if (flight.properties) adoptProperties(*flight.properties);
+  const bool mayExpire = properties_.retentionMs != 0 && (flight.folds || flight.flip);
+  if (mayExpire && environment_.loop.clock().monotonic() >= nextExpiry_) expiryDue_ = true;
   counters_.chunksFolded += flight.folded.size();
   if (flight.trimThrough > head_.logStart) {
     head_.logStart = flight.trimThrough;
@@ -337,6 +338,20 @@ void PagedFile::finish(Flight& flight) {
   if (!flight.folded.empty()) ++foldGeneration_;
   folding_ = foldDue();
   progress_.notifyAll();
+}
+
+/// The head is that of the write that carried them.
+void PagedFile::adoptProperties(const store::Properties& properties) {
+  if (properties.retentionMs != properties_.retentionMs) {
+    historySweep_.reset();  // its horizon is another now
+    expiryDue_ = false;
+    nextExpiry_ = {};
+    if (properties.retentionMs == 0) {
+      head_.sweepTxid = head_.txid;
+      sweepNeedsList_ = true;
+    }
+  }
+  properties_ = properties;
 }
 
 /// A write that was not applied goes back to pending: the next round encodes it again, with what
@@ -383,11 +398,13 @@ Result<store::Head> PagedFile::retakeUntilKnown() {
     Result<store::OpenedDatabase> opened = environment_.store.open({.name = options_.name,
                                                                     .create = store::Create::Never,
                                                                     .claim = store::Claim::Retake,
+                                                                    .retakeId = id_,
                                                                     .retakeEpoch = head_.epoch,
                                                                     .firstChunks = 0});
     if (opened) {
       head_.epoch = opened->head.epoch;
       head_.stagingTxid = opened->head.stagingTxid;
+      head_.sweepTxid = opened->head.sweepTxid;
       if (opened->head.logStart > head_.logStart) {
         // A fold with an unknown outcome was applied: what it trimmed is gone.
         head_.logStart = opened->head.logStart;

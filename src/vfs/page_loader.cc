@@ -15,10 +15,6 @@ namespace {
 constexpr int kLoadAttemptsMax = 1000;
 constexpr Duration kRetryDelay = std::chrono::milliseconds(10);
 
-std::uint32_t chunkCountOf(std::uint32_t pageCount) {
-  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
-}
-
 }  // namespace
 
 Result<PageRef> PagedFile::committedPage(PageNumber page) {
@@ -68,7 +64,7 @@ std::size_t PagedFile::readAheadMax() const {
 std::vector<store::ChunkNumber> PagedFile::planRead(store::ChunkNumber chunk) {
   const ReadAhead::Range range = readAhead_.plan(chunk, readAheadMax());
   const auto end = static_cast<store::ChunkNumber>(
-      std::min<std::size_t>(chunkCountOf(pageCount_), range.first + range.count));
+      std::min<std::size_t>(store::chunkCountOf(pageCount_), range.first + range.count));
   std::vector<store::ChunkNumber> chunks;
   for (store::ChunkNumber each = range.first; each < end; ++each) {
     if (each == chunk || table_.find(store::firstPageOf(each)) == nullptr) chunks.push_back(each);
@@ -116,8 +112,14 @@ Status PagedFile::loadChunks(const std::vector<store::ChunkNumber>& chunks, Page
     if (!installed) return installed;
     return loaded ? Status{} : Status(missingPage(wanted));
   }
-  return Error{ErrorCode::Internal,
-               "database '" + options_.name + "': reads never caught up with folds"};
+  const std::string database = "database '" + options_.name + "': ";
+  if (committing_) {
+    return Error{ErrorCode::Unavailable,
+                 database +
+                     "the store does not tell what became of a write that may have moved "
+                     "what is to be read"};
+  }
+  return Error{ErrorCode::Internal, database + "reads never caught up with folds"};
 }
 
 /// Reads chunks of the version that this owner has. Fenced, and broken, once another owner may have
@@ -164,8 +166,9 @@ bool PagedFile::dependsOnFlip(const std::vector<store::ChunkNumber>& chunks,
 /// For an observer: SnapshotGone once its version is no longer the newest, so that parts of it may
 /// be gone.
 Status PagedFile::checkSnapshot() {
-  SKEP_TRY(store::DatabaseInfo now, environment_.store.info(options_.name));
-  if (now.id == id_ && now.head.txid == head_.txid) return {};
+  Result<store::Head> now = environment_.store.readHead(id_);
+  if (!now && now.error().code != ErrorCode::NotFound) return std::move(now).error();
+  if (now && now->txid == head_.txid) return {};
   return Error{ErrorCode::SnapshotGone, "database '" + options_.name + "': txid " +
                                             std::to_string(head_.txid) +
                                             " was folded away by its owner; open it again"};

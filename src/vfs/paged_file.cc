@@ -5,6 +5,7 @@
 #include <set>
 
 #include "skep/base/log.h"
+#include "skep/vfs/page_content.h"
 
 namespace skep::vfs {
 namespace {
@@ -13,22 +14,6 @@ constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
 // Fewer misses than this after an open are not worth a store write when there is no commit to carry
 // them.
 constexpr std::size_t kHotMissesForWrite = 3;
-
-// SQLite's header on page 1: the size of the database in pages, big-endian, at byte 28.
-// https://www.sqlite.org/fileformat2.html section 1.3
-constexpr std::size_t kPageCountOffset = 28;
-
-std::uint32_t headerPageCount(ByteView firstPage) {
-  std::uint32_t count = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
-    count = (count << 8) | static_cast<std::uint32_t>(firstPage[kPageCountOffset + i]);
-  }
-  return count;
-}
-
-bool isZero(ByteView page) {
-  return std::all_of(page.begin(), page.end(), [](std::byte b) { return b == std::byte{0}; });
-}
 
 }  // namespace
 
@@ -79,6 +64,7 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
 
   if (isReadOnly()) return {};
   if (head_.stagingTxid != 0) SKEP_CHECK_OK(discardStaging());
+  sweepNeedsList_ = head_.sweepTxid != 0;
   if (head_.sweepTxid != 0) kick();
   return {};
 }
@@ -131,7 +117,7 @@ Status PagedFile::writePage(PageNumber page, ByteView content) {
   if (doomed_) return {};
   // SQLite fills a new last page that it never wrote with zeros, and after an atomic batch does so
   // once more.
-  if (isPrepared_ && page == newPageCount() && isZero(content)) return {};
+  if (isPrepared_ && page == newPageCount() && isZeroPage(content)) return {};
   isPrepared_ = false;
   PageRef& slot = overlay_[page];
   if (!slot || slot->references > 1) slot = table_.shard().allocate(page);

@@ -35,6 +35,7 @@
 #include "skep/store/page_store.h"
 #include "skep/store/record.h"
 #include "skep/vfs/environment.h"
+#include "skep/vfs/history_sweep.h"
 #include "skep/vfs/hot_chunks.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
@@ -220,7 +221,8 @@ class PagedFile final : private CommitKicker::Client {
   void kick();
   void startCommits() override;
   void commitWhile(const std::function<bool()>& wanted);
-  bool hasWork() const;
+  bool hasWork() const { return hasWrites() || expiryDue_; }
+  bool hasWrites() const;
   Status commitOnce();
   bool foldDue() const;
   std::vector<store::ChunkNumber> foldCandidates() const;
@@ -233,6 +235,7 @@ class PagedFile final : private CommitKicker::Client {
   Status settle(Flight& flight, const Error& reason);
   void restore(Flight& flight);
   void finish(Flight& flight);
+  void adoptProperties(const store::Properties& properties);
   /// Submits a write that commits nothing (staging, sweeping), settling unknown outcomes by taking
   /// a new epoch.
   Status submitCertain(const store::DatabaseWrite& write);
@@ -265,7 +268,11 @@ class PagedFile final : private CommitKicker::Client {
   Result<PageRef> readStaged(PageNumber page);
   Status discardStaging();
   Status sweep();
-  Status listSuperseded();
+  Status sweepFlip();
+  Status sweepAll();
+  Status removeHistory(HistorySweep::Removal removal);
+  Status expireHistory();
+  Result<std::optional<HistorySweep::Removal>> nextExpired();
   Status waitAllDurable();
 
   Environment& environment_;
@@ -286,7 +293,12 @@ class PagedFile final : private CommitKicker::Client {
   Staging staging_;
   PageTable stagedTable_;  // pages of staged chunks, as the open transaction sees them
   std::vector<store::ChunkNumber>
-      sweepChunks_;  // staged by the newest flip: older versions are to be removed
+      sweepChunks_;              // staged by the newest flip: older versions are to be removed
+  bool sweepNeedsList_ = false;  // sweepChunks_ does not say all of what a sweep is to remove
+  std::unique_ptr<HistorySweep> historySweep_;  // under way
+  bool expiryDue_ = false;                      // versions may have become older than the retention
+  bool expiresNext_ = false;                    // commits and the steps of an expiry take turns
+  MonotonicTime nextExpiry_;                    // not before
   bool discardNeeded_ =
       false;  // a staged transaction was rolled back: clean up before the next commit
 

@@ -6,7 +6,8 @@
 #include <bit>
 #include <cstring>
 
-#include "skep/store/digest.h"
+#include "skep/base/log.h"
+#include "skep/vfs/page_content.h"
 #include "skep/vfs/paged_file.h"
 
 namespace skep::vfs {
@@ -14,13 +15,8 @@ namespace {
 
 constexpr std::size_t kStageBatchBytes = 2 * 1024 * 1024;
 constexpr std::size_t kSweepBatch = 1000;
-
-std::uint32_t headerPageCount(const std::byte* firstPage) {
-  std::uint32_t count = 0;
-  for (std::size_t i = 28; i < 32; ++i)
-    count = (count << 8) | static_cast<std::uint32_t>(firstPage[i]);
-  return count;
-}
+// Old versions are looked for this often in the time that they are kept: so much longer they stay.
+constexpr std::int64_t kSweepsPerRetention = 8;
 
 std::uint16_t bitOf(PageNumber page) {
   return static_cast<std::uint16_t>(1u << ((page - 1) % store::kPagesPerChunk));
@@ -84,7 +80,7 @@ Result<store::StoredChunk> PagedFile::stageChunk(store::ChunkNumber chunk) {
     mask |= bitOf(page);
   }
   // A new database's first page comes last: other pages of its chunk may be staged before.
-  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(contents[0]);
+  if (chunk == 0 && contents[0] != nullptr) staging_.pageCount = headerPageCount(view[0]->view());
   store::StoredChunk staged{.chunk = chunk,
                             .txid = staging_.txid,
                             .bytes = store::encodeChunk(id_, chunk, staging_.txid, contents)};
@@ -164,11 +160,10 @@ Status PagedFile::discardStaging() {
     store::DatabaseWrite write = newWrite();
     write.discardStaging = true;
     SKEP_CHECK_OK(submitCertain(write));
-    SKEP_TRY(store::DatabaseInfo info,
-             readPatiently([&] { return environment_.store.info(options_.name); }));
-    if (info.head.epoch != head_.epoch)
+    SKEP_TRY(store::Head now, readPatiently([&] { return environment_.store.readHead(id_); }));
+    if (now.epoch != head_.epoch)
       return Error{ErrorCode::Fenced, "another owner has taken the database"};
-    head_.stagingTxid = info.head.stagingTxid;
+    head_.stagingTxid = now.stagingTxid;
     if (head_.stagingTxid == 0) break;
   }
   discardNeeded_ = false;
@@ -176,20 +171,13 @@ Status PagedFile::discardStaging() {
   return {};
 }
 
-/// Removes the versions that a flip made superfluous. writing_ is held.
+/// Removes the versions that a flip, or the end of history, made superfluous. writing_ is held.
 Status PagedFile::sweep() {
   if (properties_.retentionMs == 0) {
-    if (sweepChunks_.empty()) SKEP_CHECK_OK(listSuperseded());
-    while (!sweepChunks_.empty()) {
-      store::DatabaseWrite write = newWrite();
-      for (std::size_t i = 0; i < kSweepBatch && !sweepChunks_.empty(); ++i) {
-        write.superseded.push_back({.chunk = sweepChunks_.back(), .txid = head_.sweepTxid});
-        sweepChunks_.pop_back();
-      }
-      SKEP_CHECK_OK(submitCertain(write));
-    }
+    SKEP_CHECK_OK(sweepNeedsList_ ? sweepAll() : sweepFlip());
   }
   sweepChunks_.clear();
+  sweepNeedsList_ = false;
   store::DatabaseWrite write = newWrite();
   write.sweepDone = true;
   SKEP_CHECK_OK(submitCertain(write));
@@ -197,23 +185,64 @@ Status PagedFile::sweep() {
   return {};
 }
 
-/// After a crash between a flip and its sweep: finds the chunks by looking.
-Status PagedFile::listSuperseded() {
-  std::optional<store::ChunkVersion> after;
-  std::optional<store::ChunkVersion> before;
-  while (true) {
-    SKEP_TRY(std::vector<store::ChunkVersion> versions, readPatiently([&] {
-               return environment_.store.listChunkVersions(id_, after, kSweepBatch);
-             }));
-    if (versions.empty()) return {};
-    for (const store::ChunkVersion& version : versions) {
-      if (before && before->chunk == version.chunk && version.txid == head_.sweepTxid) {
-        sweepChunks_.push_back(version.chunk);
-      }
-      before = version;
+/// What this owner's own flip superseded.
+Status PagedFile::sweepFlip() {
+  while (!sweepChunks_.empty()) {
+    store::DatabaseWrite write = newWrite();
+    for (std::size_t i = 0; i < kSweepBatch && !sweepChunks_.empty(); ++i) {
+      write.superseded.push_back({.chunk = sweepChunks_.back(), .txid = head_.sweepTxid});
+      sweepChunks_.pop_back();
     }
-    after = versions.back();
+    SKEP_CHECK_OK(submitCertain(write));
   }
+  return {};
+}
+
+/// What only a look at the store can tell: after a crash, or when history was turned off.
+Status PagedFile::sweepAll() {
+  HistorySweep sweep(environment_.store, id_, Horizon::at(head_));
+  while (true) {
+    SKEP_TRY(std::optional<HistorySweep::Removal> removal,
+             readPatiently([&] { return sweep.next(); }));
+    if (!removal) return {};
+    SKEP_CHECK_OK(removeHistory(std::move(*removal)));
+  }
+}
+
+Status PagedFile::removeHistory(HistorySweep::Removal removal) {
+  store::DatabaseWrite write = newWrite();
+  write.superseded = std::move(removal.superseded);
+  write.expireThrough = removal.expireThrough;
+  return submitCertain(write);
+}
+
+/// One step of removing what is older than the retention. Reads that fail put it off to the next
+/// fold: history may stay a little longer. writing_ is held.
+Status PagedFile::expireHistory() {
+  Result<std::optional<HistorySweep::Removal>> removal = nextExpired();
+  if (!removal || !*removal) {
+    if (!removal) {
+      logWarn("vfs", "old versions are kept for now",
+              {{"database", options_.name}, {"why", removal.error().message}});
+    }
+    historySweep_.reset();
+    expiryDue_ = false;
+    return {};
+  }
+  return removeHistory(std::move(**removal));
+}
+
+Result<std::optional<HistorySweep::Removal>> PagedFile::nextExpired() {
+  if (historySweep_ == nullptr) {
+    Clock& clock = environment_.loop.clock();
+    nextExpiry_ = clock.monotonic() +
+                  std::chrono::milliseconds(properties_.retentionMs / kSweepsPerRetention);
+    SKEP_TRY(std::optional<Horizon> horizon,
+             Horizon::at(environment_.store, id_, head_, clock.wallMs() - properties_.retentionMs));
+    if (!horizon) return std::optional<HistorySweep::Removal>();
+    historySweep_ = std::make_unique<HistorySweep>(environment_.store, id_, *horizon);
+  }
+  return historySweep_->next();
 }
 
 }  // namespace skep::vfs

@@ -125,7 +125,8 @@ class Bookkeeper {
   // A claim that waits for the write under way tells what became of it.
   void resolve() {
     const Txid before = txid_;
-    const auto opened = store_.open({.name = name_, .claim = Claim::Retake, .retakeEpoch = epoch_});
+    const auto opened = store_.open(
+        {.name = name_, .claim = Claim::Retake, .retakeId = id_, .retakeEpoch = epoch_});
     if (opened.ok()) {
       adopt(*opened);
     } else {

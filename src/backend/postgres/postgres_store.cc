@@ -68,13 +68,10 @@ Error notFound(DatabaseId id) {
   return Error{ErrorCode::NotFound, "there is no database " + std::to_string(id.value)};
 }
 
-// The first byte string behind all names that start with `prefix`. (No name starts with 0xff.)
-std::string endOfPrefix(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (end.empty()) return "\xff";
-  end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
-  return end;
+// Behind all names that start with `prefix`. No name starts with 0xff.
+std::string endOfNames(std::string_view prefix) {
+  std::string end = endOfPrefix(prefix);
+  return end.empty() ? "\xff" : end;
 }
 
 // Of a change that is not repeated: how the caller must see it.
@@ -97,7 +94,7 @@ Call claimCall(const store::OpenRequest& open, std::int64_t nowMs) {
   return {Statement::Claim,
           {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
            countParameter(static_cast<std::uint64_t>(claim)), countParameter(open.retakeEpoch),
-           int8Parameter(nowMs)}};
+           int8Parameter(nowMs), countParameter(open.retakeId.value)}};
 }
 
 // What the row that Claim returned and the rows that Load returned after it mean. Nullopt as in
@@ -113,12 +110,9 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   }
   const bool isComplete = opened && (made || found);
   if (!isComplete) return std::optional<store::OpenedDatabase>();
-  if (found && !claimed && open.claim == Claim::Retake) {
-    return Error{ErrorCode::Fenced, "'" + open.name + "' has another owner: its epoch is " +
-                                        std::to_string(opened->head.epoch) + ", not " +
-                                        std::to_string(open.retakeEpoch)};
-  }
-  if (found && !claimed && open.claim == Claim::Take) return std::optional<store::OpenedDatabase>();
+  if (found && !claimed && open.claim == Claim::Retake)
+    SKEP_CHECK_OK(store::checkRetake(open, opened->id, opened->head.epoch));
+  if (found && !claimed && open.claim != Claim::None) return std::optional<store::OpenedDatabase>();
   opened->created = made;
   return opened;
 }
@@ -306,6 +300,12 @@ Result<store::ChunkRead> PostgresStore::readChunks(const store::ChunkReadRequest
   return std::move(decoded->read);
 }
 
+Result<Head> PostgresStore::readHead(DatabaseId id) {
+  SKEP_TRY(const PgResult result, impl_->read(Statement::ReadHead, {countParameter(id.value)}));
+  if (rowCount(result) == 0) return notFound(id);
+  return postgres::decodeHead(rowAt(result, 0));
+}
+
 Result<store::DatabaseInfo> PostgresStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
   SKEP_TRY(const PgResult result, impl_->read(Statement::Info, {postgres::bytesParameter(name)}));
@@ -321,7 +321,7 @@ Result<store::ListPage> PostgresStore::list(std::string_view prefix, std::string
   SKEP_TRY(const PgResult result,
            impl_->read(Statement::List,
                        {postgres::bytesParameter(prefix), postgres::bytesParameter(after),
-                        postgres::bytesParameter(endOfPrefix(prefix)),
+                        postgres::bytesParameter(endOfNames(prefix)),
                         countParameter(std::uint64_t{limit} + (limit == SIZE_MAX ? 0 : 1))}));
   const auto rows = static_cast<std::size_t>(rowCount(result));
   for (std::size_t i = 0; i < std::min(rows, limit); ++i) {

@@ -142,7 +142,7 @@ UPDATE database SET retention_ms = $2::int8, metadata = $3::bytea, hot_chunks = 
 WHERE id = $1::int8 AND )sql" SKEP_OWN_TXID R"sql( IS NOT NULL)sql"},
 
     // Finds or creates a database and claims it. 1: name, 2: Create, 3: Claim, 4: retakeEpoch, 5:
-    // now.
+    // now, 6: retakeId.
     // Returns the id that was found, the one that was created, and the one that was claimed. All
     // null although
     // creation was asked for: another session creates the same name just now, try again.
@@ -160,7 +160,7 @@ WITH found AS (
 ), claimed AS (
   UPDATE head SET epoch = epoch + 1
   WHERE id = (SELECT id FROM found) AND $2::int8 <> 2
-    AND ($3::int8 = 1 OR $3::int8 = 2 AND epoch = $4::int8)
+    AND ($3::int8 = 1 OR $3::int8 = 2 AND epoch = $4::int8 AND id = $6::int8)
   RETURNING id
 )
 SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed))sql"},
@@ -245,6 +245,11 @@ CROSS JOIN LATERAL (
     // Why writes were refused. 1: ids.
     {Statement::ReadHeads, "skep_read_heads", R"sql(
 SELECT id, epoch, txid, staging_txid, log_start FROM head WHERE id = ANY ($1::int8[]))sql"},
+
+    {Statement::ReadHead, "skep_read_head", R"sql(
+SELECT alarm_ms, ARRAY[epoch, txid, page_count, digest, commit_id, log_start, log_bytes,
+                       staging_txid, sweep_txid, 0]
+FROM head WHERE id = $1::int8)sql"},
 
     {Statement::Info, "skep_info", R"sql(
 SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,

@@ -46,6 +46,7 @@ enum class Statement : std::uint8_t {
   Load,
   ReadChunks,
   ReadHeads,
+  ReadHead,
   Info,
   List,
   ReadLog,

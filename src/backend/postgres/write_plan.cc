@@ -75,7 +75,8 @@ struct PlannedWrite {
 bool isPlainCommit(const DatabaseWrite& write) {
   return write.commit && !write.flip && !write.alarmChanged && write.chunks.empty() &&
          write.trimLogThrough == 0 && write.expireThrough == 0 && write.superseded.empty() &&
-         !write.dropChunksFrom && !write.sweepDone && !write.properties;
+         !write.dropChunksFrom && !write.sweepDone && !write.sweepDue &&
+         !write.properties;
 }
 
 Call commitCall(std::span<const PlannedWrite> writes) {
@@ -123,7 +124,7 @@ class WriteCall {
     addCommit(write);
     addLog(write);
     addStaging(write, planned.after);
-    const bool sweeps = write.flip || write.sweepDone;
+    const bool sweeps = write.flip || write.sweepDone || write.sweepDue;
     sweepAfter_.addOptional(sweeps ? std::optional(planned.after.sweepTxid) : std::nullopt);
     alarms_.addOptional(write.alarmMs);
   }
