@@ -328,9 +328,9 @@ Result<store::VersionAt> FaultyStore::versionAt(DatabaseId id, std::int64_t time
   if (crashed_) return crashedError();
   return inner_.versionAt(id, timeMs);
 }
-Status FaultyStore::destroy(std::string_view name) {
+Status FaultyStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   if (crashed_) return crashedError();
-  return inner_.destroy(name);
+  return inner_.destroy(name, onlyAs);
 }
 Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, std::size_t limit) {
   if (crashed_) return crashedError();

@@ -202,9 +202,9 @@ Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t ti
   return read;
 }
 
-Status EmbeddedStore::destroy(std::string_view name) {
+Status EmbeddedStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   SKEP_CHECK_OK(store::checkName(name));
-  return fiber::offload(impl_->writers, [&] { return impl_->destroy(name); });
+  return fiber::offload(impl_->writers, [&] { return impl_->destroy(name, onlyAs); });
 }
 
 Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs,

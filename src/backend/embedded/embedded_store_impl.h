@@ -84,7 +84,7 @@ struct EmbeddedStore::Impl {
   Result<store::OpenedDatabase> create(const store::OpenRequest& request);
   Result<store::DatabaseId> takeId();
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes);
-  Status destroy(std::string_view name);
+  Status destroy(std::string_view name, const std::optional<store::Ownership>& onlyAs);
   Status commit(embedded::WriteBuilder& builder, Durability durability);
 
   Clock& clock;

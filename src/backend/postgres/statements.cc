@@ -184,16 +184,20 @@ SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claim
 
     // Removes the rows that make a database findable and writable; the bulk is `doomed`. The head
     // goes
-    // first: every write locks that one first.
+    // first: every write locks that one first. 1: name, 2 and 3: the id and the epoch that it must
+    // have, or null. Returns the id that was removed, and the one that was there.
     {Statement::Destroy, "skep_destroy", R"sql(
 WITH gone AS (
-  DELETE FROM head h USING database d WHERE d.name = $1::bytea AND h.id = d.id RETURNING h.id
+  DELETE FROM head h USING database d WHERE d.name = $1::bytea AND h.id = d.id
+    AND ($2::int8 IS NULL OR h.id = $2::int8 AND h.epoch = $3::int8) RETURNING h.id
 ), nameless AS (
   DELETE FROM database d USING gone WHERE d.id = gone.id
 ), silent AS (
   DELETE FROM alarm a USING gone WHERE a.id = gone.id
+), condemned AS (
+  INSERT INTO doomed (id) SELECT id FROM gone RETURNING id
 )
-INSERT INTO doomed (id) SELECT id FROM gone RETURNING id)sql"},
+SELECT (SELECT id FROM condemned), (SELECT id FROM database WHERE name = $1::bytea))sql"},
 
     {Statement::ListDoomed, "skep_list_doomed", "SELECT id FROM doomed ORDER BY id LIMIT $1::int8"},
 
