@@ -79,7 +79,10 @@ class ForgetfulStore final : public store::PageStore {
   Result<store::VersionAt> versionAt(store::DatabaseId i, std::int64_t t) override {
     return inner_.versionAt(i, t);
   }
-  Status destroy(std::string_view name) override { return inner_.destroy(name); }
+  Status destroy(std::string_view name,
+                 std::optional<store::Ownership> onlyAs = std::nullopt) override {
+    return inner_.destroy(name, onlyAs);
+  }
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t n, std::size_t l) override {
     return inner_.dueAlarms(n, l);
   }

@@ -40,6 +40,7 @@ class WatchedStore final : public store::PageStore {
   std::function<Status(const store::OpenRequest&)> beforeOpen;
   std::function<Status(const store::DatabaseWrite&)> beforeWrite;
   std::function<Status(const store::ChunkReadRequest&)> beforeRead;
+  std::function<Status(std::string_view name)> beforeDestroy;
   std::function<void(store::OpenedDatabase&)> afterOpen;
   std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
   std::function<void(std::vector<store::ChunkVersion>&)> afterList;
@@ -106,9 +107,11 @@ class WatchedStore final : public store::PageStore {
     ++calls_.others;
     return store_.versionAt(id, timeMs);
   }
-  Status destroy(std::string_view name) override {
+  Status destroy(std::string_view name,
+                 std::optional<store::Ownership> onlyAs = std::nullopt) override {
     ++calls_.others;
-    return store_.destroy(name);
+    if (beforeDestroy) SKEP_CHECK_OK(beforeDestroy(name));
+    return store_.destroy(name, onlyAs);
   }
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
     ++calls_.others;

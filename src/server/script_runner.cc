@@ -47,11 +47,17 @@ Status ScriptRunner::run(ScriptInput& input, std::string_view source) {
     // A broken database has nothing left to roll back; its error was reported where it arose.
     (void)database_.run("ROLLBACK");
   }
-  if (Status durable = database_.waitDurable(); !durable.ok() && outcome.ok()) {
+  const Status durable = settle();
+  return outcome.ok() ? durable : outcome;
+}
+
+Status ScriptRunner::settle() {
+  Status durable = database_.waitDurable();
+  if (!durable.ok() && durable.error().message != lossTold_) {
     errors_.write(errorText(durable.error()));
-    outcome = durable;
+    lossTold_ = durable.error().message;
   }
-  return outcome;
+  return durable;
 }
 
 Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view source) {
@@ -63,6 +69,7 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
     outcome = execute(statement, rowCount);
     if (outcome.ok() && scope.wasInterrupted()) {
       // It had ended already when the key was pressed; what follows is meant then.
+      SKEP_CHECK_OK(settle());
       errors_.write("error: aborted: interrupted; this statement was done, what follows is not\n");
       return Error{ErrorCode::Aborted, "interrupted"};
     }
@@ -70,12 +77,17 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
   if (!outcome.ok()) {
     out_.discard();
     // A message may tell what a write did ("UNIQUE constraint failed"): it too waits for
-    // durability.
-    (void)database_.waitDurable();
+    // durability. That what came before is lost is a second thing to tell.
+    const Status durable = database_.waitDurable();
     (void)out_.flush();
     if (!out_.error()) errors_.write(sqlErrorText(outcome.error(), statement, source));
+    if (!durable.ok() && durable.error().message == outcome.error().message)
+      lossTold_ = durable.error().message;
+    (void)settle();
   } else if (options_.timer) {
-    printTime(start, rowCount);
+    // How long an INSERT took says that it was done.
+    outcome = settle();
+    if (outcome.ok()) printTime(start, rowCount);
   }
   return outcome;
 }

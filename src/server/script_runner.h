@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "skep/base/result.h"
@@ -26,7 +27,7 @@ namespace skep::server {
 
 struct ScriptOptions {
   OutputMode mode = OutputMode::Table;
-  bool timer = false;        // tell after each statement how long it took, on `errors`
+  bool timer = false;        // tell after each statement how long it took until it was durable
   bool durableEach = false;  // wait after each statement, as a person at a prompt expects
 };
 
@@ -42,8 +43,8 @@ class ScriptRunner {
         clock_(clock),
         options_(options) {}
 
-  /// Runs every statement of the input, then waits until all is durable. An error of a statement is
-  /// printed (with its place in `source`) and ends the run. A script that ends within a transaction
+  /// Runs every statement of the input, then waits until all is durable; an error of that is
+  /// printed, too. An error of a statement is printed (with its place in `source`) and ends the run. A script that ends within a transaction
   /// is an error; its changes are rolled back.
   Status run(ScriptInput& input, std::string_view source);
 
@@ -56,6 +57,8 @@ class ScriptRunner {
   Status execute(const SqlPiece& statement, std::uint64_t& rowCount);
   Status printGated(sql::Statement& statement, std::uint64_t& rowCount);
   Status printRows(sql::Statement& statement, ResultWriter& writer, std::uint64_t& rowCount);
+  /// Waits until all that was done so far is durable. Tells why it will never be, once.
+  Status settle();
   void printTime(MonotonicTime start, std::uint64_t rowCount);
 
   sql::Database& database_;
@@ -64,6 +67,7 @@ class ScriptRunner {
   Interrupts& interrupts_;
   Clock& clock_;
   ScriptOptions options_;
+  std::string lossTold_;  // why what was done is lost, once that was told
 };
 
 }  // namespace skep::server

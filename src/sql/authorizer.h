@@ -18,6 +18,7 @@ struct AuthorizerContext {
       false;  // may write _skep_ tables; what a tenant's trigger does is the tenant's all the same
   bool inTurn = false;    // transaction statements are refused
   bool inVacuum = false;  // VACUUM's own statements: it attaches a temporary database and fills it
+  bool isNested = false;  // compiled while another statement runs, which asked for it
   std::string_view trigger;  // the trigger or view whose text asks; empty for the statement itself
 };
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "skep/base/result.h"
-#include "skep/sql/transfer.h"
+#include "skep/sql/progress.h"
 #include "skep/vfs/environment.h"
 
 namespace skep::sql {

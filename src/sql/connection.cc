@@ -9,6 +9,7 @@
 #include "skep/sql/error.h"
 #include "skep/sql/sql_text.h"
 #include "skep/vfs/sqlite_vfs.h"
+#include "skep/vfs/temporary_file.h"
 
 namespace skep::sql {
 namespace {
@@ -30,11 +31,18 @@ int lengthLimit(std::size_t limit) {
   return static_cast<int>(limit == 0 ? kLengthMax : std::min(limit, kLengthMax));
 }
 
+/// The pages that a quota allows.
+std::uint64_t pagesOf(std::uint64_t quotaBytes) {
+  return std::clamp<std::uint64_t>(quotaBytes / store::kPageBytes, 1, 0xfffffffe);
+}
+
 }  // namespace
 
 StatementKind kindOf(sqlite3_stmt* statement) {
   const std::string_view sql(sqlite3_sql(statement));
   if (isTransactionStatement(sql)) return StatementKind::Transaction;
+  // SQLite calls it read-only, and runs ANALYZE from within.
+  if (isPragma(sql, "OPTIMIZE")) return StatementKind::Write;
   if (sqlite3_stmt_readonly(statement) != 0) {
     return startsWithWord(sql, "SAVEPOINT") ? StatementKind::Savepoint : StatementKind::Read;
   }
@@ -64,10 +72,15 @@ Status Connection::open() {
     SKEP_TRY(handle, vfs::openConnection(*file));
     return {};
   }();
-  if (!opened) {
-    Status closed = file->close();
-    return opened;
-  }
+  if (opened) opened = setUp();
+  if (opened) return {};
+  closeHandle();
+  // Nothing was written: what the close may say adds nothing to why it is closed.
+  (void)file->close();
+  return opened;
+}
+
+Status Connection::setUp() {
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, lengthLimit(options.limits.valueBytesMax));
@@ -86,8 +99,7 @@ Status Connection::open() {
 Status Connection::limitPages() {
   std::string pragmas;
   if (const std::uint64_t bytes = options.limits.databaseBytesMax; bytes != 0) {
-    const std::uint64_t pages = std::clamp<std::uint64_t>(bytes / store::kPageBytes, 1, 0xfffffffe);
-    pragmas += "PRAGMA max_page_count = " + std::to_string(pages) + ";";
+    pragmas += "PRAGMA max_page_count = " + std::to_string(pagesOf(bytes)) + ";";
   }
   if (const std::size_t bytes = options.limits.memoryBytesMax;
       bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
@@ -97,6 +109,19 @@ Status Connection::limitPages() {
   vfs::AccountScope scope(account);
   const int rc = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
   return rc == SQLITE_OK ? Status{} : Status(explain(rc));
+}
+
+/// The same for the database of temporary tables, once there is one: asking earlier would make it.
+Status Connection::limitTemporaryPages() {
+  if (temporaryLimited_ || options.limits.databaseBytesMax == 0) return {};
+  const std::string pragma =
+      "PRAGMA temp.max_page_count = " + std::to_string(pagesOf(options.limits.databaseBytesMax));
+  internal_ = true;
+  const int rc = sqlite3_exec(handle, pragma.c_str(), nullptr, nullptr, nullptr);
+  internal_ = false;
+  if (rc != SQLITE_OK) return explain(rc);
+  temporaryLimited_ = true;
+  return {};
 }
 
 void Connection::closeHandle() {
@@ -243,6 +268,12 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
       return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
     }
   }
+  if (hasTemporary_) {
+    if (Status limited = limitTemporaryPages(); !limited) {
+      sqlite3_finalize(statement);
+      return std::move(limited).error();
+    }
+  }
   return statement;
 }
 
@@ -266,10 +297,12 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   const std::int64_t changesBefore = sqlite3_total_changes64(handle);
   const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
   inVacuum_ = kind == StatementKind::Vacuum;
+  isStepping_ = true;
   run_ = &run;
   sliceTimed_ = false;
   const int rc = sqlite3_step(statement);
   run_ = nullptr;
+  isStepping_ = false;
   inVacuum_ = false;
   counters.rowsWritten +=
       static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
@@ -313,7 +346,7 @@ Error Connection::explain(int code, int offsetBase) {
   const int primary = code & 0xff;
   if (primary == SQLITE_AUTH && !refusal_.empty()) {
     error.message = std::exchange(refusal_, {});
-  } else if (primary == SQLITE_INTERRUPT && stopReason_) {
+  } else if ((primary == SQLITE_INTERRUPT || primary == SQLITE_AUTH) && stopReason_) {
     error.code = stopReason_->code;
     error.message = stopReason_->message;
   } else if (fileError &&
@@ -321,8 +354,14 @@ Error Connection::explain(int code, int offsetBase) {
               primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
+  } else if (primary == SQLITE_FULL && account.diskWasFull) {
+    Error full = vfs::temporaryFilesFull();
+    error.code = full.code;
+    error.message = std::move(full.message);
   } else if (primary == SQLITE_FULL) {
-    error.message = "database '" + options.name + "' is at its quota of " +
+    error.message = "database '" + options.name +
+                    "', or its temporary tables, would grow past the "
+                    "quota of " +
                     std::to_string(options.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
     error.message = account.limitReached
@@ -331,6 +370,7 @@ Error Connection::explain(int code, int offsetBase) {
                         : "out of memory";
   }
   account.limitReached = false;
+  account.diskWasFull = false;
   return error;
 }
 
@@ -341,32 +381,48 @@ void Connection::start(StatementRun& run) {
   interrupted_ = false;
 }
 
-int Connection::progress(void* self) {
+/// SQLite's callbacks end here: nothing is thrown through it. What can be thrown is bad_alloc, and
+/// the message is short enough to need no memory.
+template <class Body>
+int Connection::wall(void* self, int refused, Body body) {
   auto& connection = *static_cast<Connection*>(self);
-  if (connection.run_ == nullptr) return 0;  // a statement of our own
-  StatementRun& run = *connection.run_;
-  const Limits& limits = connection.options.limits;
+  try {
+    return body(connection);
+  } catch (...) {
+    connection.stopReason_ = Error{ErrorCode::LimitExceeded, "out of memory"};
+    return refused;
+  }
+}
+
+int Connection::progress(void* self) {
+  return wall(self, 1, [](Connection& connection) { return connection.lookUp(); });
+}
+
+int Connection::lookUp() {
+  if (run_ == nullptr) return 0;  // a statement of our own
+  StatementRun& run = *run_;
+  const Limits& limits = options.limits;
   run.steps += kProgressSteps;
-  auto stop = [&](ErrorCode code, std::string message) {
-    connection.stopReason_ = Error{code, std::move(message)};
+  const auto stop = [this](ErrorCode code, std::string message) {
+    stopReason_ = Error{code, std::move(message)};
     return 1;
   };
-  if (connection.interrupted_) return stop(ErrorCode::Aborted, "interrupted");
+  if (interrupted_) return stop(ErrorCode::Aborted, "interrupted");
   if (limits.stepsMax != 0 && run.steps > limits.stepsMax) {
     return stop(ErrorCode::LimitExceeded,
                 "the statement took more than " + std::to_string(limits.stepsMax) + " steps");
   }
-  const MonotonicTime now = connection.environment_.loop.clock().monotonic();
+  const MonotonicTime now = environment_.loop.clock().monotonic();
   if (!std::exchange(run.timed, true)) run.start = now;
-  if (!std::exchange(connection.sliceTimed_, true)) connection.sliceStart_ = now;
+  if (!std::exchange(sliceTimed_, true)) sliceStart_ = now;
   if (limits.timeMsMax != 0 && now - run.start > std::chrono::milliseconds(limits.timeMsMax)) {
     return stop(ErrorCode::TimedOut,
                 "the statement took more than " + std::to_string(limits.timeMsMax) + " ms");
   }
-  if (now - connection.sliceStart_ > kSlice) {
+  if (now - sliceStart_ > kSlice) {
     vfs::SuspendGuard guard;
     fiber::yield();
-    connection.sliceStart_ = connection.environment_.loop.clock().monotonic();
+    sliceStart_ = environment_.loop.clock().monotonic();
   }
   return 0;
 }
@@ -376,18 +432,25 @@ void Connection::rolledBack(void* self) {
 }
 
 int Connection::authorize(void* self, int action, const char* first, const char* second,
-                          const char*, const char* trigger) {
-  auto& connection = *static_cast<Connection*>(self);
-  if (connection.internal_) return SQLITE_OK;
-  if (action == SQLITE_ALTER_TABLE) connection.altersTable_ = true;
-  const AuthorizerContext context{
-      .isSystem = connection.options.trust == DatabaseOptions::Trust::System,
-      .inTurn = connection.transaction == Transaction::Turn,
-      .inVacuum = connection.inVacuum_,
-      .trigger = viewOf(trigger)};
-  std::string reason = refusal(context, action, viewOf(first), viewOf(second));
+                          const char* database, const char* trigger) {
+  return wall(self, SQLITE_DENY, [&](Connection& connection) {
+    if (viewOf(database) == "temp") connection.hasTemporary_ = true;
+    return connection.allow(action, viewOf(first), viewOf(second), viewOf(trigger));
+  });
+}
+
+int Connection::allow(int action, std::string_view first, std::string_view second,
+                      std::string_view trigger) {
+  if (internal_) return SQLITE_OK;
+  if (action == SQLITE_ALTER_TABLE) altersTable_ = true;
+  const AuthorizerContext context{.isSystem = options.trust == DatabaseOptions::Trust::System,
+                                  .inTurn = transaction == Transaction::Turn,
+                                  .inVacuum = inVacuum_,
+                                  .isNested = isStepping_,
+                                  .trigger = trigger};
+  std::string reason = refusal(context, action, first, second);
   if (reason.empty()) return SQLITE_OK;
-  connection.refusal_ = std::move(reason);
+  refusal_ = std::move(reason);
   return SQLITE_DENY;
 }
 

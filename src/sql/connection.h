@@ -105,8 +105,14 @@ class Connection {
   static int authorize(void* self, int action, const char* first, const char* second,
                        const char* database, const char* trigger);
   static int progress(void* self);
+  template <class Body>
+  static int wall(void* self, int refused, Body body);
+  int allow(int action, std::string_view first, std::string_view second, std::string_view trigger);
+  int lookUp();
   static void rolledBack(void* self);
+  Status setUp();
   Status limitPages();
+  Status limitTemporaryPages();
   void start(StatementRun& run);
   void finish(sqlite3_stmt* statement, CachedStatement* cached);
   void settle();
@@ -123,7 +129,10 @@ class Connection {
   bool internal_ = false;               // our own statement: the authorizer lets it pass
   bool inVacuum_ = false;
   bool rolledBack_ = false;
-  bool altersTable_ = false;  // the statement that is being compiled does
+  bool altersTable_ = false;       // the statement that is being compiled does
+  bool hasTemporary_ = false;      // a statement was about temporary tables
+  bool temporaryLimited_ = false;  // temporary tables know the quota
+  bool isStepping_ = false;        // SQLite runs a statement: what it compiles now is its own
   std::string refusal_;
   store::Txid countedTxid_ = 0;  // commits up to it are counted
 

@@ -29,6 +29,22 @@ bool isWord(std::string_view text, std::string_view word) {
                     [](char a, char b) { return upper(a) == b; });
 }
 
+/// Takes a name off the front of `text`, which may be quoted in any of SQLite's ways; without the
+/// quotes.
+std::string_view takeName(std::string_view& text) {
+  text = skipBlank(text);
+  std::string_view name = wordAt(text);
+  if (name.empty() && !text.empty()) {
+    const char close = text.front() == '[' ? ']' : text.front();
+    const std::size_t end = std::min(text.find(close, 1), text.size() - 1);
+    name = text.substr(1, end - 1);
+    text.remove_prefix(end + 1);
+  } else {
+    text.remove_prefix(name.size());
+  }
+  return name;
+}
+
 }  // namespace
 
 std::string_view skipBlank(std::string_view sql) {
@@ -54,6 +70,19 @@ std::string_view trimEnd(std::string_view sql) {
 
 bool startsWithWord(std::string_view sql, std::string_view word) {
   return isWord(wordAt(skipBlank(sql)), word);
+}
+
+bool isPragma(std::string_view sql, std::string_view name) {
+  std::string_view text = skipBlank(sql);
+  if (!isWord(wordAt(text), "PRAGMA")) return false;
+  text.remove_prefix(wordAt(text).size());
+  std::string_view found = takeName(text);
+  text = skipBlank(text);
+  if (text.starts_with('.')) {  // what came was the schema
+    text.remove_prefix(1);
+    found = takeName(text);
+  }
+  return isWord(found, name);
 }
 
 bool isTransactionStatement(std::string_view sql) {

@@ -25,6 +25,10 @@ std::string_view trimEnd(std::string_view sql);
 /// Whether the first word of `sql` is `word` (given in upper case).
 bool startsWithWord(std::string_view sql, std::string_view word);
 
+/// Whether `sql` is PRAGMA `name` (given in upper case), of whatever schema and with whatever
+/// argument.
+bool isPragma(std::string_view sql, std::string_view name);
+
 /// Whether `sql` begins, commits or rolls back a transaction. ROLLBACK TO, which is about a
 /// savepoint, does not.
 bool isTransactionStatement(std::string_view sql);

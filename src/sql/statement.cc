@@ -182,7 +182,7 @@ Value Statement::value(int column) const {
 }
 
 bool Statement::isReadOnly() const {
-  return sqlite3_stmt_readonly(statement_) != 0;
+  return sqlite3_stmt_readonly(statement_) != 0 && kind_ != StatementKind::Write;
 }
 int Statement::explainMode() const {
   return sqlite3_stmt_isexplain(statement_);

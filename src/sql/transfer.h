@@ -10,15 +10,14 @@
 #include <functional>
 #include <string>
 
+#include "skep/base/bytes.h"
 #include "skep/base/result.h"
 #include "skep/sql/limits.h"
+#include "skep/sql/progress.h"
 #include "skep/vfs/environment.h"
 
 namespace skep::sql {
 
-/// Called now and then with the pages done and the pages in all. Returning false gives the work up
-/// (Aborted).
-using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 /// Receives the file's bytes in order.
 using ByteSink = std::function<Status(ByteView bytes)>;
 
@@ -27,14 +26,24 @@ using ByteSink = std::function<Status(ByteView bytes)>;
 Status exportDatabase(vfs::Environment& environment, const std::string& name, const ByteSink& sink,
                       const Progress& progress = {});
 
-/// As above, into a file that appears under `path` only when it is complete and synced.
-/// AlreadyExists when there is one.
+/// What becomes of a file that is there already.
+enum class Overwrite : std::uint8_t {
+  Never,    // AlreadyExists, and it stays
+  Replace,  // it is replaced, in one step, by the complete new one
+};
+
+/// As above, into a file that appears under `path` only when it is complete and synced, with the
+/// permissions that the process gives to new files (umask). A killed process leaves the part that
+/// it wrote, as `path`.partial-NUMBER.
 Status exportToFile(vfs::Environment& environment, const std::string& name, const std::string& path,
-                    const Progress& progress = {});
+                    Overwrite overwrite = Overwrite::Never, const Progress& progress = {});
 
 /// Makes a new database from a SQLite file, after PRAGMA integrity_check. Durable when it returns.
-/// AlreadyExists; NotFound (no file); InvalidArgument (not a SQLite file, or an encrypted one);
-/// Corrupt (the check's first finding); QuotaExceeded. Nothing is left behind on an error.
+/// AlreadyExists, unless nothing was ever stored in the database of that name: such a one, which a
+/// killed import leaves, is taken over. NotFound (no file); InvalidArgument (not a SQLite file, or
+/// an encrypted one); Corrupt (the check's first finding); QuotaExceeded; StoreFull; Fenced when
+/// somebody else took the new database over: it is theirs then. On any other error the database is
+/// removed, as far as the store can be reached.
 Status importDatabase(vfs::Environment& environment, const std::string& path,
                       const std::string& name, const Limits& limits = {},
                       const Progress& progress = {});

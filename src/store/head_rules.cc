@@ -147,6 +147,18 @@ Status checkReader(const ChunkReadRequest& request, Epoch epoch) {
   return request.epoch == 0 ? Status{} : checkEpoch(request.id, epoch, request.epoch);
 }
 
+Error notToDestroy(std::string_view name) {
+  return Error{ErrorCode::Fenced, "'" + std::string(name) +
+                                      "' has another owner by now, or is another database of that "
+                                      "name: it is not removed"};
+}
+
+Status checkDestroyer(std::string_view name, const std::optional<Ownership>& onlyAs, DatabaseId id,
+                      Epoch epoch) {
+  if (!onlyAs || (onlyAs->id == id && onlyAs->epoch == epoch)) return {};
+  return notToDestroy(name);
+}
+
 bool isPartlyTrimmed(const Head& before, const Head& after) {
   return after.logStart > before.logStart && after.logStart < after.txid;
 }

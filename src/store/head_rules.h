@@ -32,6 +32,13 @@ Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch);
 /// Fenced when `request` is an owner's, and the database, whose epoch is `epoch`, has another one.
 Status checkReader(const ChunkReadRequest& request, Epoch epoch);
 
+/// Fenced: what PageStore::destroy says when the database is not `onlyAs`'s any more.
+Error notToDestroy(std::string_view name);
+
+/// notToDestroy() unless database `id` of this name, whose epoch is `epoch`, is what `onlyAs` means.
+Status checkDestroyer(std::string_view name, const std::optional<Ownership>& onlyAs, DatabaseId id,
+                      Epoch epoch);
+
 /// InvalidArgument for properties past their limits.
 Status checkProperties(const Properties& properties);
 

@@ -243,6 +243,13 @@ struct DueAlarm {
   std::int64_t alarmMs = 0;
 };
 
+/// A database as one of its owners knows it: the database itself, not another one that took its name
+/// since, under that owner's epoch.
+struct Ownership {
+  DatabaseId id;
+  Epoch epoch = 0;
+};
+
 /// A name is 1 to kNameBytesMax bytes of valid UTF-8 without control characters (U+0000–U+001F,
 /// U+007F).
 Status checkName(std::string_view name);
@@ -294,8 +301,10 @@ class PageStore {
   virtual Result<VersionAt> versionAt(DatabaseId id, std::int64_t timeMs) = 0;
 
   /// Removes a database with everything that it stored; its owner is fenced. The space comes back.
-  /// NotFound.
-  virtual Status destroy(std::string_view name) = 0;
+  /// NotFound. With `onlyAs`, an owner undoes what is its own: Fenced, and nothing is removed, when
+  /// another database has the name by now or another owner has this one; checked in the same atomic
+  /// step as the removal.
+  virtual Status destroy(std::string_view name, std::optional<Ownership> onlyAs = std::nullopt) = 0;
 
   /// Databases whose alarm is due at or before `nowMs`, earliest first.
   virtual Result<std::vector<DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) = 0;

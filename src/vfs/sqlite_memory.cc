@@ -167,6 +167,10 @@ AccountScope::~AccountScope() {
   currentAccount = nullptr;
 }
 
+MemoryAccount* chargedAccount() {
+  return currentAccount;
+}
+
 SuspendGuard::SuspendGuard() : account_(std::exchange(currentAccount, nullptr)) {}
 SuspendGuard::~SuspendGuard() {
   currentAccount = account_;

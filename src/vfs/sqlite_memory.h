@@ -18,7 +18,11 @@ struct MemoryAccount {
   std::size_t bytes = 0;
   std::size_t bytesMax = 0;   // 0: no limit
   bool limitReached = false;  // an allocation was refused since this was last cleared
+  bool diskWasFull = false;   // a temporary file could not grow since this was last cleared
 };
+
+/// The account that is charged on this thread now; null outside of every scope.
+MemoryAccount* chargedAccount();
 
 /// Charges SQLite's allocations on this thread to `account` for the scope. Scopes do not nest.
 class AccountScope {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "skep/vfs/sqlite_memory.h"
+#include "skep/vfs/temporary_file.h"
 
 namespace skep::vfs {
 namespace {
@@ -23,8 +24,7 @@ sqlite3_vfs* systemVfs() {
   return found;
 }
 
-// --- The main database
-// ---------------------------------------------------------------------------------------------
+// --- The main database ---
 
 struct MainFile {
   sqlite3_file base;
@@ -52,6 +52,8 @@ int wall(PagedFile& file, Body body) {
     file.setLastError(Error{ErrorCode::LimitExceeded, "out of memory"});
   } catch (const std::exception& e) {
     file.setLastError(Error{ErrorCode::Internal, e.what()});
+  } catch (...) {
+    file.setLastError(Error{ErrorCode::Internal, "an unknown exception"});
   }
   return SQLITE_IOERR_NOMEM;
 }
@@ -207,70 +209,7 @@ const sqlite3_io_methods kMainMethods{
     mainUnfetch,
 };
 
-// --- The rollback journal of a large transaction: an anonymous file, never synced
-// ----------------------------------
-
-struct JournalFile {
-  sqlite3_file base;
-  // The system VFS's file object follows.
-  sqlite3_file* inner() { return reinterpret_cast<sqlite3_file*>(this + 1); }
-};
-
-sqlite3_file* innerFile(sqlite3_file* file) {
-  return reinterpret_cast<JournalFile*>(file)->inner();
-}
-
-int journalClose(sqlite3_file* f) {
-  return innerFile(f)->pMethods->xClose(innerFile(f));
-}
-int journalRead(sqlite3_file* f, void* to, int amount, sqlite3_int64 offset) {
-  return innerFile(f)->pMethods->xRead(innerFile(f), to, amount, offset);
-}
-int journalWrite(sqlite3_file* f, const void* from, int amount, sqlite3_int64 offset) {
-  return innerFile(f)->pMethods->xWrite(innerFile(f), from, amount, offset);
-}
-int journalTruncate(sqlite3_file* f, sqlite3_int64 size) {
-  return innerFile(f)->pMethods->xTruncate(innerFile(f), size);
-}
-int journalSync(sqlite3_file*, int) {
-  return SQLITE_OK;
-}
-int journalFileSize(sqlite3_file* f, sqlite3_int64* size) {
-  return innerFile(f)->pMethods->xFileSize(innerFile(f), size);
-}
-int journalFileControl(sqlite3_file*, int, void*) {
-  return SQLITE_NOTFOUND;
-}
-int journalDeviceCharacteristics(sqlite3_file*) {
-  return 0;
-}
-
-const sqlite3_io_methods kJournalMethods{
-    1,
-    journalClose,
-    journalRead,
-    journalWrite,
-    journalTruncate,
-    journalSync,
-    journalFileSize,
-    mainLock,
-    mainLock,
-    mainCheckReservedLock,
-    journalFileControl,
-    mainSectorSize,
-    journalDeviceCharacteristics,
-};
-
-int openTemporary(sqlite3_file* file, int flags, int* outFlags) {
-  constexpr int kAnonymous = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE |
-                             SQLITE_OPEN_DELETEONCLOSE;
-  const int kind =
-      (flags & SQLITE_OPEN_MAIN_JOURNAL) != 0 ? SQLITE_OPEN_TEMP_JOURNAL : flags & 0xfff00;
-  return systemVfs()->xOpen(systemVfs(), nullptr, file, kAnonymous | kind, outFlags);
-}
-
-// --- The VFS
-// -------------------------------------------------------------------------------------------------------
+// --- The VFS ---
 
 int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* outFlags) {
   file->pMethods = nullptr;
@@ -283,11 +222,9 @@ int vfsOpen(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* 
     if (outFlags != nullptr) *outFlags = flags;
     return SQLITE_OK;
   }
-  if (name == nullptr) return openTemporary(file, flags, outFlags);
+  if (name == nullptr) return openTemporaryFile(file, flags, outFlags);
   if ((flags & SQLITE_OPEN_MAIN_JOURNAL) == 0) return SQLITE_CANTOPEN;
-  auto* journal = reinterpret_cast<JournalFile*>(file);
-  const int code = openTemporary(journal->inner(), flags, outFlags);
-  if (code == SQLITE_OK) file->pMethods = &kJournalMethods;
+  const int code = openTemporaryFile(file, flags, outFlags);
   mainFile(sqlite3_database_file_object(name)).file->setJournalResetDue(true);
   return code;
 }
@@ -334,8 +271,7 @@ void registerVfs() {
     SKEP_CHECK(rc == SQLITE_OK, "sqlite3_initialize: %d", rc);
     static sqlite3_vfs vfs{};
     vfs.iVersion = 2;
-    vfs.szOsFile = static_cast<int>(std::max(
-        sizeof(MainFile), sizeof(JournalFile) + static_cast<std::size_t>(systemVfs()->szOsFile)));
+    vfs.szOsFile = static_cast<int>(std::max(sizeof(MainFile), temporaryFileBytes()));
     vfs.mxPathname = 512;
     vfs.zName = kVfsName;
     vfs.xOpen = vfsOpen;
@@ -390,7 +326,8 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   if (std::optional<Error> reason = file.takeLastError()) return std::move(*reason);
   const ErrorCode code = (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT
                              ? ErrorCode::Corrupt
-                             : ErrorCode::Sql;
+                         : (rc & 0xff) == SQLITE_NOMEM ? ErrorCode::LimitExceeded
+                                                       : ErrorCode::Sql;
   return Error{code, "database '" + file.name() + "': " + text, rc};
 }
 

@@ -335,10 +335,10 @@ Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_v
   Inside inside(network_.callsInside_);
   return inner_.list(prefix, after, limit);
 }
-Status FaultyStore::destroy(std::string_view name) {
+Status FaultyStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   if (crashed_) return crashedError();
   Inside inside(network_.callsInside_);
-  return inner_.destroy(name);
+  return inner_.destroy(name, onlyAs);
 }
 Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, std::size_t limit) {
   if (crashed_) return crashedError();

@@ -97,7 +97,8 @@ class FaultyStore final : public store::PageStore {
   Result<std::vector<store::ChunkVersion>> listChunkVersions(
       store::DatabaseId id, std::optional<store::ChunkVersion> after, std::size_t limit) override;
   Result<store::VersionAt> versionAt(store::DatabaseId id, std::int64_t timeMs) override;
-  Status destroy(std::string_view name) override;
+  Status destroy(std::string_view name,
+                 std::optional<store::Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
   std::string_view kind() const override { return inner_.kind(); }
 

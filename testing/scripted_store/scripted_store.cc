@@ -37,7 +37,7 @@ Result<std::vector<ChunkVersion>> ScriptedStore::listChunkVersions(DatabaseId,
 Result<VersionAt> ScriptedStore::versionAt(DatabaseId, std::int64_t) {
   return writesOnly();
 }
-Status ScriptedStore::destroy(std::string_view) {
+Status ScriptedStore::destroy(std::string_view, std::optional<store::Ownership>) {
   return writesOnly();
 }
 Result<std::vector<DueAlarm>> ScriptedStore::dueAlarms(std::int64_t, std::size_t) {

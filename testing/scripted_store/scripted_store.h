@@ -37,7 +37,7 @@ class ScriptedStore final : public store::PageStore {
                                                              std::optional<store::ChunkVersion>,
                                                              std::size_t) override;
   Result<store::VersionAt> versionAt(store::DatabaseId, std::int64_t) override;
-  Status destroy(std::string_view) override;
+  Status destroy(std::string_view, std::optional<store::Ownership> = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t, std::size_t) override;
   std::string_view kind() const override { return "scripted"; }
 };

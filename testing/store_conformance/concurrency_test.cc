@@ -269,6 +269,29 @@ TEST_P(StoreConformance, readers_see_one_moment_while_the_owner_commits_and_fold
   EXPECT_GT(reads, 0);
 }
 
+TEST_P(StoreConformance, a_claim_and_a_removal_by_the_earlier_owner_never_both_succeed) {
+  for (int round = 0; round < 30; ++round) {
+    const Owner first = own("acme");
+    const store::Ownership mine{.id = first.id(), .epoch = first.epoch()};
+    std::string claimed;
+    std::string removed;
+    onThreads(2, [&](int thread) {
+      if (thread == 0) {
+        claimed = codeOf(store().open({.name = "acme", .claim = Claim::Take}));
+      } else {
+        removed = codeOf(store().destroy("acme", mine));
+      }
+    });
+    EXPECT_TRUE(
+        (claimed == "ok" && removed == "fenced" && codeOf(store().info("acme")) == "ok") ||
+        (claimed == "not_found" && removed == "ok" && codeOf(store().info("acme")) == "not_found"))
+        << claimed << " " << removed;
+    if (removed != "ok") {
+      ASSERT_EQ(codeOf(store().destroy("acme")), "ok");
+    }
+  }
+}
+
 TEST_P(StoreConformance, databases_that_are_destroyed_while_they_are_used_vanish_whole) {
   const std::uint64_t seed =
       testSeed("databases_that_are_destroyed_while_they_are_used_vanish_whole");

@@ -266,6 +266,29 @@ TEST_P(StoreConformance, a_destroyed_database_is_gone_with_all_that_it_stored) {
   EXPECT_EQ(describeDatabase(store(), "acme2"), before);
 }
 
+TEST_P(StoreConformance, an_owner_removes_only_what_is_still_its_own) {
+  const Owner first = own("acme");
+  const store::Ownership mine{.id = first.id(), .epoch = first.epoch()};
+  Owner second = own("acme");
+  ASSERT_EQ(codeOf(second.commit("acknowledged")), "ok");
+  const std::string before = describeDatabase(store(), "acme");
+  EXPECT_EQ(codeOf(store().destroy("acme", mine)), "fenced") << "another owner has it";
+  EXPECT_EQ(codeOf(store().destroy("acme", store::Ownership{mine.id, second.epoch() + 1})),
+            "fenced");
+  EXPECT_EQ(describeDatabase(store(), "acme"), before);
+  EXPECT_EQ(codeOf(second.commit("the refusals took nothing from it")), "ok");
+
+  ASSERT_EQ(codeOf(store().destroy("acme", store::Ownership{second.id(), second.epoch()})), "ok");
+  EXPECT_EQ(codeOf(store().info("acme")), "not_found");
+  EXPECT_EQ(codeOf(store().destroy("acme", mine)), "not_found");
+
+  Owner heir = own("acme");
+  ASSERT_EQ(heir.epoch(), mine.epoch) << "only the id tells the two apart";
+  ASSERT_EQ(codeOf(heir.commit("of another database")), "ok");
+  EXPECT_EQ(codeOf(store().destroy("acme", mine)), "fenced");
+  EXPECT_EQ(store().info("acme")->head.txid, 1u);
+}
+
 TEST_P(StoreConformance, a_name_that_is_used_again_gets_a_new_and_empty_database) {
   std::set<store::DatabaseId> ids;
   for (int round = 0; round < 5; ++round) {

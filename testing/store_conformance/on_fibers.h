@@ -64,8 +64,9 @@ class OnFibers final : public store::PageStore {
   Result<store::VersionAt> versionAt(store::DatabaseId id, std::int64_t timeMs) override {
     return onFiber([&] { return inner_.versionAt(id, timeMs); });
   }
-  Status destroy(std::string_view name) override {
-    return onFiber([&] { return inner_.destroy(name); });
+  Status destroy(std::string_view name,
+                 std::optional<store::Ownership> onlyAs = std::nullopt) override {
+    return onFiber([&] { return inner_.destroy(name, onlyAs); });
   }
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
     return onFiber([&] { return inner_.dueAlarms(nowMs, limit); });

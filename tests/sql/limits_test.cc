@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <cerrno>
+#include <iterator>
+
 #include "skep/backend/memory/memory_store.h"
 #include "skep/testing/watched_world.h"
 #include "skep/vfs/paged_file.h"
@@ -379,6 +382,105 @@ TEST_F(LimitsTest, a_database_above_a_quota_that_was_lowered_can_be_read_and_shr
     ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(10000))"));
     EXPECT_EQ(db.run("INSERT INTO t(v) VALUES (randomblob(100000))").error().code,
               ErrorCode::QuotaExceeded);
+  });
+}
+
+TEST_F(LimitsTest, temporary_tables_are_within_the_quota_too) {
+  for (const char* make :
+       {"CREATE TEMP TABLE big(x)", "CREATE TEMP TABLE big AS SELECT 1 AS x",
+        "CREATE TABLE temp.big(x)", "CREATE VIRTUAL TABLE temp.big USING fts5(x)"}) {
+    run({.databaseBytesMax = 50 * 4096}, [make](Database& db) {
+      ASSERT_OK(db.run(make));
+      const Status refused = db.run("INSERT INTO big SELECT hex(randomblob(500000))");
+      ASSERT_FALSE(refused.ok()) << make;
+      EXPECT_EQ(refused.error().code, ErrorCode::QuotaExceeded) << make;
+      EXPECT_THAT(refused.error().message, HasSubstr("temporary")) << make;
+      ASSERT_OK(db.run("INSERT INTO big VALUES ('small'); INSERT INTO t(v) VALUES ('kept')"));
+    });
+  }
+}
+
+/// While it lives, nothing can be written to SQLite's own files: their disk is full.
+class FullDisk {
+ public:
+  FullDisk() {
+    for (std::size_t i = 0; i < std::size(kCalls); ++i) {
+      before_[i] = vfs_->xGetSystemCall(vfs_, kCalls[i].name);
+      vfs_->xSetSystemCall(vfs_, kCalls[i].name, kCalls[i].failing);
+    }
+  }
+  ~FullDisk() {
+    for (std::size_t i = 0; i < std::size(kCalls); ++i)
+      vfs_->xSetSystemCall(vfs_, kCalls[i].name, before_[i]);
+  }
+
+ private:
+  static ssize_t write(int, const void*, std::size_t) {
+    errno = ENOSPC;
+    return -1;
+  }
+  static ssize_t writeAt(int, const void*, std::size_t, off_t) {
+    errno = ENOSPC;
+    return -1;
+  }
+  struct Call {
+    const char* name;
+    sqlite3_syscall_ptr failing;
+  };
+  static inline const Call kCalls[] = {
+      {"write", reinterpret_cast<sqlite3_syscall_ptr>(write)},
+      {"pwrite", reinterpret_cast<sqlite3_syscall_ptr>(writeAt)},
+      {"pwrite64", reinterpret_cast<sqlite3_syscall_ptr>(writeAt)},
+  };
+  sqlite3_vfs* vfs_ = sqlite3_vfs_find("unix");
+  sqlite3_syscall_ptr before_[std::size(kCalls)]{};
+};
+
+TEST_F(LimitsTest, a_full_disk_of_temporary_files_is_not_taken_for_the_quota) {
+  vfs::PagedFileOptions options;
+  options.dirtyPagesMax = 16;  // so that a transaction spills soon, and needs a journal
+  WatchedWorld world(options);
+  world.run([&] {
+    auto db = world.open("a");
+    ASSERT_OK(
+        db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                "300) INSERT INTO t(v) SELECT hex(randomblob(1000)) FROM n"));
+    for (const char* sql : {"UPDATE t SET v = hex(randomblob(1000))",
+                            "CREATE TEMP TABLE big AS SELECT a.v FROM t a, t b LIMIT 5000",
+                            "SELECT DISTINCT substr(a.v, 2) || b.v FROM t a, t b ORDER BY 1"}) {
+      const Status refused = [&] {
+        const FullDisk full;
+        return db->run(sql);
+      }();
+      ASSERT_FALSE(refused.ok()) << sql;
+      EXPECT_EQ(refused.error().code, ErrorCode::StoreFull) << refused.error().message;
+      EXPECT_THAT(refused.error().message, HasSubstr("temporary files")) << sql;
+    }
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t"), "300");
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(LimitsTest, an_open_that_runs_out_of_memory_anywhere_says_so) {
+  run({}, [](Database& db) { ASSERT_OK(db.run("INSERT INTO t(v) VALUES (1)")); });
+  world_.run([&] {
+    int failed = 0;
+    for (std::size_t bytes = 1000;; bytes += 500) {
+      DatabaseOptions options;
+      options.name = "a";
+      options.limits.memoryBytesMax = bytes;
+      auto db = Database::open(world_.environment(), options);
+      if (db) {
+        ASSERT_OK((*db)->close());
+        break;
+      }
+      ++failed;
+      EXPECT_EQ(db.error().code, ErrorCode::LimitExceeded) << db.error().toString();
+      ASSERT_LT(bytes, 1'000'000u);
+    }
+    EXPECT_GT(failed, 10);
   });
 }
 

@@ -258,6 +258,57 @@ TEST_F(TransactionTest, a_turn_refuses_transaction_statements_and_keeps_its_writ
   });
 }
 
+// SQLite calls it a read, and its ANALYZE would commit by itself.
+TEST_F(TransactionTest, what_a_pragma_writes_belongs_to_the_turn) {
+  run([](Database& db) {
+    ASSERT_OK(db.run("CREATE INDEX tv ON t(v); INSERT INTO t(v) VALUES (1), (2), (3)"));
+    const std::string hasStatistics =
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'";
+    for (const char* sql :
+         {"PRAGMA optimize(0x10002)", "/* x */ pragma main . \"Optimize\" (0x10002)",
+          "PRAGMA /* ( = */ [main] /* = */ . [optimize] = 0x10002", "PRAGMA 'optimize'(0x10002)"}) {
+      ASSERT_OK(db.beginTurn());
+      ASSERT_OK(db.run(sql));
+      EXPECT_TRUE(db.inTransaction()) << sql;
+      EXPECT_EQ(scalar(db, hasStatistics), "1") << sql;
+      ASSERT_OK(db.rollbackTurn());
+      EXPECT_EQ(scalar(db, hasStatistics), "0") << sql;
+    }
+    auto optimize = db.prepare("PRAGMA optimize(0x10002)");
+    ASSERT_OK(optimize);
+    EXPECT_FALSE(optimize->isReadOnly());
+    auto other = db.prepare("PRAGMA table_info(optimize)");
+    ASSERT_OK(other);
+    EXPECT_TRUE(other->isReadOnly());
+    ASSERT_OK(db.beginTurn());
+    Status refused = db.run("SELECT * FROM pragma_optimize(0x10002)");
+    ASSERT_FALSE(refused.ok());
+    ASSERT_OK(db.rollbackTurn());
+    EXPECT_EQ(scalar(db, hasStatistics), "0");
+  });
+}
+
+// Each pragma that is available, with a value and without: none of them writes past the turn.
+TEST_F(TransactionTest, no_pragma_commits_within_a_turn) {
+  run([](Database& db) {
+    ASSERT_OK(db.run("CREATE INDEX tv ON t(v); INSERT INTO t(v) VALUES (1), (2), (3)"));
+    const auto pragmas = db.execute("SELECT name FROM pragma_pragma_list");
+    ASSERT_OK(pragmas);
+    ASSERT_GT(pragmas->rows.size(), 50u);
+    for (const auto& row : pragmas->rows) {
+      const std::string name = row[0].text();
+      for (const std::string& sql :
+           {"PRAGMA " + name, "PRAGMA " + name + " = 1", "SELECT * FROM pragma_" + name}) {
+        const store::Txid before = db.committedTxid();
+        ASSERT_OK(db.beginTurn());
+        (void)db.run(sql);  // many are refused, or want another argument
+        ASSERT_OK(db.rollbackTurn());
+        EXPECT_EQ(db.committedTxid(), before) << sql;
+      }
+    }
+  });
+}
+
 // The authorizer is asked only when a statement is compiled.
 TEST_F(TransactionTest, a_turn_also_refuses_transaction_statements_that_were_compiled_before_it) {
   run([](Database& db) {

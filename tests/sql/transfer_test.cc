@@ -10,6 +10,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <thread>
+#include <utility>
 
 #include "skep/testing/plain_sqlite.h"
 #include "skep/testing/temp_directory.h"
@@ -76,6 +79,17 @@ class TransferTest : public ::testing::Test {
     });
     return message;
   }
+  /// What another process does that opens the imported database and writes to it.
+  void takeOver() {
+    std::thread([&] {
+      skep::testing::World other(world_.memoryStore());
+      other.run([&] {
+        auto db = other.open("imported");
+        EXPECT_OK(db->run("CREATE TABLE theirs(x); INSERT INTO theirs VALUES ('acknowledged')"));
+        EXPECT_OK(db->close());
+      });
+    }).join();
+  }
   static void write(const std::string& to, const std::string& bytes) {
     std::ofstream(to, std::ios::binary) << bytes;
   }
@@ -99,7 +113,7 @@ TEST_F(TransferTest, an_exported_file_is_plain_sqlite_with_the_same_content) {
     ASSERT_OK(db->run("PRAGMA user_version = 42"));
     ASSERT_OK(db->waitDurable());
     std::uint64_t reported = 0;
-    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"),
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"), Overwrite::Never,
                            [&](std::uint64_t done, std::uint64_t total) {
                              EXPECT_LE(done, total);
                              reported = done;
@@ -143,8 +157,9 @@ TEST_F(TransferTest, an_export_that_fails_leaves_no_file) {
               ErrorCode::AlreadyExists);
     EXPECT_EQ(read(path("there")), "mine");
     auto givingUp = [](std::uint64_t, std::uint64_t) { return false; };
-    EXPECT_EQ(exportToFile(world_.environment(), "a", path("x"), givingUp).error().code,
-              ErrorCode::Aborted);
+    EXPECT_EQ(
+        exportToFile(world_.environment(), "a", path("x"), Overwrite::Never, givingUp).error().code,
+        ErrorCode::Aborted);
     auto full = [](ByteView) -> Status { return Error{ErrorCode::StoreFull, "no room"}; };
     EXPECT_EQ(exportDatabase(world_.environment(), "a", full).error().code, ErrorCode::StoreFull);
   });
@@ -353,15 +368,164 @@ TEST_F(TransferTest, an_import_that_fails_half_way_leaves_nothing) {
       makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
   EXPECT_THAT(expectRefused(file, ErrorCode::QuotaExceeded, {.databaseBytesMax = 50 * 4096}),
               HasSubstr("quota of 204800 bytes"));
-  int calls = 0;
-  expectRefused(file, ErrorCode::Aborted, {},
-                [&](std::uint64_t, std::uint64_t) { return ++calls < 2; });
+  bool copying = false;
+  expectRefused(file, ErrorCode::Aborted, {}, [&](std::uint64_t done, std::uint64_t total) {
+    return !std::exchange(copying, done > total / 2);
+  });
+  EXPECT_TRUE(copying);
   world_.watch().beforeWrite = [](const store::DatabaseWrite&) -> Status {
     return Error{ErrorCode::StoreFull, "the disk is full"};
   };
   expectRefused(file, ErrorCode::StoreFull);
   world_.watch().beforeWrite = nullptr;
   expectImported(file);
+}
+
+TEST_F(TransferTest, an_import_that_lost_its_database_leaves_the_new_owners_data_alone) {
+  const std::string file = makeFile("a.sqlite", "");
+  // A second owner takes the new database over, and commits, just before the import's own commit.
+  bool taken = false;
+  world_.watch().beforeWrite = [&](const store::DatabaseWrite&) -> Status {
+    if (!std::exchange(taken, true)) takeOver();
+    return {};
+  };
+  world_.run([&] {
+    const Status refused = importDatabase(world_.environment(), file, "imported");
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::Fenced) << refused.error().message;
+    auto db = world_.open("imported");
+    EXPECT_EQ(scalar(*db, "SELECT x FROM theirs"), "acknowledged");
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(TransferTest,
+       an_import_that_is_taken_over_between_its_failure_and_the_removal_removes_nothing) {
+  const std::string file = makeFile("a.sqlite", "");
+  bool failed = false;
+  world_.watch().beforeWrite = [&](const store::DatabaseWrite&) -> Status {
+    if (std::exchange(failed, true)) return {};
+    return Error{ErrorCode::StoreFull, "the disk is full"};
+  };
+  world_.watch().beforeDestroy = [&](std::string_view) -> Status {
+    takeOver();
+    return {};
+  };
+  world_.run([&] {
+    const Status refused = importDatabase(world_.environment(), file, "imported");
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(refused.error().message, HasSubstr("the disk is full"))
+        << "not the removal's error";
+    auto db = world_.open("imported");
+    EXPECT_EQ(scalar(*db, "SELECT x FROM theirs"), "acknowledged");
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(TransferTest, the_reason_of_a_failed_import_is_told_when_the_removal_fails_too) {
+  const std::string file = makeFile("a.sqlite", "");
+  world_.watch().beforeWrite = [](const store::DatabaseWrite&) -> Status {
+    return Error{ErrorCode::StoreFull, "the disk is full"};
+  };
+  world_.watch().beforeDestroy = [](std::string_view) -> Status {
+    return Error{ErrorCode::Unavailable, "no answer"};
+  };
+  world_.run([&] {
+    const Status refused = importDatabase(world_.environment(), file, "imported");
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(refused.error().message, HasSubstr("the disk is full"));
+  });
+  // What is left is empty, and no hindrance.
+  world_.watch().beforeWrite = nullptr;
+  world_.watch().beforeDestroy = nullptr;
+  expectImported(file);
+}
+
+TEST_F(TransferTest, a_database_in_which_nothing_was_ever_stored_is_no_hindrance) {
+  const std::string file = makeFile("a.sqlite", "");
+  world_.run([&] {
+    auto db = world_.open("imported");
+    ASSERT_OK(db->close());
+    db = world_.open("timer");
+    ASSERT_OK(db->setAlarm(5));
+    ASSERT_OK(db->close());
+    EXPECT_EQ(importDatabase(world_.environment(), file, "timer").error().code,
+              ErrorCode::AlreadyExists);
+  });
+  expectImported(file);
+}
+
+TEST_F(TransferTest, an_import_can_be_given_up_while_the_file_is_checked_and_converted) {
+  const std::string rows = "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 9000";
+  const std::string file = makeFile("a.sqlite", "PRAGMA page_size = 8192", rows);
+  for (int third : {0, 1}) {
+    std::uint64_t at = 0;
+    std::uint64_t all = 0;
+    expectRefused(file, ErrorCode::Aborted, {}, [&](std::uint64_t done, std::uint64_t total) {
+      at = done;
+      all = total;
+      return done <= total * static_cast<std::uint64_t>(third) / 3;
+    });
+    EXPECT_GT(at, all * static_cast<std::uint64_t>(third) / 3);
+    EXPECT_LE(at, all * static_cast<std::uint64_t>(third + 1) / 3) << "told before the phase ended";
+  }
+}
+
+TEST_F(TransferTest, an_import_leaves_no_file_behind) {
+  ::setenv("TMPDIR", path("tmp").c_str(), 1);
+  std::filesystem::create_directory(path("tmp"));
+  makeFile("wal.sqlite", "PRAGMA journal_mode = WAL;");
+  expectImported(path("wal.sqlite"));
+  EXPECT_FALSE(std::filesystem::exists(path("wal.sqlite-wal")));
+  EXPECT_FALSE(std::filesystem::exists(path("wal.sqlite-shm")));
+  EXPECT_TRUE(std::filesystem::is_empty(path("tmp")));
+  // And what needs no conversion needs no temporary file.
+  std::filesystem::remove(path("tmp"));
+  expectImported(makeFile("plain.sqlite", ""));
+  EXPECT_EQ(importDatabase(world_.environment(), path("wal.sqlite"), "x").error().code,
+            ErrorCode::NotFound);
+  ::unsetenv("TMPDIR");
+}
+
+TEST_F(TransferTest, an_exported_file_has_the_permissions_that_the_umask_gives) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->close());
+    for (const mode_t mask : {mode_t{077}, mode_t{02}}) {
+      const std::string file = path("mask" + std::to_string(mask));
+      const mode_t before = ::umask(mask);
+      ASSERT_OK(exportToFile(world_.environment(), "a", file));
+      ::umask(before);
+      struct stat status {};
+      ASSERT_EQ(::stat(file.c_str(), &status), 0);
+      EXPECT_EQ(status.st_mode & 0777u, 0666u & ~mask);
+    }
+  });
+}
+
+TEST_F(TransferTest, an_export_that_fails_keeps_the_file_that_it_would_replace) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run(kContent));
+    ASSERT_OK(db->close());
+    write(path("out"), "precious");
+    auto givingUp = [](std::uint64_t, std::uint64_t) { return false; };
+    EXPECT_EQ(exportToFile(world_.environment(), "a", path("out"), Overwrite::Replace, givingUp)
+                  .error()
+                  .code,
+              ErrorCode::Aborted);
+    EXPECT_EQ(read(path("out")), "precious");
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("out"), Overwrite::Replace));
+    EXPECT_EQ(PlainSqlite(path("out")).query("PRAGMA integrity_check"), "tok|\n");
+    // Nor does it leave its part when there is no replacing.
+    std::filesystem::create_directory(path("folder"));
+    EXPECT_FALSE(exportToFile(world_.environment(), "a", path("folder"), Overwrite::Replace).ok());
+  });
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(path(".")))
+    names.insert(entry.path().filename());
+  EXPECT_THAT(names, ::testing::ElementsAre("folder", "out"));
 }
 
 TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {

@@ -163,7 +163,8 @@ std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> wr
 }
 
 // Returns the id when the space that it took is still to be given back.
-Result<std::optional<DatabaseId>> EmbeddedStore::Impl::destroy(std::string_view name) {
+Result<std::optional<DatabaseId>> EmbeddedStore::Impl::destroy(
+    std::string_view name, const std::optional<store::Ownership>& onlyAs) {
   const std::uint64_t nameBusy = busyKeyOf(name);
   const BusyKeys::Hold holdName(busy, {&nameBusy, 1});
   RowReader reader(*rocks, Tier::Disk, View::Latest);
@@ -171,6 +172,9 @@ Result<std::optional<DatabaseId>> EmbeddedStore::Impl::destroy(std::string_view 
   if (!row) return noSuchName(name);
   const std::uint64_t idBusy = busyKeyOf(row->id);
   const BusyKeys::Hold holdId(busy, {&idBusy, 1});
+  // Nobody claims or writes while the key is held: what is checked is what is removed.
+  SKEP_TRY(const HeadRow head, reader.existingHead(row->id));
+  SKEP_CHECK_OK(store::checkDestroyer(name, onlyAs, row->id, head.head.epoch));
   WriteBuilder builder(*rocks, heads);
   SKEP_CHECK_OK(builder.destroy(name, row->id));
   SKEP_CHECK_OK(commit(builder, Durability::Now));

@@ -215,10 +215,10 @@ Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t ti
   return read;
 }
 
-Status EmbeddedStore::destroy(std::string_view name) {
+Status EmbeddedStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   SKEP_CHECK_OK(store::checkName(name));
   SKEP_TRY(const std::optional<DatabaseId> removed,
-           fiber::offload(impl_->writers, [&] { return impl_->destroy(name); }));
+           fiber::offload(impl_->writers, [&] { return impl_->destroy(name, onlyAs); }));
   // It is gone; but a command that destroys it ends next, and would take the tidying with it.
   if (removed) fiber::offload(impl_->tidier, [&] { impl_->giveSpaceBack(*removed); });
   return {};

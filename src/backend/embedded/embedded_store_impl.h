@@ -84,7 +84,8 @@ struct EmbeddedStore::Impl {
   Result<store::OpenedDatabase> create(const store::OpenRequest& request);
   Result<store::DatabaseId> takeId();
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes);
-  Result<std::optional<store::DatabaseId>> destroy(std::string_view name);
+  Result<std::optional<store::DatabaseId>> destroy(std::string_view name,
+                                                   const std::optional<store::Ownership>& onlyAs);
   void giveSpaceBack(store::DatabaseId removed);
   void giveSpaceBackLater();
   Status commit(embedded::WriteBuilder& builder, Durability durability);

@@ -280,13 +280,15 @@ Result<store::VersionAt> MemoryStore::versionAt(DatabaseId id, std::int64_t time
   return Error{ErrorCode::NotFound, "no kept version of '" + database->name + "' is that old"};
 }
 
-Status MemoryStore::destroy(std::string_view name) {
+Status MemoryStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   SKEP_CHECK_OK(store::checkName(name));
   std::lock_guard lock(mutex_);
   const auto found = byName_.find(name);
   if (found == byName_.end()) {
     return Error{ErrorCode::NotFound, "no database is named '" + std::string(name) + "'"};
   }
+  const Database& database = *found->second;
+  SKEP_CHECK_OK(store::checkDestroyer(name, onlyAs, database.id, database.head.epoch));
   setAlarm(*found->second, std::nullopt);
   byId_.erase(found->second->id);
   byName_.erase(found);

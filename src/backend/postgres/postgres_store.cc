@@ -384,17 +384,24 @@ Result<store::VersionAt> PostgresStore::versionAt(DatabaseId id, std::int64_t ti
   return store::VersionAt{.txid = row.uint8(0), .timeMs = row.int8(1)};
 }
 
-Status PostgresStore::destroy(std::string_view name) {
+Status PostgresStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   SKEP_CHECK_OK(store::checkName(name));
-  Answer answer =
-      impl_->change(Statement::Destroy, {postgres::bytesParameter(name)}, IfLost::Report);
+  Answer answer = impl_->change(
+      Statement::Destroy,
+      {postgres::bytesParameter(name), onlyAs ? countParameter(onlyAs->id.value) : Parameter(),
+       onlyAs ? countParameter(onlyAs->epoch) : Parameter()},
+      IfLost::Report);
   if (answer.fate != Fate::Done) {
     return failureOf(std::move(answer), "the removal of '" + std::string(name) + "'");
   }
-  if (rowCount(answer.results.front()) == 0) return notFound(name);
+  const Row outcome = rowAt(answer.results.front(), 0);
+  if (outcome.isNull(0)) {
+    const bool isThere = onlyAs && !outcome.isNull(1);
+    return isThere ? store::notToDestroy(name) : notFound(name);
+  }
   // The database is gone. Its rows follow; should that fail, the next store to open finds them in
   // `doomed`.
-  const Status swept = impl_->sweepDoomed({rowAt(answer.results.front(), 0).uint8(0)});
+  const Status swept = impl_->sweepDoomed({outcome.uint8(0)});
   if (!swept) {
     logWarn("postgres", "rows of a destroyed database remain",
             {{"database", name}, {"why", swept.error().message}});

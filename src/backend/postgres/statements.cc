@@ -167,16 +167,20 @@ SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claim
 
     // Removes the rows that make a database findable and writable; the bulk is `doomed`. The head
     // goes
-    // first: every write locks that one first.
+    // first: every write locks that one first. 1: name, 2 and 3: the id and the epoch that it must
+    // have, or null. Returns the id that was removed, and the one that was there.
     {Statement::Destroy, "skep_destroy", R"sql(
 WITH gone AS (
-  DELETE FROM head WHERE id = (SELECT id FROM database WHERE name = $1::bytea) RETURNING id
+  DELETE FROM head WHERE id = (SELECT id FROM database WHERE name = $1::bytea)
+    AND ($2::int8 IS NULL OR id = $2::int8 AND epoch = $3::int8) RETURNING id
 ), nameless AS (
   DELETE FROM database WHERE id = (SELECT id FROM gone)
 ), silent AS (
   DELETE FROM alarm WHERE id = (SELECT id FROM gone)
+), condemned AS (
+  INSERT INTO doomed (id) SELECT id FROM gone RETURNING id
 )
-INSERT INTO doomed (id) SELECT id FROM gone RETURNING id)sql"},
+SELECT (SELECT id FROM condemned), (SELECT id FROM database WHERE name = $1::bytea))sql"},
 
     // 1: after which id, 2: how many.
     {Statement::ListDoomed, "skep_list_doomed",

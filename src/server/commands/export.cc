@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 
 #include "skep/server/command.h"
 #include "skep/server/error_text.h"
@@ -40,20 +39,15 @@ Status exportToStandardOutput(CommandContext& context, vfs::Environment& environ
   return sql::exportDatabase(environment, name, sink, progress);
 }
 
-Status exportOverFile(vfs::Environment& environment, const ExportOptions& options,
-                      const sql::Progress& progress) {
-  const std::string part = options.force ? options.file + ".skep-part" : options.file;
-  std::error_code error;
-  if (options.force) std::filesystem::remove(part, error);
+Status exportToFile(vfs::Environment& environment, const ExportOptions& options,
+                    const sql::Progress& progress) {
+  const auto overwrite = options.force ? sql::Overwrite::Replace : sql::Overwrite::Never;
   Status exported;
   for (int tries = 0; tries < kTriesMax; ++tries) {
-    exported = sql::exportToFile(environment, options.name, part, progress);
+    exported = sql::exportToFile(environment, options.name, options.file, overwrite, progress);
     if (exported.ok() || exported.error().code != ErrorCode::SnapshotGone) break;
   }
-  if (!exported.ok() || !options.force) return exported;
-  std::filesystem::rename(part, options.file, error);
-  if (!error) return {};
-  return Error{ErrorCode::Unavailable, "cannot replace " + options.file + ": " + error.message()};
+  return exported;
 }
 
 int runExport(CommandContext& context, const ExportOptions& options) {
@@ -78,7 +72,7 @@ int runExport(CommandContext& context, const ExportOptions& options) {
     const Status exported =
         toStandardOutput
             ? exportToStandardOutput(context, engine.environment(), options.name, progress)
-            : exportOverFile(engine.environment(), options, progress);
+            : exportToFile(engine.environment(), options, progress);
     bar.finish();
     return exported.ok() ? kExitOk : fail(context, exported.error());
   });

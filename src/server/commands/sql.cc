@@ -99,10 +99,11 @@ int runSql(CommandContext& context, const SqlOptions& options) {
         sql::Database::open(engine.environment(), databaseOptions(options));
     if (!database) return fail(context, database.error());
     const Status ran = runInput(context, options, input.get(), **database);
+    // Why it broke while it ran was told then.
+    const bool wasBroken = (*database)->brokenBy() != nullptr;
     const Status closed = (*database)->close();
-    if (!ran.ok()) return exitCodeOf(ran.error());
-    if (!closed.ok()) return fail(context, closed.error());
-    return kExitOk;
+    const int closeCode = closed.ok() || wasBroken ? kExitOk : fail(context, closed.error());
+    return ran.ok() ? closeCode : exitCodeOf(ran.error());
   });
 }
 
