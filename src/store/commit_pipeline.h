@@ -137,7 +137,7 @@ class CommitPipeline {
   bool takeBatch(Batch& batch);
   void fillBatch(Batch& batch);
   void report(Batch& batch, std::vector<Status> outcomes);
-  void settle(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
+  void complete(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
   void abortLane(Lane& lane, fiber::WaitList<Pending>& toWake);
   void forgetFailure(Lane& lane);
   void wakeClosers(std::unique_lock<std::mutex>& lock);

@@ -98,19 +98,19 @@ Status WriteBuilder::trimLog(const DatabaseWrite& write, const Head& before, Hea
 }
 
 Status WriteBuilder::removeChunks(const DatabaseWrite& write, HeadRow& row) {
-  std::vector<ChunkVersion> doomed;
+  std::vector<ChunkVersion> obsolete;
   for (const store::SupersededChunk& superseded : write.superseded) {
     SKEP_CHECK_OK(
         reader_.versions(write.id, {superseded.chunk, 0}, [&](const ChunkVersion& version) {
           const bool older = version.chunk == superseded.chunk && version.txid < superseded.txid;
-          if (older) doomed.push_back(version);
+          if (older) obsolete.push_back(version);
           return older;
         }));
   }
   if (write.dropChunksFrom) {
     SKEP_CHECK_OK(
         reader_.versions(write.id, {*write.dropChunksFrom, 0}, [&](const ChunkVersion& version) {
-          if (version.txid <= row.head.txid) doomed.push_back(version);
+          if (version.txid <= row.head.txid) obsolete.push_back(version);
           return true;
         }));
   }
@@ -122,12 +122,12 @@ Status WriteBuilder::removeChunks(const DatabaseWrite& write, HeadRow& row) {
         row.head.stagingTxid = version.txid;  // more is left: the caller repeats
         return false;
       }
-      doomed.push_back(version);
+      obsolete.push_back(version);
       ++discarded;
       return true;
     }));
   }
-  deleteVersions(write.id, doomed);
+  deleteVersions(write.id, obsolete);
   return {};
 }
 
