@@ -44,6 +44,7 @@ class WatchedStore final : public store::PageStore {
   std::function<void(store::OpenedDatabase&)> afterOpen;
   std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
   std::function<void(std::vector<store::ChunkVersion>&)> afterList;
+  std::function<void(std::vector<store::StoredRecord>&)> afterReadLog;
 
   const Calls& calls() const { return calls_; }
   void resetCalls() { calls_ = {}; }
@@ -94,7 +95,9 @@ class WatchedStore final : public store::PageStore {
   Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId id, store::Txid afterTxid,
                                                    std::size_t bytesMax) override {
     ++calls_.others;
-    return store_.readLog(id, afterTxid, bytesMax);
+    SKEP_TRY(std::vector<store::StoredRecord> records, store_.readLog(id, afterTxid, bytesMax));
+    if (afterReadLog) afterReadLog(records);
+    return records;
   }
   Result<std::vector<store::ChunkVersion>> listChunkVersions(
       store::DatabaseId id, std::optional<store::ChunkVersion> after, std::size_t limit) override {

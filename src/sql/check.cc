@@ -1,6 +1,8 @@
 #include "skep/sql/check.h"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "skep/sql/database.h"
 #include "skep/store/chunk.h"
@@ -13,23 +15,30 @@ namespace {
 
 constexpr std::size_t kFindingsMax = 100;
 constexpr std::size_t kListMost = 256;
-constexpr std::uint64_t kProgressPages = 1024;
+constexpr std::size_t kLogBytesAtOnce = 4 << 20;
+constexpr std::uint64_t kProgressPages = 256;
+constexpr std::uint64_t kPhases = 4;  // history, chunks, pages, integrity
 
 class Checker {
  public:
   Checker(vfs::Environment& environment, CheckReport& report, const Progress& progress)
-      : environment_(environment), report_(report), progress_(progress) {}
+      : environment_(environment), report_(report), progress_(progress), phases_(progress, 0, 0) {}
 
   Status run() {
     SKEP_TRY(store::OpenedDatabase opened,
              environment_.store.open(
                  {.name = report_.name, .claim = store::Claim::None, .firstChunks = 0}));
     report_.head = opened.head;
+    phases_ = Phases(progress_, kPhases, opened.head.pageCount);
     checkRecords(opened);
+    SKEP_CHECK_OK(checkHistory(opened));
+    phases_.next();
     SKEP_CHECK_OK(checkChunks(opened));
     if (!report_.ok()) return {};  // pages would only repeat what is found already
+    phases_.next();
     SKEP_CHECK_OK(checkPages());
     if (!report_.ok()) return {};
+    phases_.next();
     return checkIntegrity();
   }
 
@@ -40,16 +49,39 @@ class Checker {
   }
 
   void checkRecords(const store::OpenedDatabase& opened) {
-    report_.records = opened.log.size();
-    for (const store::StoredRecord& record : opened.log) {
-      Result<store::DecodedRecord> decoded = store::decodeRecord(opened.id, record.bytes);
-      if (!decoded) add(Finding::Kind::Record, decoded.error().message);
-    }
+    for (const store::StoredRecord& record : opened.log) checkRecord(opened.id, record);
     if (!report_.ok()) return;
     vfs::LogTail tail(opened.id);
     tail.reload(opened.log);
     Status chain = tail.verify(opened.head);
     if (!chain) add(Finding::Kind::Record, chain.error().message);
+  }
+
+  void checkRecord(store::DatabaseId id, const store::StoredRecord& record) {
+    ++report_.records;
+    const Result<store::DecodedRecord> decoded = store::decodeRecord(id, record.bytes);
+    if (!decoded) {
+      add(Finding::Kind::Record, decoded.error().message);
+    } else if (decoded->header.lastTxid != record.txid) {
+      add(Finding::Kind::Record, "the record of txid " + std::to_string(record.txid) +
+                                     " names txid " + std::to_string(decoded->header.lastTxid));
+    }
+  }
+
+  /// The records that the head does not need any more, kept for reads of the past.
+  Status checkHistory(const store::OpenedDatabase& opened) {
+    store::Txid after = 0;
+    while (after < opened.head.logStart) {
+      SKEP_TRY(const std::vector<store::StoredRecord> records,
+               environment_.store.readLog(opened.id, after, kLogBytesAtOnce));
+      if (records.empty()) return {};
+      for (const store::StoredRecord& record : records) {
+        if (record.txid <= opened.head.logStart) checkRecord(opened.id, record);
+      }
+      after = records.back().txid;
+      if (!phases_.report(after, opened.head.logStart)) return givenUp();
+    }
+    return {};
   }
 
   Status checkChunks(const store::OpenedDatabase& opened) {
@@ -61,6 +93,8 @@ class Checker {
       for (const store::ChunkVersion& version : versions)
         SKEP_CHECK_OK(checkChunk(opened, version));
       after = versions.back();
+      if (!phases_.report(store::firstPageOf(after->chunk), opened.head.pageCount))
+        return givenUp();
     }
   }
 
@@ -74,14 +108,19 @@ class Checker {
       if (now.head.txid != opened.head.txid) return {};  // the owner went on since
       const std::string which = "chunk " + std::to_string(version.chunk) +
                                 " has a version of txid " + std::to_string(version.txid);
-      if (isAbove) {
-        add(Finding::Kind::TornStaging, which + ", above the head's " +
-                                            std::to_string(opened.head.txid) +
-                                            ": a large transaction under way, or one that ended in "
-                                            "a crash; the next owner removes it");
-      } else {
+      if (!isAbove) {
         add(Finding::Kind::Chunk, which + ", past the end of the database (" +
                                       std::to_string(opened.head.pageCount) + " pages)");
+      } else if (version.txid != now.head.stagingTxid) {
+        SKEP_TRY(const bool stays, staysUnknown(version, now));
+        if (!stays) return {};
+        add(Finding::Kind::Chunk, which + ", above the head's " + std::to_string(opened.head.txid) +
+                                      ", which the head does not know of");
+      } else if (!std::exchange(isStagingTold_, true)) {
+        add(Finding::Kind::Staging,
+            which + ", above the head's " + std::to_string(opened.head.txid) +
+                ": an owner is at work on a large transaction, or one ended in a crash; the next "
+                "owner removes what is left of it");
       }
       return {};
     }
@@ -96,6 +135,18 @@ class Checker {
         store::decodeChunk(opened.id, version.chunk, version.txid, read.chunks[0].bytes);
     if (!decoded) add(Finding::Kind::Chunk, decoded.error().message);
     return {};
+  }
+
+  /// Whether the version, which the head did not know of in `before`, is there all the same: an
+  /// owner may have begun or ended a staging since the versions were listed.
+  Result<bool> staysUnknown(const store::ChunkVersion& version, const store::DatabaseInfo& before) {
+    const store::ChunkVersion just{.chunk = version.chunk, .txid = version.txid - 1};
+    SKEP_TRY(const std::vector<store::ChunkVersion> found,
+             environment_.store.listChunkVersions(before.id, just, 1));
+    const bool isThere =
+        !found.empty() && found[0].chunk == version.chunk && found[0].txid == version.txid;
+    SKEP_TRY(const store::DatabaseInfo after, environment_.store.info(report_.name));
+    return isThere && after.id == before.id && after.head == before.head;
   }
 
   Status checkPages() {
@@ -124,9 +175,7 @@ class Checker {
         digest += (*content)->contentHash();
         ++report_.pages;
       }
-      if (progress_ && page % kProgressPages == 0 && !progress_(page, file.pageCount())) {
-        return Error{ErrorCode::Aborted, "given up"};
-      }
+      if (page % kProgressPages == 0 && !phases_.report(page, file.pageCount())) return givenUp();
     }
     if (report_.ok() && digest != file.head().digest) {
       add(Finding::Kind::Digest, "the pages of database '" + report_.name +
@@ -142,6 +191,7 @@ class Checker {
     options.name = report_.name;
     options.create = store::Create::Never;
     options.mode = DatabaseOptions::Mode::ReadOnly;
+    options.keepRunning = [this] { return phases_.report(0, 0); };
     SKEP_TRY(std::unique_ptr<Database> database, Database::open(environment_, options));
     Status asked = askSqlite(*database);
     Status closed = database->close();
@@ -164,9 +214,16 @@ class Checker {
   vfs::Environment& environment_;
   CheckReport& report_;
   const Progress& progress_;
+  Phases phases_;
+  bool isStagingTold_ = false;
 };
 
 }  // namespace
+
+bool CheckReport::ok() const {
+  return std::none_of(findings.begin(), findings.end(),
+                      [](const Finding& finding) { return finding.isDamage(); });
+}
 
 std::string_view findingKindName(Finding::Kind kind) {
   switch (kind) {
@@ -174,8 +231,8 @@ std::string_view findingKindName(Finding::Kind kind) {
       return "record";
     case Finding::Kind::Chunk:
       return "chunk";
-    case Finding::Kind::TornStaging:
-      return "torn_staging";
+    case Finding::Kind::Staging:
+      return "staging";
     case Finding::Kind::Page:
       return "page";
     case Finding::Kind::Digest:

@@ -1,9 +1,10 @@
 // Verifies a database down to the last byte: what the store holds, and what SQLite makes of it.
 //
-//   1. every record and every chunk version decodes (checksums), and names the database, chunk and
-//   txid it is kept under
-//   2. the records form one chain up to the head: no gap, no foreign epoch, digests that follow
-//   3. no chunk version lies above the head (a torn staging) or past the end
+//   1. every record that is kept, of the history too, and every chunk version decodes (checksums),
+//      and names the database, chunk and txid it is kept under
+//   2. the records that the head needs form one chain up to it: no gap, no foreign epoch, digests
+//      that follow
+//   3. no chunk version lies past the end; those above the head are told of (Kind::Staging)
 //   4. every page can be rebuilt, and all of them together have the head's digest
 //   5. PRAGMA integrity_check and foreign_key_check
 //
@@ -23,8 +24,17 @@
 namespace skep::sql {
 
 struct Finding {
-  enum class Kind : std::uint8_t { Record, Chunk, TornStaging, Page, Digest, Integrity } kind;
+  enum class Kind : std::uint8_t {
+    Record,
+    Chunk,
+    Staging,  // no damage: a large transaction that is under way or ended in a crash; the store
+              // holds the same for both
+    Page,
+    Digest,
+    Integrity,
+  } kind;
   std::string message;
+  bool isDamage() const { return kind != Kind::Staging; }
 };
 
 std::string_view findingKindName(Finding::Kind kind);
@@ -37,10 +47,12 @@ struct CheckReport {
   std::uint64_t pages = 0;
   std::vector<Finding> findings;
 
-  bool ok() const { return findings.empty(); }
+  /// Whether nothing is damaged.
+  bool ok() const;
 };
 
-/// The report, also when it has findings; an error only when the check could not be made. Suspends.
+/// The report, also when it has findings; an error only when the check could not be made: NotFound,
+/// SnapshotGone, Aborted. Suspends.
 Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name,
                                   const Progress& progress = {});
 

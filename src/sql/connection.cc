@@ -423,6 +423,7 @@ int Connection::lookUp() {
     vfs::SuspendGuard guard;
     fiber::yield();
     sliceStart_ = environment_.loop.clock().monotonic();
+    if (options.keepRunning && !options.keepRunning()) return stop(ErrorCode::Aborted, "given up");
   }
   return 0;
 }

@@ -46,6 +46,9 @@ struct DatabaseOptions {
   /// `_skep_` tables may be written (the runtime's own statements).
   enum class Trust : std::uint8_t { Tenant, System } trust = Trust::Tenant;
   Limits limits;
+  /// Called every few milliseconds while a statement runs; false ends it with Aborted. It must
+  /// neither suspend nor call the database.
+  std::function<bool()> keepRunning = {};
   std::size_t statementCacheBytesMax = 64 * 1024;
 };
 

@@ -13,7 +13,10 @@ struct Limits {
   std::size_t memoryBytesMax = 256 * 1024 * 1024;  // SQLite heap of one database
   std::uint64_t stepsMax = 0;  // virtual machine instructions of one statement run
   std::int64_t timeMsMax = 0;  // wall time of one statement run, by the loop's clock
-  std::uint64_t databaseBytesMax = 10ULL << 30;  // quota of one database: QuotaExceeded above it
+  // Quota of one database: QuotaExceeded above it. Its temporary tables have another one of the same
+  // size. The journal of a large transaction and the runs of a large sort have none: they are files
+  // in SQLite's temporary folder, and StoreFull says when its disk is full.
+  std::uint64_t databaseBytesMax = 10ULL << 30;
 };
 
 }  // namespace skep::sql

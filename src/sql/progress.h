@@ -33,14 +33,14 @@ class Phases {
   void next() { ++phase_; }
   /// `done` of this phase's `total` (0: unknown, or nothing to do) are done. False: give up.
   bool report(std::uint64_t done, std::uint64_t total) {
-    if (!progress_) return true;
+    if (!progress_.get()) return true;
     const std::uint64_t share = total == 0 ? 0 : std::min(done, total) * pages_ / total;
     furthest_ = std::max(furthest_, std::min(phase_ * pages_ + share, total_));
-    return progress_(furthest_, total_);
+    return progress_.get()(furthest_, total_);
   }
 
  private:
-  const Progress& progress_;
+  std::reference_wrapper<const Progress> progress_;
   std::uint64_t pages_;
   std::uint64_t total_;
   std::uint64_t phase_ = 0;

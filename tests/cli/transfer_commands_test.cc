@@ -166,6 +166,7 @@ TEST_F(TransferCommands, check_reports_on_each_database) {
   EXPECT_THAT(missing.out, HasSubstr("nope|error||||not_found: "));
   fails(2, {"check"});
   fails(2, {"check", "a", "--all"});
+  EXPECT_THAT(fails(2, {"check", "a", "--prefix", "b"}), HasSubstr("--all"));
 }
 
 }  // namespace
