@@ -44,7 +44,8 @@ StatementKind kindOf(sqlite3_stmt* statement) {
 Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
     : options(std::move(databaseOptions)),
       environment_(environment),
-      cache_(options.statementCacheBytesMax) {}
+      cache_(options.statementCacheBytesMax),
+      systemCache_(options.statementCacheBytesMax) {}
 
 Connection::~Connection() {
   closeHandle();
@@ -106,7 +107,7 @@ void Connection::closeHandle() {
   vfs::AccountScope scope(account);
   for (const Released& each : released_) sqlite3_finalize(each.statement);
   released_.clear();
-  cache_.clear();
+  clearCaches();
   const int rc = sqlite3_close(handle);
   SKEP_CHECK(rc == SQLITE_OK, "sqlite3_close: %s", sqlite3_errstr(rc));
   handle = nullptr;
@@ -168,7 +169,7 @@ void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
   if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
   if (cached != nullptr) {
     sqlite3_clear_bindings(statement);
-    cache_.giveBack(cached);
+    cached->cache->giveBack(cached);
   } else {
     sqlite3_finalize(statement);
   }
@@ -237,7 +238,7 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
   tailOffset = source.offset + length;
   if (altersTable_) {
     std::string refused = alterRefusal(
-        {.isSystem = options.trust == DatabaseOptions::Trust::System}, sql.substr(0, length));
+        {.isSystem = isSystem()}, sql.substr(0, length));
     if (!refused.empty()) {
       sqlite3_finalize(statement);
       return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
@@ -381,7 +382,7 @@ int Connection::authorize(void* self, int action, const char* first, const char*
   if (connection.internal_) return SQLITE_OK;
   if (action == SQLITE_ALTER_TABLE) connection.altersTable_ = true;
   const AuthorizerContext context{
-      .isSystem = connection.options.trust == DatabaseOptions::Trust::System,
+      .isSystem = connection.isSystem(),
       .inTurn = connection.transaction == Transaction::Turn,
       .inVacuum = connection.inVacuum_,
       .trigger = viewOf(trigger)};
