@@ -1,7 +1,7 @@
 # Everything from outside: Debian packages, and the SQLite amalgamation out of an npm package.
 
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS context)
+find_package(Boost 1.81 REQUIRED COMPONENTS context url)
 find_package(RocksDB REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(PkgConfig REQUIRED)
