@@ -18,7 +18,7 @@ set(skep_layer_api base fiber store vfs sql call actor)
 set(skep_layer_wire base call)
 set(skep_layer_cluster base fiber store call wire)
 set(skep_layer_gateway base fiber call wire)
-set(skep_layer_server base fiber store backend vfs sql call actor wire cluster gateway)
+set(skep_layer_server base fiber store backend vfs sql call actor api wire cluster gateway)
 set(skep_outside_libraries skep_warnings skep_sqlite)
 
 function(skep_check_layers)
