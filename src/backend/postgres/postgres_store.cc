@@ -205,7 +205,7 @@ Result<std::optional<store::OpenedDatabase>> PostgresStore::Impl::tryOpen(
   if (changes) request.calls.push_back(claimCall(open, clock.wallMs()));
   request.calls.push_back(
       {Statement::Load, {postgres::bytesParameter(open.name), countParameter(open.firstChunks)}});
-  request.lane = Lane::Read;
+  request.lane = changes ? Lane::Write : Lane::Read;
   request.ifLost = mayRunTwice ? IfLost::Repeat : IfLost::Report;
   Answer answer = pool.ask(request);
   if (answer.fate != Fate::Done) {
@@ -253,8 +253,7 @@ void PostgresStore::Impl::explainRefusals(std::span<const DatabaseWrite> writes,
   for (const std::size_t index : refused) {
     ids.add(static_cast<std::uint64_t>(clamped(writes[index].id.value)));
   }
-  const Result<PgResult> rows =
-      read(Statement::ReadHeads, {countParameter(refused.size()), ids.take()});
+  const Result<PgResult> rows = read(Statement::ReadHeads, {ids.take()});
   std::map<std::uint64_t, Head> heads;
   for (int i = 0; rows && i < rowCount(*rows); ++i) {
     const Row row = rowAt(*rows, i);
@@ -420,11 +419,14 @@ Status PostgresStore::Impl::sweepDoomed(DatabaseId id) {
 
 // What a crash left of databases that were being destroyed.
 void PostgresStore::Impl::sweepDoomed() {
+  DatabaseId last;
   for (;;) {
-    Result<PgResult> doomed = read(Statement::ListDoomed, {int8Parameter(kDoomedListed)});
+    const Result<PgResult> doomed =
+        read(Statement::ListDoomed, {countParameter(last.value), int8Parameter(kDoomedListed)});
     if (!doomed || rowCount(*doomed) == 0) return;
     for (int i = 0; i < rowCount(*doomed); ++i) {
-      if (!sweepDoomed({rowAt(*doomed, i).uint8(0)})) return;
+      last = {rowAt(*doomed, i).uint8(0)};
+      if (!sweepDoomed(last)) return;
     }
   }
 }
