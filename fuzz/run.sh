@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs fuzz targets and adds what they find to their corpora.
 #
-#   fuzz/run.sh [seconds for each, default 120] [target …, default all]
+#   fuzz/run.sh [seconds for each, default 60] [target …, default all]
 #
 # The new inputs that reach more code, if they are small, go to fuzz/corpus/<target>/found.lines. A crash stops the
 # script; its input is then in build/fuzz/. Give it a name and a comment in the corpus, and fix what it found.
 set -eu
 cd "$(dirname "$0")/.."
-seconds=${1:-120}
+seconds=${1:-60}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- $(ls fuzz/corpus)
 

@@ -8,6 +8,12 @@ cd "$(dirname "$0")/.." || exit 1
 build=${1:-build}
 [ $# -eq 0 ] || shift
 
+# What tests keep in files while they run, and what killed ones left, is in one place.
+export TMPDIR=$PWD/$build/test-tmp
+case $build in /*) TMPDIR=$build/test-tmp ;; esac
+rm -rf "$TMPDIR"
+mkdir -p "$TMPDIR"
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 ctest --test-dir "$build" -j "${SKEP_TEST_JOBS:-2}" --output-on-failure --no-tests=error "$@" 2>&1 </dev/null | tee "$log"

@@ -8,9 +8,8 @@
 //     ASSERT_OK(db->close());
 //   });
 //
-// run() executes its body as a fiber and returns when that has ended. restart() is what a crash and
-// a new process are to the database layers: pipeline, cache and loop are made anew over the same
-// store.
+// run() executes its body as a fiber and returns when that has ended. A second World over the same
+// store is what a new process is to the database layers: a loop, pipeline and cache of its own.
 
 #pragma once
 

@@ -61,19 +61,4 @@ std::string Error::toString() const {
   return text;
 }
 
-bool isRetryable(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::Unavailable:
-    case ErrorCode::Overloaded:
-    case ErrorCode::SnapshotGone:
-    case ErrorCode::TimedOut:
-    case ErrorCode::Broken:
-    case ErrorCode::StoreFull:
-    case ErrorCode::Fenced:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace skep

@@ -39,7 +39,7 @@ enum class ErrorCode : std::uint8_t {
   Internal,         // a bug in Skep, caught at a wall
 };
 
-/// The code's stable name, snake_case: "not_found". It appears on the wire and in `skep --json`.
+/// The code's stable name, snake_case: "not_found". The command begins its messages with it.
 std::string_view errorCodeName(ErrorCode code);
 
 struct [[nodiscard]] Error {
@@ -51,8 +51,5 @@ struct [[nodiscard]] Error {
   /// "not_found: no database is named …"
   std::string toString() const;
 };
-
-/// Whether the same operation can succeed later without a change by the caller.
-bool isRetryable(ErrorCode code);
 
 }  // namespace skep

@@ -67,9 +67,5 @@ void logWarn(std::string_view component, std::string_view event,
              std::initializer_list<LogField> fields) {
   write(spdlog::level::warn, component, event, fields);
 }
-void logError(std::string_view component, std::string_view event,
-              std::initializer_list<LogField> fields) {
-  write(spdlog::level::err, component, event, fields);
-}
 
 }  // namespace skep

@@ -35,7 +35,5 @@ void logInfo(std::string_view component, std::string_view event,
              std::initializer_list<LogField> fields = {});
 void logWarn(std::string_view component, std::string_view event,
              std::initializer_list<LogField> fields = {});
-void logError(std::string_view component, std::string_view event,
-              std::initializer_list<LogField> fields = {});
 
 }  // namespace skep

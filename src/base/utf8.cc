@@ -1,34 +1,40 @@
 #include "skep/base/utf8.h"
 
 #include <cstddef>
-#include <cstdint>
 
 namespace skep {
+namespace {
+
+/// Bytes of the character that begins with `lead`; 0 when none does.
+std::size_t lengthOf(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+}  // namespace
+
+std::optional<char32_t> takeUtf8Character(std::string_view& text) {
+  constexpr char32_t kLowest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lengthOf(lead);
+  const std::string_view bytes = text.substr(0, length);
+  text.remove_prefix(1);
+  if (length == 0 || bytes.size() < length) return std::nullopt;
+  char32_t point = length == 1 ? lead : lead & (0xffu >> (length + 1));
+  for (const char c : bytes.substr(1)) {
+    if (!isUtf8Continuation(c)) return std::nullopt;
+    point = (point << 6) | (static_cast<unsigned char>(c) & 0x3fu);
+  }
+  if (point < kLowest[length] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+    return std::nullopt;
+  text.remove_prefix(length - 1);
+  return point;
+}
 
 bool isValidUtf8(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<std::uint8_t>(text[i++]);
-    if (lead < 0x80) continue;
-    int more = 0;
-    std::uint32_t point = 0;
-    std::uint32_t lowest = 0;
-    if ((lead & 0xe0) == 0xc0) {
-      more = 1, point = lead & 0x1f, lowest = 0x80;
-    } else if ((lead & 0xf0) == 0xe0) {
-      more = 2, point = lead & 0x0f, lowest = 0x800;
-    } else if ((lead & 0xf8) == 0xf0) {
-      more = 3, point = lead & 0x07, lowest = 0x10000;
-    } else {
-      return false;
-    }
-    for (; more > 0; --more) {
-      if (i == text.size()) return false;
-      const auto next = static_cast<std::uint8_t>(text[i++]);
-      if ((next & 0xc0) != 0x80) return false;
-      point = (point << 6) | (next & 0x3f);
-    }
-    if (point < lowest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
+  while (!text.empty()) {
+    if (!takeUtf8Character(text)) return false;
   }
   return true;
 }

@@ -36,6 +36,16 @@ void addModeOption(CLI::App& command, OutputMode& mode) {
       ->type_name("MODE");
 }
 
+bool areNames(CommandContext& context, std::span<const std::string> names) {
+  for (const std::string& name : names) {
+    const Status valid = store::checkName(name);
+    if (valid.ok()) continue;
+    context.errors.write(errorText(valid.error()));
+    return false;
+  }
+  return true;
+}
+
 int withEngine(CommandContext& context, const std::function<int(fiber::Loop&, Engine&)>& body) {
   Result<StoreUrl> url =
       parseStoreUrl(chooseStoreUrl(context.storeOption, std::getenv("SKEP_STORE")));

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "skep/base/clock.h"
@@ -40,6 +41,10 @@ struct CommandContext {
 void addStoreOptions(CLI::App& command, CommandContext& context);
 /// Adds --mode; `mode` must outlive the application.
 void addModeOption(CLI::App& command, OutputMode& mode);
+
+/// Whether databases can have these names; says what is wrong otherwise. Asked before the store is
+/// opened, so that a wrong name leaves no trace.
+bool areNames(CommandContext& context, std::span<const std::string> names);
 
 /// Opens the store and runs `body` as a fiber; returns the exit code. Errors of the store are
 /// printed.

@@ -3,8 +3,10 @@
 #include <locale.h>
 #include <wchar.h>
 
-#include <cstdint>
 #include <cstdio>
+#include <optional>
+
+#include "skep/base/utf8.h"
 
 namespace skep::server {
 namespace {
@@ -32,24 +34,13 @@ std::size_t columnsOf(char32_t point) {
 
 constexpr char32_t kReplacement = 0xfffd;
 
-// Takes one character off the front of `text`; kReplacement, one byte long, for what is not UTF-8.
+// Takes one character off the front of `text`, and says how it is written; kReplacement for a byte
+// that is not UTF-8.
 char32_t takeCharacter(std::string_view& text, std::string_view& bytes) {
-  const auto lead = static_cast<std::uint8_t>(text[0]);
-  std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  char32_t point = lead < 0x80 ? lead : lead & (0xff >> (length + 1));
-  bool valid = lead < 0x80 || (lead >= 0xc2 && lead <= 0xf4 && length <= text.size());
-  for (std::size_t i = 1; valid && i < length; ++i) {
-    const auto next = static_cast<std::uint8_t>(text[i]);
-    valid = (next & 0xc0) == 0x80;
-    point = (point << 6) | (next & 0x3f);
-  }
-  constexpr char32_t kLowest[] = {0, 0, 0x80, 0x800, 0x10000};
-  valid =
-      valid && point >= kLowest[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
-  if (!valid) length = 1, point = kReplacement;
-  bytes = valid ? text.substr(0, length) : std::string_view("\xef\xbf\xbd");
-  text.remove_prefix(length);
-  return point;
+  const std::string_view before = text;
+  const std::optional<char32_t> point = takeUtf8Character(text);
+  bytes = point ? before.substr(0, before.size() - text.size()) : "\xef\xbf\xbd";
+  return point.value_or(kReplacement);
 }
 
 // Characters that move the cursor, or that reorder what stands around them.

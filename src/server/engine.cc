@@ -1,32 +1,8 @@
 #include "skep/server/engine.h"
 
-#include "skep/backend/embedded/embedded_store.h"
-#include "skep/backend/memory/memory_store.h"
-#include "skep/backend/postgres/postgres_store.h"
+#include "skep/backend/postgres/postgres_options.h"
 
 namespace skep::server {
-
-Result<std::unique_ptr<store::PageStore>> openStore(const StoreUrl& url, Clock& clock) {
-  switch (url.kind) {
-    case StoreUrl::Kind::Memory:
-      return std::unique_ptr<store::PageStore>(std::make_unique<backend::MemoryStore>(clock));
-    case StoreUrl::Kind::Embedded: {
-      backend::EmbeddedOptions options;
-      options.directory = url.location;
-      SKEP_TRY(std::unique_ptr<store::PageStore> store,
-               backend::EmbeddedStore::open(options, clock));
-      return store;
-    }
-    case StoreUrl::Kind::Postgres: {
-      backend::PostgresOptions options;
-      options.url = url.location;
-      SKEP_TRY(std::unique_ptr<store::PageStore> store,
-               backend::PostgresStore::open(options, clock));
-      return store;
-    }
-  }
-  SKEP_UNREACHABLE();
-}
 
 namespace {
 

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "skep/base/utf8.h"
 #include "skep/server/display_text.h"
 
 namespace skep::server {
 namespace {
 
 constexpr std::size_t kContextBytes = 60;  // shown on either side of the token, at the most
-
-bool isContinuation(char c) {
-  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
 
 }  // namespace
 
@@ -40,8 +37,8 @@ std::string sqlErrorText(const Error& error, const SqlPiece& statement, std::str
   const bool cutEnd = end - offset > kContextBytes;
   if (cutBegin) begin = offset - kContextBytes;
   if (cutEnd) end = offset + kContextBytes;
-  while (begin < offset && isContinuation(text[begin])) ++begin;
-  while (end > offset && end < text.size() && isContinuation(text[end])) --end;
+  while (begin < offset && isUtf8Continuation(text[begin])) ++begin;
+  while (end > offset && end < text.size() && isUtf8Continuation(text[end])) --end;
 
   const DisplayText before = displayText(text.substr(begin, offset - begin));
   const DisplayText after = displayText(text.substr(offset, end - offset));

@@ -1,7 +1,6 @@
 #include "skep/server/line_editor.h"
 
 #include <histedit.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,13 +10,14 @@
 #include <system_error>
 
 #include "skep/base/check.h"
+#include "skep/sql/sql_text.h"
 
 namespace skep::server {
 namespace {
 
-bool isWordCharacter(char c) {
-  return c == '_' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-         (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+// What Tab completes: names, with their schema, and dot commands.
+bool isCompletable(char c) {
+  return c == '.' || sql::isWordCharacter(c);
 }
 
 std::string commonPrefix(const std::vector<std::string>& words) {
@@ -61,10 +61,19 @@ struct LineEditor::Impl {
     return line->lastchar == line->buffer ? CC_EOF : CC_ERROR;
   }
 
+  // Nothing is thrown through libedit: a word that there is no memory for is not completed.
   static unsigned char complete(EditLine* editor, int) {
+    try {
+      return completeWord(editor);
+    } catch (...) {
+      return CC_ERROR;
+    }
+  }
+
+  static unsigned char completeWord(EditLine* editor) {
     const LineInfo* line = el_line(editor);
     const char* wordStart = line->cursor;
-    while (wordStart > line->buffer && isWordCharacter(wordStart[-1])) --wordStart;
+    while (wordStart > line->buffer && isCompletable(wordStart[-1])) --wordStart;
     const std::string typed(wordStart, line->cursor);
     if (typed.empty()) return CC_ERROR;
     const std::vector<std::string> found = completionsOf(of(editor).words, typed);
@@ -173,10 +182,8 @@ std::vector<std::string> completionsOf(const std::vector<std::string>& words,
                                        std::string_view prefix) {
   std::vector<std::string> found;
   for (const std::string& word : words) {
-    if (word.size() >= prefix.size() &&
-        strncasecmp(word.data(), prefix.data(), prefix.size()) == 0) {
+    if (sql::equalsIgnoringCase(std::string_view(word).substr(0, prefix.size()), prefix))
       found.push_back(word);
-    }
   }
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());

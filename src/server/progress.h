@@ -1,8 +1,8 @@
 // Progress: a bar on standard error while a long command runs, only when that is a terminal.
 //
 //   Progress progress(clock, "importing");
-//   progress.update(pagesDone, pageCount);    // as often as you like: it draws ten times a second
-//   at the most progress.finish();                        // removes the bar
+//   progress.update(pagesDone, pageCount);   // as often as you like: it draws ten times a second
+//   progress.finish();                       // removes the bar
 
 #pragma once
 

@@ -3,28 +3,20 @@
 #include <algorithm>
 
 #include "skep/base/check.h"
+#include "skep/sql/sql_text.h"
 
 namespace skep::server {
 namespace {
+
+using sql::equalsIgnoringCase;
+using sql::isWordCharacter;
 
 bool isSpace(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r';
 }
 
-bool isWordCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '$' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-bool equalsIgnoringCase(std::string_view word, std::string_view lowerCase) {
-  return std::equal(word.begin(), word.end(), lowerCase.begin(), lowerCase.end(),
-                    [](char a, char b) {
-                      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-                    });
-}
-
-bool isOneOf(std::string_view word, std::initializer_list<std::string_view> lowerCase) {
-  return std::any_of(lowerCase.begin(), lowerCase.end(), [word](std::string_view candidate) {
+bool isOneOf(std::string_view word, std::initializer_list<std::string_view> candidates) {
+  return std::any_of(candidates.begin(), candidates.end(), [word](std::string_view candidate) {
     return equalsIgnoringCase(word, candidate);
   });
 }

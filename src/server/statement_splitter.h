@@ -8,8 +8,7 @@
 //   StatementSplitter splitter;
 //   splitter.append("SELECT 1; SEL");
 //   while (auto statement = splitter.next()) run(statement->text);   // "SELECT 1;"
-//   splitter.finish();                                               // the rest counts as a
-//   statement, if not blank
+//   splitter.finish();   // the rest counts as a statement, if not blank
 
 #pragma once
 

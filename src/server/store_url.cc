@@ -1,42 +1,13 @@
 #include "skep/server/store_url.h"
 
-#include <algorithm>
+#include "skep/backend/embedded/embedded_store.h"
+#include "skep/backend/memory/memory_store.h"
+#include "skep/backend/postgres/postgres_store.h"
 
 namespace skep::server {
 namespace {
 
 constexpr std::string_view kUsage = "use embedded:DIRECTORY, postgres://… or memory:";
-
-// postgres://user:SECRET@host/database?password=SECRET
-std::string redactPostgres(std::string_view url) {
-  const std::size_t authority = url.find("://") + 3;
-  std::string result(url.substr(0, authority));
-  std::string_view rest = url.substr(authority);
-
-  // The last '@' anywhere ends the password: one that was not percent-encoded may hold '/', '?' and
-  // '@'.
-  const std::size_t at = rest.rfind('@');
-  if (at != std::string_view::npos) {
-    const std::size_t colon = rest.find(':');
-    result += rest.substr(0, std::min(colon, at));
-    if (colon < at) result += ":***";
-    rest.remove_prefix(at);
-  }
-  const std::size_t queryAt = std::min(rest.find('?'), rest.size());
-  result += rest.substr(0, queryAt);
-
-  std::string_view query = rest.substr(queryAt);
-  while (!query.empty()) {  // begins with '?' or '&'
-    const std::size_t end = std::min(query.find('&', 1), query.size());
-    const std::string_view parameter = query.substr(1, end - 1);
-    const std::string_view name = parameter.substr(0, parameter.find('='));
-    result += query[0];
-    result += name == "password" || name == "sslpassword" ? std::string(name) + "=***"
-                                                          : std::string(parameter);
-    query.remove_prefix(end);
-  }
-  return result;
-}
 
 Error unknownScheme(std::string_view text) {
   // Only the scheme is repeated: the rest may hold a password.
@@ -53,18 +24,6 @@ Error unknownScheme(std::string_view text) {
 }
 
 }  // namespace
-
-std::string StoreUrl::redacted() const {
-  switch (kind) {
-    case Kind::Memory:
-      return "memory:";
-    case Kind::Embedded:
-      return "embedded:" + location;
-    case Kind::Postgres:
-      return redactPostgres(location);
-  }
-  return {};
-}
 
 Result<StoreUrl> parseStoreUrl(std::string_view text) {
   if (text.empty())
@@ -101,6 +60,28 @@ std::string chooseStoreUrl(std::string_view option, const char* environmentVaria
   if (!option.empty()) return std::string(option);
   if (environmentVariable != nullptr && *environmentVariable != '\0') return environmentVariable;
   return std::string(kDefaultStoreUrl);
+}
+
+Result<std::unique_ptr<store::PageStore>> openStore(const StoreUrl& url, Clock& clock) {
+  switch (url.kind) {
+    case StoreUrl::Kind::Memory:
+      return std::unique_ptr<store::PageStore>(std::make_unique<backend::MemoryStore>(clock));
+    case StoreUrl::Kind::Embedded: {
+      backend::EmbeddedOptions options;
+      options.directory = url.location;
+      SKEP_TRY(std::unique_ptr<store::PageStore> store,
+               backend::EmbeddedStore::open(options, clock));
+      return store;
+    }
+    case StoreUrl::Kind::Postgres: {
+      backend::PostgresOptions options;
+      options.url = url.location;
+      SKEP_TRY(std::unique_ptr<store::PageStore> store,
+               backend::PostgresStore::open(options, clock));
+      return store;
+    }
+  }
+  SKEP_UNREACHABLE();
 }
 
 }  // namespace skep::server

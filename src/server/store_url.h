@@ -24,11 +24,9 @@ inline constexpr std::string_view kDefaultStoreUrl = "embedded:./data";
 
 struct StoreUrl {
   enum class Kind : std::uint8_t { Memory, Embedded, Postgres } kind = Kind::Memory;
-  std::string
-      location;  // the directory, or the whole URL of a PostgreSQL database; empty for memory
-
-  /// The URL with its secrets replaced by "***": for messages and logs.
-  std::string redacted() const;
+  // The directory, or the whole URL of a PostgreSQL database, which may hold a password; empty for
+  // memory.
+  std::string location;
 };
 
 /// InvalidArgument, with a message that repeats no secret, when the text is no store URL.

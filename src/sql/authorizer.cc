@@ -5,18 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "skep/sql/sql_text.h"
+
 namespace skep::sql {
 namespace {
 
 constexpr std::string_view kReservedPrefix = "_skep_";
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
 
 /// Pragmas that only report, or that change nothing beyond this connection's behaviour.
 constexpr std::array kFreePragmas = {
@@ -75,7 +69,7 @@ bool contains(const std::array<const char*, Size>& names, std::string_view name)
 }
 
 std::string refusePragma(std::string_view pragma, std::string_view argument) {
-  const std::string name = lower(pragma);
+  const std::string name = lowerCase(pragma);
   if (contains(kFreePragmas, name)) return {};
   if (!contains(kReadOnlyPragmas, name)) return "PRAGMA " + name + " is not available";
   if (argument.data() == nullptr) return {};
@@ -95,7 +89,7 @@ std::string refuseReserved(std::string_view name) {
 
 bool isReservedName(std::string_view name) {
   return name.size() >= kReservedPrefix.size() &&
-         lower(name.substr(0, kReservedPrefix.size())) == kReservedPrefix;
+         lowerCase(name.substr(0, kReservedPrefix.size())) == kReservedPrefix;
 }
 
 std::string refusal(const AuthorizerContext& context, int action, std::string_view first,
@@ -111,7 +105,7 @@ std::string refusal(const AuthorizerContext& context, int action, std::string_vi
       return "DETACH is not available";
     case SQLITE_PRAGMA:
       // As a table-valued function it would write from within what counts as a read.
-      if (context.isNested && lower(first) == "optimize")
+      if (context.isNested && lowerCase(first) == "optimize")
         return "pragma_optimize is not available: say PRAGMA optimize";
       return refusePragma(first, second);
     case SQLITE_TRANSACTION:
@@ -152,7 +146,7 @@ std::string refusal(const AuthorizerContext& context, int action, std::string_vi
 }
 
 std::string alterRefusal(const AuthorizerContext& context, std::string_view sql) {
-  if (isTrusted(context) || lower(sql).find(kReservedPrefix) == std::string::npos) return {};
+  if (isTrusted(context) || lowerCase(sql).find(kReservedPrefix) == std::string::npos) return {};
   return "ALTER TABLE with a name that starts with _skep_: such names are reserved";
 }
 

@@ -4,7 +4,8 @@
 // one at a time into SQLite, also while that one waits for a page. A commit is local at once and
 // durable later: commit() returns the txid to hand to waitDurable(), which is the output gate's
 // building block (I1). After a commit that failed in the store the database is broken (I5): every
-// call returns Broken; open it again.
+// call fails, with Fenced when another owner has the database and with Broken otherwise; open it
+// again.
 //
 //   SKEP_TRY(auto db, Database::open(environment, {.name = "tenant/acme"}));
 //   SKEP_CHECK_OK(db->run("CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x')"));
@@ -133,7 +134,7 @@ class Database {
   const Counters& counters() const;
 
   /// Frees what can be had again cheaply: caches of SQLite, cached statements. For a database that
-  /// goes idle.
+  /// goes idle. Suspends while another fiber is inside.
   void releaseMemory();
   /// SQLite heap in use by this database, in bytes.
   std::size_t memoryBytes() const;

@@ -8,13 +8,8 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\r\n\f";
 
-bool isWordCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '$' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 /// The word that `sql` starts with; empty when that is no word.
@@ -22,11 +17,6 @@ std::string_view wordAt(std::string_view sql) {
   return sql.substr(
       0, static_cast<std::size_t>(std::find_if_not(sql.begin(), sql.end(), isWordCharacter) -
                                   sql.begin()));
-}
-
-bool isWord(std::string_view text, std::string_view word) {
-  return std::equal(text.begin(), text.end(), word.begin(), word.end(),
-                    [](char a, char b) { return upper(a) == b; });
 }
 
 /// Takes a name off the front of `text`, which may be quoted in any of SQLite's ways; without the
@@ -46,6 +36,22 @@ std::string_view takeName(std::string_view& text) {
 }
 
 }  // namespace
+
+bool isWordCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '$' || static_cast<unsigned char>(c) >= 0x80;
+}
+
+std::string lowerCase(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(), lower);
+  return result;
+}
+
+bool equalsIgnoringCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
 
 std::string_view skipBlank(std::string_view sql) {
   while (!sql.empty()) {
@@ -69,12 +75,12 @@ std::string_view trimEnd(std::string_view sql) {
 }
 
 bool startsWithWord(std::string_view sql, std::string_view word) {
-  return isWord(wordAt(skipBlank(sql)), word);
+  return equalsIgnoringCase(wordAt(skipBlank(sql)), word);
 }
 
 bool isPragma(std::string_view sql, std::string_view name) {
   std::string_view text = skipBlank(sql);
-  if (!isWord(wordAt(text), "PRAGMA")) return false;
+  if (!equalsIgnoringCase(wordAt(text), "PRAGMA")) return false;
   text.remove_prefix(wordAt(text).size());
   std::string_view found = takeName(text);
   text = skipBlank(text);
@@ -82,21 +88,23 @@ bool isPragma(std::string_view sql, std::string_view name) {
     text.remove_prefix(1);
     found = takeName(text);
   }
-  return isWord(found, name);
+  return equalsIgnoringCase(found, name);
 }
 
 bool isTransactionStatement(std::string_view sql) {
   const std::string_view text = skipBlank(sql);
   const std::string_view word = wordAt(text);
-  if (isWord(word, "BEGIN") || isWord(word, "COMMIT") || isWord(word, "END")) return true;
-  if (!isWord(word, "ROLLBACK")) return false;
+  if (equalsIgnoringCase(word, "BEGIN") || equalsIgnoringCase(word, "COMMIT") ||
+      equalsIgnoringCase(word, "END"))
+    return true;
+  if (!equalsIgnoringCase(word, "ROLLBACK")) return false;
   // ROLLBACK [TRANSACTION [name]] [TO …]
   std::string_view rest = text.substr(word.size());
   while (true) {
     rest = skipBlank(rest);
     const std::string_view next = wordAt(rest);
     if (next.empty()) return true;
-    if (isWord(next, "TO")) return false;
+    if (equalsIgnoringCase(next, "TO")) return false;
     rest.remove_prefix(next.size());
   }
 }

@@ -7,9 +7,19 @@
 
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace skep::sql {
+
+/// Whether the character may stand in a name or keyword that is not quoted.
+bool isWordCharacter(char c);
+
+/// ASCII letters in lower case; SQLite folds no others.
+std::string lowerCase(std::string_view text);
+
+/// Whether the texts are equal but for the case of ASCII letters.
+bool equalsIgnoringCase(std::string_view a, std::string_view b);
 
 /// `sql` from its first token on: without the space, comments and semicolons in front.
 std::string_view skipBlank(std::string_view sql);
@@ -22,11 +32,10 @@ inline bool isBlank(std::string_view sql) {
 /// `sql` without the space at its end.
 std::string_view trimEnd(std::string_view sql);
 
-/// Whether the first word of `sql` is `word` (given in upper case).
+/// Whether the first word of `sql` is `word`, in any case.
 bool startsWithWord(std::string_view sql, std::string_view word);
 
-/// Whether `sql` is PRAGMA `name` (given in upper case), of whatever schema and with whatever
-/// argument.
+/// Whether `sql` is PRAGMA `name`, of whatever schema and with whatever argument.
 bool isPragma(std::string_view sql, std::string_view name);
 
 /// Whether `sql` begins, commits or rolls back a transaction. ROLLBACK TO, which is about a

@@ -5,10 +5,15 @@
 // a flipped bit does. It finds errors of hardware and of software; it is no defence against
 // somebody who forges bytes.
 //
-//   seed = XXH3-64 of 32 bytes:  0  8  "SKEPREC1" or "SKEPCHK1"
-//                                8  8  database id    16  8  chunk number, or 0    24  8  txid, or
-//                                0
-//   (integers are little-endian)
+//   seed = XXH3-64 of these 32 bytes:
+//
+//   offset  size
+//   0       8    "SKEPREC1" or "SKEPCHK1"
+//   8       8    database id
+//   16      8    chunk number, or 0 for a record
+//   24      8    txid, or 0 for a record
+//
+// Integers are little-endian.
 //
 // Any thread. Nothing here suspends.
 

@@ -10,8 +10,7 @@
 //   1       1    codec: 0 plain, 1 zstd
 //   2       2    present: bit i is set when page c·16 + 1 + i is there
 //   4       …    the pages that are there, ascending, 4096 bytes each, or one zstd frame of them
-//   end-8   8    checksum (checksum.h) of everything before it, seeded with database, chunk and
-//   txid
+//   end-8   8    checksum (checksum.h) of everything before it, seeded with database, chunk, txid
 //
 // Integers are little-endian. Neither chunk number nor txid are stored: they are the chunk's key in
 // the store, and bytes under a wrong key fail the checksum. Any thread; nothing here suspends.

@@ -5,13 +5,15 @@
 // from another place of the base: inserting a cell into a b-tree page shifts the cell pointers
 // behind it by two bytes, and deleting or defragmenting moves whole cells.
 //
-//   operation:  number   distance << 1 | kind      distance: unchanged bytes since the end of the
-//   last operation
-//               number   length - 1                 kind: 0 new bytes, 1 copy
+//   operation:  number   distance << 1 | kind    distance: unchanged bytes since the last operation
+//                                                kind: 0 new bytes, 1 copy
+//               number   length - 1
 //               kind 0:  `length` new bytes
 //               kind 1:  number   zigzag(source - target), both offsets into the page
+//
 //   number:     0 … 127 in one byte, up to 16383 in two: low seven bits with 0x80 set, then the
-//   high seven zigzag:     n ≥ 0 → 2n, n < 0 → -2n - 1
+//               high seven
+//   zigzag:     n ≥ 0 → 2n, n < 0 → -2n - 1
 //
 // An empty delta changes nothing. A delta has no checksum of its own: it always stands inside a
 // record that has one. Any thread; nothing here suspends. Documented with an example in

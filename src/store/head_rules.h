@@ -6,8 +6,8 @@
 // state, any thread.
 //
 //   SKEP_TRY(Head after, headAfter(before, write));
-//   after.logBytes -= bytesOfRecords(before.logStart, after.logStart);   // only if
-//   isPartlyTrimmed(before, after)
+//   if (isPartlyTrimmed(before, after))
+//     after.logBytes -= bytesOfRecords(before.logStart, after.logStart);
 
 #pragma once
 

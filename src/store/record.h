@@ -9,8 +9,9 @@
 //   offset  size
 //   0       1       version: 1
 //   1       1       codec of the payloads: 0 plain, 1 zstd
-//   2       1       flags: 1 alarm present, 2 flip (the staged chunk versions of lastTxid become
-//   visible) 3       varint  epoch
+//   2       1       flags: 1 alarm present,
+//                          2 flip (the staged chunk versions of lastTxid become visible)
+//   3       varint  epoch
 //           varint  lastTxid
 //           varint  lastTxid - firstTxid
 //           varint  pageCount after the commit

@@ -7,8 +7,8 @@
 // their answer was lost live in the Network, which outlives processes.
 //
 //   Network network;
-//   FaultyStore store(memory, network, {.shots = {{.point = *findFaultPoint("flip.late"), .nth =
-//   1}}}, seed);
+//   const FaultPlan plan{.shots = {{.action = FaultAction::Late, .kind = CallKind::Flip}}};
+//   FaultyStore store(memory, network, plan, seed);
 //
 // One loop; every method on its fibers.
 

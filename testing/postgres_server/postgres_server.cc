@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 
 constexpr auto kStartTimeout = std::chrono::seconds(60);
 constexpr auto kStopTimeout = std::chrono::seconds(60);
+constexpr int kPortsMax = 10;                         // tried until one is free
 constexpr std::size_t kSocketDirectoryBytesMax = 70;  // a Unix socket's path has at most 107 bytes
 
 // The account that the server's processes run as: our own, unless that is root.
@@ -101,9 +102,22 @@ fs::path findBinaries() {
   return path;
 }
 
+// Whether the server's account can get to a folder of its own in there.
+bool isOpenTo(fs::path folder, const std::optional<Account>& account) {
+  if (!account) return true;
+  for (; folder.has_relative_path(); folder = folder.parent_path()) {
+    if ((fs::status(folder).permissions() & fs::perms::others_exec) == fs::perms::none)
+      return false;
+  }
+  return true;
+}
+
 fs::path makeDirectory() {
   fs::path base = fs::temp_directory_path();
-  if (base.string().size() > kSocketDirectoryBytesMax - 16) base = "/tmp";
+  if (base.string().size() > kSocketDirectoryBytesMax - 16 ||
+      !isOpenTo(base, unprivilegedAccount())) {
+    base = "/tmp";
+  }
   std::string name = (base / "skep-pg-XXXXXX").string();
   SKEP_CHECK(mkdtemp(name.data()) != nullptr, "cannot make %s", name.c_str());
   if (const auto account = unprivilegedAccount()) {
@@ -112,7 +126,7 @@ fs::path makeDirectory() {
   return name;
 }
 
-// A port that nobody listens on just now.
+// A port that nobody listens on just now: another process may take it before the server does.
 std::uint16_t findFreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -131,8 +145,15 @@ std::uint16_t findFreePort() {
 PostgresServer::PostgresServer(PostgresServerOptions options)
     : options_(std::move(options)), directory_(makeDirectory()), binaries_(findBinaries()) {
   initialise();
-  if (options_.listen == Listen::UnixSocketAndTcp) tcpPort_ = findFreePort();
-  start();
+  if (options_.listen == Listen::UnixSocketAndTcp) {
+    int tries = 0;
+    do {
+      SKEP_CHECK(++tries <= kPortsMax, "no port:\n%s", log().c_str());
+      tcpPort_ = findFreePort();
+    } while (!tryStart());
+  } else {
+    start();
+  }
   if (options_.password) requirePassword();
 }
 
@@ -181,6 +202,11 @@ void PostgresServer::requirePassword() {
 }
 
 void PostgresServer::start() {
+  SKEP_CHECK(tryStart(), "another process has taken port %d:\n%s", int{tcpPort_}, log().c_str());
+}
+
+// False when the port is taken.
+bool PostgresServer::tryStart() {
   SKEP_CHECK(postmaster_ == 0, "the server runs already");
   std::vector<std::string> command = {
       binaries_ / "postgres",
@@ -202,10 +228,17 @@ void PostgresServer::start() {
   const std::string conninfo = urlAs("postgres", options_.password.value_or(""));
   const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
   while (PQping(conninfo.c_str()) != PQPING_OK) {
-    SKEP_CHECK(waitpid(postmaster_, nullptr, WNOHANG) == 0, "the server ended:\n%s", log().c_str());
+    if (waitpid(postmaster_, nullptr, WNOHANG) != 0) {
+      const bool portIsTaken =
+          log().find("could not create any TCP/IP sockets") != std::string::npos;
+      SKEP_CHECK(portIsTaken, "the server ended:\n%s", log().c_str());
+      postmaster_ = 0;
+      return false;
+    }
     SKEP_CHECK(std::chrono::steady_clock::now() < deadline, "no start:\n%s", log().c_str());
     std::this_thread::sleep_for(milliseconds(5));
   }
+  return true;
 }
 
 void PostgresServer::stop(Stop how) {

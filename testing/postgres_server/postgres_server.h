@@ -78,6 +78,7 @@ class PostgresServer {
   std::string query(std::string_view sql) const;
 
  private:
+  bool tryStart();
   void initialise();
   void runInitdb(const std::filesystem::path& data, const std::vector<std::string>& extra);
   void requirePassword();

@@ -23,6 +23,8 @@ sockaddr_un addressOf(const std::filesystem::path& path) {
   return address;
 }
 
+constexpr std::size_t kFolderBytesMax = 70;  // a Unix socket's path has at most 107 bytes
+
 int makeSocket() {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   SKEP_CHECK(fd >= 0, "no socket");
@@ -32,7 +34,9 @@ int makeSocket() {
 }  // namespace
 
 SocketProxy::SocketProxy(std::filesystem::path server) : server_(std::move(server)) {
-  std::string name = (std::filesystem::path("/tmp") / "skep-proxy-XXXXXX").string();
+  std::filesystem::path base = std::filesystem::temp_directory_path();
+  if (base.string().size() > kFolderBytesMax) base = "/tmp";
+  std::string name = (base / "skep-proxy-XXXXXX").string();
   SKEP_CHECK(mkdtemp(name.data()) != nullptr, "cannot make %s", name.c_str());
   directory_ = name;
   const sockaddr_un address = addressOf(directory_ / server_.filename());

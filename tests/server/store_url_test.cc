@@ -34,16 +34,6 @@ TEST(StoreUrl, refuses_what_it_does_not_know_and_says_what_it_does) {
 }
 
 TEST(StoreUrl, repeats_no_secret) {
-  const auto redacted = [](const char* text) { return parseStoreUrl(text)->redacted(); };
-  EXPECT_EQ(redacted("postgres://ann:s3cret@h:5432/d?sslmode=require"),
-            "postgres://ann:***@h:5432/d?sslmode=require");
-  EXPECT_EQ(redacted("postgres://h/d?user=ann&password=s3cret&sslpassword=s3cret"),
-            "postgres://h/d?user=ann&password=***&sslpassword=***");
-  EXPECT_EQ(redacted("postgres://ann@h/d"), "postgres://ann@h/d");
-  for (const char* text : {"postgres://ann:s3cret?@h/d", "postgres://ann:s3cret/@h/d",
-                           "postgres://ann:s3@cret@h/d", "postgres://ann:p:s3cret@h/d"}) {
-    EXPECT_THAT(redacted(text), Not(HasSubstr("cret"))) << text;
-  }
   EXPECT_THAT(parseStoreUrl("mysql://ann:s3cret@h/d").error().message, Not(HasSubstr("s3cret")));
   EXPECT_THAT(parseStoreUrl("postgres:ann:s3cret@h").error().message, Not(HasSubstr("s3cret")));
   EXPECT_THAT(parseStoreUrl("ann@s3cret").error().message, Not(HasSubstr("s3cret")));

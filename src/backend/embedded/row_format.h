@@ -5,18 +5,17 @@
 // looked for. Values begin with a version byte; rows that only this file interprets end in a
 // checksum over key and value. Records and chunks carry checksums of their own.
 //
-//   family   key                                    value
-//   meta     'f'                                    u8 version, u64 format, u32 checksum
-//   meta     'c'                                    u8 version, u64 first id never given out, u32
-//   checksum meta     'i' id                                 u8 version, name, u32 checksum meta
-//   'n' name                               u8 version, u64 id, createdMs, properties, u32 checksum
-//   meta     'r' id                                 u8 version: a removed database whose files are yet
-//   to be rewritten
-//   head     u64 id                                 u8 version, base, u32 checksum
-//   log      u64 id, u64 txid                       u8 version, commit, u32 checksum, record
-//   chunk    u64 id, u32 chunk, u64 ~txid           u8 version, chunk
-//   version  u64 id, u32 chunk, u64 txid            u8 version, varint size of the chunk
-//   alarm    u64 alarmMs with its sign bit flipped, u64 id      u8 version, name
+//   family   key                            value
+//   meta     'f'                            u8 version, u64 format, u32 checksum
+//   meta     'c'                            u8 version, u64 first id never given out, u32 checksum
+//   meta     'i' id                         u8 version, name, u32 checksum
+//   meta     'n' name                       u8 version, u64 id, createdMs, properties, u32 checksum
+//   meta     'r' id                         u8 version: removed, its files are still to be rewritten
+//   head     u64 id                         u8 version, base, u32 checksum
+//   log      u64 id, u64 txid               u8 version, commit, u32 checksum, record
+//   chunk    u64 id, u32 chunk, u64 ~txid   u8 version, chunk
+//   version  u64 id, u32 chunk, u64 txid    u8 version, varint size of the chunk
+//   alarm    u64 alarmMs, u64 id            u8 version, name      (sign bit of alarmMs flipped)
 //
 // A commit that only appends its record writes one row, in the log family: the row says what the
 // head is after it. The row in the head family, the base, is written by everything else (claims,

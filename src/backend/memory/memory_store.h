@@ -6,8 +6,8 @@
 // other's short work.
 //
 //   MemoryStore store(clock);
-//   auto opened = store.open({.name = "tenant/acme", .create = Create::IfMissing, .claim =
-//   Claim::Take});
+//   auto opened =
+//       store.open({.name = "tenant/acme", .create = Create::IfMissing, .claim = Claim::Take});
 
 #pragma once
 

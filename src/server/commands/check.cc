@@ -8,7 +8,6 @@
 
 #include "skep/server/command.h"
 #include "skep/server/display_text.h"
-#include "skep/server/error_text.h"
 #include "skep/server/progress.h"
 #include "skep/sql/check.h"
 
@@ -133,12 +132,7 @@ int runCheck(CommandContext& context, const CheckOptions& options) {
     context.errors.write("error: name the databases to check, or say --all\n");
     return kExitUsage;
   }
-  for (const std::string& name : options.names) {
-    if (Status valid = store::checkName(name); !valid.ok()) {
-      context.errors.write(errorText(valid.error()));
-      return kExitUsage;
-    }
-  }
+  if (!areNames(context, options.names)) return kExitUsage;
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
     return CheckRun(context, options, engine).run();
   });

@@ -5,7 +5,6 @@
 #include <atomic>
 
 #include "skep/server/command.h"
-#include "skep/server/error_text.h"
 #include "skep/server/progress.h"
 #include "skep/sql/transfer.h"
 
@@ -51,10 +50,7 @@ Status exportToFile(vfs::Environment& environment, const ExportOptions& options,
 }
 
 int runExport(CommandContext& context, const ExportOptions& options) {
-  if (Status name = store::checkName(options.name); !name.ok()) {
-    context.errors.write(errorText(name.error()));
-    return kExitUsage;
-  }
+  if (!areNames(context, {&options.name, 1})) return kExitUsage;
   const bool toStandardOutput = options.file == "-";
   if (toStandardOutput && ::isatty(STDOUT_FILENO) == 1) {
     context.errors.write(

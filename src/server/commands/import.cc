@@ -3,7 +3,6 @@
 #include <atomic>
 
 #include "skep/server/command.h"
-#include "skep/server/error_text.h"
 #include "skep/server/progress.h"
 #include "skep/sql/transfer.h"
 
@@ -23,10 +22,7 @@ struct ImportOptions {
 };
 
 int runImport(CommandContext& context, const ImportOptions& options) {
-  if (Status name = store::checkName(options.name); !name.ok()) {
-    context.errors.write(errorText(name.error()));
-    return kExitUsage;
-  }
+  if (!areNames(context, {&options.name, 1})) return kExitUsage;
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
     std::atomic<bool> interrupted = false;
     InterruptScope scope(context.interrupts, [&] { interrupted = true; });

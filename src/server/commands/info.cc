@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "skep/server/command.h"
-#include "skep/server/error_text.h"
 
 namespace skep::server {
 namespace {
@@ -66,10 +65,7 @@ void writeInfo(const store::DatabaseInfo& info, OutputMode mode, TextSink& out) 
 }
 
 int runInfo(CommandContext& context, const InfoOptions& options) {
-  if (Status name = store::checkName(options.name); !name.ok()) {
-    context.errors.write(errorText(name.error()));
-    return kExitUsage;
-  }
+  if (!areNames(context, {&options.name, 1})) return kExitUsage;
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
     const Result<store::DatabaseInfo> info = engine.store().info(options.name);
     if (!info) return fail(context, info.error());

@@ -4,7 +4,6 @@
 
 #include "skep/server/command.h"
 #include "skep/server/display_text.h"
-#include "skep/server/error_text.h"
 
 namespace skep::server {
 namespace {
@@ -30,12 +29,7 @@ bool isConfirmed(const std::string& name) {
 }
 
 int runRemove(CommandContext& context, const RemoveOptions& options) {
-  for (const std::string& name : options.names) {
-    if (Status valid = store::checkName(name); !valid.ok()) {
-      context.errors.write(errorText(valid.error()));
-      return kExitUsage;
-    }
-  }
+  if (!areNames(context, options.names)) return kExitUsage;
   if (!options.yes && !isInteractive()) {
     context.errors.write("error: without a terminal to ask at, rm needs --yes\n");
     return kExitUsage;

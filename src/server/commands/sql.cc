@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "skep/server/command.h"
-#include "skep/server/error_text.h"
 #include "skep/server/script_runner.h"
 #include "skep/server/shell.h"
 #include "skep/sql/database.h"
@@ -83,10 +82,7 @@ Status runInput(CommandContext& context, const SqlOptions& options, int descript
 
 int runSql(CommandContext& context, const SqlOptions& options) {
   // A wrong name or file must leave no trace, so they are looked at before the store is opened.
-  if (Status name = store::checkName(options.name); !name.ok()) {
-    context.errors.write(errorText(name.error()));
-    return kExitUsage;
-  }
+  if (!areNames(context, {&options.name, 1})) return kExitUsage;
   FileDescriptor input(options.file.empty() || options.file == "-"
                            ? STDIN_FILENO
                            : ::open(options.file.c_str(), O_RDONLY | O_CLOEXEC));
