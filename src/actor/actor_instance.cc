@@ -6,6 +6,7 @@
 
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
+#include "skep/vfs/paged_file.h"
 
 namespace skep::actor {
 namespace {
