@@ -12,7 +12,6 @@
 // requests in flight.
 
 #include <benchmark/benchmark.h>
-#include <libpq-fe.h>
 
 #include <algorithm>
 #include <chrono>
@@ -24,7 +23,7 @@
 #include <thread>
 #include <vector>
 
-#include "skep/backend/postgres/pg_binary.h"
+#include "raw_table.h"
 #include "skep/backend/postgres/postgres_store.h"
 #include "skep/testing/postgres_server/postgres_server.h"
 
@@ -32,10 +31,10 @@ namespace skep {
 namespace {
 
 using backend::PostgresStore;
-using backend::postgres::ArrayParameter;
-using backend::postgres::Parameter;
-using backend::postgres::PgResult;
-using backend::postgres::PgType;
+using bench::must;
+using bench::noise;
+using bench::RawTable;
+using bench::secondsOf;
 using store::Claim;
 using store::Create;
 using store::DatabaseWrite;
@@ -46,76 +45,11 @@ constexpr std::size_t kRecordBytes = 400;
 constexpr std::size_t kDatabases = 4000;
 constexpr int kThreads = 4;
 
-void must(bool ok, const char* what) {
-  if (ok) return;
-  std::fprintf(stderr, "postgres_store_bench: %s\n", what);
-  std::abort();
-}
-
-double secondsOf(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-Bytes noise(std::size_t size, std::uint64_t seed) {
-  Bytes bytes(size);
-  for (std::byte& byte : bytes) {
-    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-    byte = static_cast<std::byte>(seed >> 56);
-  }
-  return bytes;
-}
-
 PostgresServer& server() {
   static PostgresServer instance(
       {.fsync = testing::Fsync::On, .settings = {"max_wal_size=4GB", "checkpoint_timeout=30min"}});
   return instance;
 }
-
-/// libpq without anything of ours, except for the encoding of arrays.
-class RawTable {
- public:
-  RawTable() : connection_(PQconnectdb(server().url().c_str()), PQfinish) {
-    run("SET client_min_messages TO warning");
-    run("CREATE TABLE IF NOT EXISTS raw (id bigint, txid bigint, record bytea, PRIMARY KEY (id, "
-        "txid))");
-    run("ALTER TABLE raw ALTER COLUMN record SET STORAGE EXTERNAL");
-    run("SET plan_cache_mode TO force_generic_plan");
-    run("SET synchronous_commit TO on");
-    run("PREPARE put AS INSERT INTO raw SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[])");
-  }
-
-  void insert(std::size_t first, std::size_t count, std::uint64_t txid) {
-    ArrayParameter ids(PgType::Int8, count);
-    ArrayParameter txids(PgType::Int8, count);
-    ArrayParameter records(PgType::Bytea, count);
-    for (std::size_t i = 0; i < count; ++i) {
-      ids.add(std::uint64_t{first + i});
-      txids.add(txid);
-      records.add(ByteView(record_));
-    }
-    const Parameter parameters[] = {ids.take(), txids.take(), records.take()};
-    const char* values[3];
-    int lengths[3];
-    const int formats[3] = {1, 1, 1};
-    for (int i = 0; i < 3; ++i) {
-      values[i] = parameters[i]->data();
-      lengths[i] = static_cast<int>(parameters[i]->size());
-    }
-    const PgResult result(PQexecPrepared(connection_.get(), "put", 3, values, lengths, formats, 1));
-    must(PQresultStatus(result.get()) == PGRES_COMMAND_OK, PQerrorMessage(connection_.get()));
-  }
-
- private:
-  void run(const char* sql) {
-    const PgResult result(PQexec(connection_.get(), sql));
-    must(PQresultStatus(result.get()) == PGRES_COMMAND_OK, PQerrorMessage(connection_.get()));
-  }
-
-  std::unique_ptr<PGconn, void (*)(PGconn*)> connection_;
-  Bytes record_ = noise(kRecordBytes, 1);
-};
 
 /// A store with databases to commit to.
 class Fleet {
@@ -180,7 +114,7 @@ void report(benchmark::State& state, double rawSeconds, double ourSeconds, std::
 
 void write(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
-  static RawTable raw;
+  static RawTable raw(server().url(), kRecordBytes);
   static std::uint64_t rawTxid = 0;
   fleet();
   double rawSeconds = 0;
@@ -210,7 +144,9 @@ void concurrent(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
   const std::size_t rounds = std::max<std::size_t>(1, 400 / count);
   constexpr std::size_t kShare = kDatabases / kThreads;
-  static std::vector<RawTable> raw(kThreads);
+  static std::vector<RawTable> raw;
+  while (raw.size() < kThreads) raw.emplace_back(server().url(), kRecordBytes);
+  fleet();
   static std::uint64_t rawTxid = 1'000'000'000;
   double rawSeconds = 0;
   double ourSeconds = 0;

@@ -62,6 +62,7 @@ class ForgetfulStore final : public store::PageStore {
   Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override {
     return inner_.readChunks(request);
   }
+  Result<store::Head> readHead(store::DatabaseId id) override { return inner_.readHead(id); }
   Result<store::DatabaseInfo> info(std::string_view name) override { return inner_.info(name); }
   Result<store::ListPage> list(std::string_view p, std::string_view a, std::size_t l) override {
     return inner_.list(p, a, l);

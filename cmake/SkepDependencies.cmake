@@ -1,7 +1,7 @@
 # Everything from outside: Debian packages, and the SQLite amalgamation out of an npm package.
 
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS context)
+find_package(Boost 1.81 REQUIRED COMPONENTS context url)
 find_package(RocksDB REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -11,6 +11,7 @@ pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(spdlog REQUIRED)
+find_package(OpenSSL REQUIRED)
 find_package(GTest REQUIRED)
 if(NOT SKEP_FUZZ)
   find_package(benchmark REQUIRED)

@@ -79,6 +79,10 @@ class WatchedStore final : public store::PageStore {
     return read;
   }
 
+  Result<store::Head> readHead(store::DatabaseId id) override {
+    ++calls_.others;
+    return store_.readHead(id);
+  }
   Result<store::DatabaseInfo> info(std::string_view name) override {
     ++calls_.others;
     return store_.info(name);

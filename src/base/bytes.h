@@ -33,6 +33,23 @@ inline Bytes toBytes(ByteView bytes) {
   return Bytes(bytes.begin(), bytes.end());
 }
 
+/// The first byte string behind all that begin with `prefix`; empty when there is none (a prefix of
+/// 0xff bytes, or no prefix at all).
+inline std::string endOfPrefix(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+  return end;
+}
+
+/// Small numbers of either sign as small varints: n ≥ 0 → 2n, n < 0 → -2n - 1.
+inline std::uint64_t zigzag(std::int64_t n) {
+  return static_cast<std::uint64_t>(n) << 1 ^ static_cast<std::uint64_t>(n >> 63);
+}
+inline std::int64_t unzigzag(std::uint64_t n) {
+  return static_cast<std::int64_t>(n >> 1 ^ (0 - (n & 1)));
+}
+
 /// Appends fixed-width little-endian integers and LEB128 varints.
 class ByteWriter {
  public:

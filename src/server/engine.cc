@@ -1,17 +1,32 @@
 #include "skep/server/engine.h"
 
+#include "skep/backend/postgres/postgres_options.h"
+
 namespace skep::server {
+
+namespace {
+
+/// A transaction of PostgreSQL costs more than one of the others, and there are as many at once as
+/// connections: larger batches, fewer of them.
+store::CommitPipelineOptions pipelineOptions(StoreUrl::Kind kind) {
+  if (kind != StoreUrl::Kind::Postgres) return {};
+  return {.batchesInFlightMax = backend::PostgresOptions{}.writeConnections, .batchWritesMax = 250};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(fiber::Loop& loop, const StoreUrl& url,
                                              EngineOptions options) {
   SKEP_TRY(std::unique_ptr<store::PageStore> store, openStore(url, loop.clock()));
-  return std::unique_ptr<Engine>(new Engine(loop, std::move(store), options));
+  return std::unique_ptr<Engine>(
+      new Engine(loop, std::move(store), pipelineOptions(url.kind), options));
 }
 
-Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store, EngineOptions options)
+Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
+               store::CommitPipelineOptions pipelineOptions, EngineOptions options)
     : store_(std::move(store)),
       cache_(options.cacheBytes),
-      pipeline_(loop, *store_),
+      pipeline_(loop, *store_, pipelineOptions),
       environment_{
           .loop = loop, .store = *store_, .pipeline = pipeline_, .cache = cache_, .options = {}} {}
 

@@ -41,7 +41,8 @@ class Engine {
   void close();
 
  private:
-  Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store, EngineOptions options);
+  Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
+         store::CommitPipelineOptions pipelineOptions, EngineOptions options);
 
   std::unique_ptr<store::PageStore> store_;
   vfs::PageCache cache_;

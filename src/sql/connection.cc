@@ -52,7 +52,8 @@ StatementKind kindOf(sqlite3_stmt* statement) {
 Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
     : options(std::move(databaseOptions)),
       environment_(environment),
-      cache_(options.statementCacheBytesMax) {}
+      cache_(options.statementCacheBytesMax),
+      systemCache_(options.statementCacheBytesMax) {}
 
 Connection::~Connection() {
   closeHandle();
@@ -131,7 +132,7 @@ void Connection::closeHandle() {
   vfs::AccountScope scope(account);
   for (const Released& each : released_) sqlite3_finalize(each.statement);
   released_.clear();
-  cache_.clear();
+  clearCaches();
   const int rc = sqlite3_close(handle);
   SKEP_CHECK(rc == SQLITE_OK, "sqlite3_close: %s", sqlite3_errstr(rc));
   handle = nullptr;
@@ -193,7 +194,7 @@ void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
   if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
   if (cached != nullptr) {
     sqlite3_clear_bindings(statement);
-    cache_.giveBack(cached);
+    cached->cache->giveBack(cached);
   } else {
     sqlite3_finalize(statement);
   }
@@ -262,7 +263,7 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
   tailOffset = source.offset + length;
   if (altersTable_) {
     std::string refused = alterRefusal(
-        {.isSystem = options.trust == DatabaseOptions::Trust::System}, sql.substr(0, length));
+        {.isSystem = isSystem()}, sql.substr(0, length));
     if (!refused.empty()) {
       sqlite3_finalize(statement);
       return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
@@ -444,7 +445,7 @@ int Connection::allow(int action, std::string_view first, std::string_view secon
                       std::string_view trigger) {
   if (internal_) return SQLITE_OK;
   if (action == SQLITE_ALTER_TABLE) altersTable_ = true;
-  const AuthorizerContext context{.isSystem = options.trust == DatabaseOptions::Trust::System,
+  const AuthorizerContext context{.isSystem = isSystem(),
                                   .inTurn = transaction == Transaction::Turn,
                                   .inVacuum = inVacuum_,
                                   .isNested = isStepping_,

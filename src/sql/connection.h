@@ -96,9 +96,11 @@ class Connection {
   Counters counters;
   std::size_t statementCount = 0;  // handed out
   std::uint64_t savepointCount = 0;
+  bool asSystem = false;  // statements that are compiled now may write `_skep_` tables
   vfs::MemoryAccount account;
 
   void interrupt() { interrupted_ = true; }
+  bool isSystem() const { return asSystem || options.trust == DatabaseOptions::Trust::System; }
 
  private:
   friend class Entry;
@@ -120,6 +122,7 @@ class Connection {
   vfs::Environment& environment_;
   fiber::Mutex lock_;
   StatementCache cache_;
+  StatementCache systemCache_;  // apart: its statements may do more
   struct Released {
     sqlite3_stmt* statement;
     CachedStatement* cached;
@@ -145,7 +148,11 @@ class Connection {
   std::atomic<bool> interrupted_{false};
 
  public:
-  StatementCache& cache() { return cache_; }
+  StatementCache& cache() { return asSystem ? systemCache_ : cache_; }
+  void clearCaches() {
+    cache_.clear();
+    systemCache_.clear();
+  }
 };
 
 }  // namespace skep::sql

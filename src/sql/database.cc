@@ -105,6 +105,13 @@ Status Database::run(std::string_view script) {
   return {};
 }
 
+Status Database::asSystem(FunctionRef<Status()> body) {
+  SKEP_CHECK(!std::exchange(connection_->asSystem, true), "asSystem() does not nest");
+  Status done = body();
+  connection_->asSystem = false;
+  return done;
+}
+
 Status Database::begin() {
   Connection::Entry entry(*connection_);
   SKEP_CHECK_OK(connection_->checkTransaction());
@@ -272,7 +279,7 @@ const Counters& Database::counters() const {
 void Database::releaseMemory() {
   Connection::Entry entry(*connection_);
   if (connection_->handle == nullptr) return;
-  connection_->cache().clear();
+  connection_->clearCaches();
   sqlite3_db_release_memory(connection_->handle);
   connection_->file->releaseMemory();
 }

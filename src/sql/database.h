@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "skep/base/function_ref.h"
 #include "skep/base/result.h"
 #include "skep/sql/limits.h"
 #include "skep/sql/statement.h"
@@ -89,6 +90,10 @@ class Database {
   /// counts from the start of the script; what ran before stays (inside a transaction until that is
   /// rolled back).
   Status run(std::string_view script);
+
+  /// Runs `body`, whose statements may write `_skep_` tables: the runtime's own. Only one fiber uses
+  /// the database meanwhile. Does not nest.
+  Status asSystem(FunctionRef<Status()> body);
 
   /// Explicit transactions. commit() returns the txid that contains the work: 0 when nothing was
   /// written.

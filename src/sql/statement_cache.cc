@@ -23,7 +23,7 @@ CachedStatement* StatementCache::take(std::string_view sql) {
 CachedStatement* StatementCache::add(sqlite3_stmt* statement, StatementKind kind) {
   const std::string_view sql(sqlite3_sql(statement));
   if (bySql_.contains(sql)) return nullptr;
-  byUse_.push_front({.sql = sql, .statement = statement, .kind = kind});
+  byUse_.push_front({.cache = this, .sql = sql, .statement = statement, .kind = kind});
   bySql_.emplace(sql, byUse_.begin());
   byUse_.front().isLent = true;
   return &byUse_.front();

@@ -13,7 +13,10 @@
 
 namespace skep::sql {
 
+class StatementCache;
+
 struct CachedStatement {
+  StatementCache* cache;
   std::string_view sql;  // owned by the statement
   sqlite3_stmt* statement;
   StatementKind kind;

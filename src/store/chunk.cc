@@ -127,22 +127,4 @@ Result<DecodedChunk> decodeChunk(DatabaseId id, ChunkNumber chunk, Txid txid, By
   return decoded;
 }
 
-Result<std::uint16_t> decodeChunkInto(DatabaseId id, ChunkNumber chunk, Txid txid, ByteView bytes,
-                                      const ChunkPageTarget& target) {
-  const ChunkName name{id, chunk, txid};
-  SKEP_TRY(const ChunkBody body, readBody(name, bytes));
-  ByteView pages = body.stored;
-  if (body.codec == kCodecZstd) {
-    const auto unpacked = scratch().first(body.pageBytes);
-    if (!decompressInto(body.stored, unpacked)) return badFrame(name);
-    pages = unpacked;
-  }
-  for (std::size_t i = 0; i < kPagesPerChunk; ++i) {
-    if ((body.present >> i & 1) == 0) continue;
-    if (std::byte* out = target(i); out != nullptr) std::memcpy(out, pages.data(), kPageBytes);
-    pages = pages.subspan(kPageBytes);
-  }
-  return body.present;
-}
-
 }  // namespace skep::store

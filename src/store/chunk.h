@@ -25,7 +25,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "skep/base/bytes.h"
@@ -71,15 +70,5 @@ class DecodedChunk {
 /// to pass. Corrupt when they are damaged or belong elsewhere, VersionMismatch when their version
 /// is unknown.
 Result<DecodedChunk> decodeChunk(DatabaseId id, ChunkNumber chunk, Txid txid, ByteView bytes);
-
-/// Gives the buffer (kPageBytes) that page i of the chunk (0 … 15) is to be written to, or null to
-/// leave it out.
-using ChunkPageTarget = std::function<std::byte*(std::size_t i)>;
-
-/// As decodeChunk(), but copies each page that is there to its own buffer: for a page cache,
-/// without an allocation. `target` is asked in ascending order, only after all checks have passed;
-/// it must not suspend, and must not encode or decode another chunk. Returns the present mask.
-Result<std::uint16_t> decodeChunkInto(DatabaseId id, ChunkNumber chunk, Txid txid, ByteView bytes,
-                                      const ChunkPageTarget& target);
 
 }  // namespace skep::store

@@ -200,7 +200,7 @@ void CommitPipeline::report(Batch& batch, std::vector<Status> outcomes) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       Pending& pending = *batch.pendings[i];
       stats_.latencySum += now - pending.submitted;
-      settle(pending, std::move(outcomes[i]), toWake);
+      complete(pending, std::move(outcomes[i]), toWake);
     }
     // Aborted writes have made room.
     admitBlocked();
@@ -209,7 +209,7 @@ void CommitPipeline::report(Batch& batch, std::vector<Status> outcomes) {
   while (!toWake.isEmpty()) toWake.takeFirst().waker.wake();
 }
 
-void CommitPipeline::settle(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake) {
+void CommitPipeline::complete(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake) {
   Lane& lane = *pending.lane;
   --stats_.writesInFlight;
   ++stats_.writes;

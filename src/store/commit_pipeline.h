@@ -41,8 +41,10 @@
 namespace skep::store {
 
 struct CommitPipelineOptions {
-  std::size_t batchesInFlightMax = 2;
-  std::size_t batchWritesMax = 1000;
+  // Small batches, many of them: while the store works on some, the loops' next commits gather, and a
+  // database's pages are still in the processor's cache when its turn comes again.
+  std::size_t batchesInFlightMax = 8;
+  std::size_t batchWritesMax = 64;
   std::size_t batchBytesMax = 4 * 1024 * 1024;  // a larger write goes alone
   std::size_t queueWritesMax = 10'000;
   std::size_t queueBytesMax = 64 * 1024 * 1024;  // a larger write enters when the queue is empty
@@ -135,7 +137,7 @@ class CommitPipeline {
   bool takeBatch(Batch& batch);
   void fillBatch(Batch& batch);
   void report(Batch& batch, std::vector<Status> outcomes);
-  void settle(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
+  void complete(Pending& pending, Status outcome, fiber::WaitList<Pending>& toWake);
   void abortLane(Lane& lane, fiber::WaitList<Pending>& toWake);
   void forgetFailure(Lane& lane);
   void wakeClosers(std::unique_lock<std::mutex>& lock);

@@ -4,7 +4,7 @@
 // database has the digest 0. A commit that replaces a page costs two hashes, whatever the size of
 // the database:
 //
-//   digest = replaceInDigest(digest, pageHash(p, before), pageHash(p, after));
+//   digest += pageHash(p, after) - pageHash(p, before);
 //   digest += pageHash(p, content);   // a page that is new
 //   digest -= pageHash(p, content);   // a page that is cut off
 //
@@ -26,16 +26,8 @@
 
 namespace skep::store {
 
-inline constexpr std::uint64_t kEmptyDigest = 0;
-
 /// XXH3-64 of the page's kPageBytes bytes with the page number as the seed. A page of zeros has a
 /// hash as any other page.
 std::uint64_t pageHash(PageNumber page, ByteView content);
-
-/// The digest after a page whose hash was `before` got a content whose hash is `after`.
-inline std::uint64_t replaceInDigest(std::uint64_t digest, std::uint64_t before,
-                                     std::uint64_t after) {
-  return digest - before + after;
-}
 
 }  // namespace skep::store

@@ -126,10 +126,21 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write) {
     after.logBytes += write.record.size();
     if (write.flip) after.sweepTxid = write.commit->txid;
   }
+  if (write.sweepDue) after.sweepTxid = after.txid;
   SKEP_CHECK_OK(applyStaging(before, write, after));
   SKEP_CHECK_OK(applyTrim(write, after));
   if (write.alarmChanged) after.alarmMs = write.alarmMs;
   return after;
+}
+
+Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch) {
+  if (request.claim != Claim::Retake) return {};
+  if (request.retakeId != id) {
+    return Error{ErrorCode::NotFound,
+                 "database " + std::to_string(request.retakeId.value) + " is gone: '" +
+                     request.name + "' is now the name of database " + std::to_string(id.value)};
+  }
+  return checkEpoch(id, epoch, request.retakeEpoch);
 }
 
 Status checkReader(const ChunkReadRequest& request, Epoch epoch) {

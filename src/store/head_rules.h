@@ -25,6 +25,10 @@ Result<Head> headAfter(const Head& before, const DatabaseWrite& write);
 /// Whether a trim left some records and took off others, so that the store must correct logBytes.
 bool isPartlyTrimmed(const Head& before, const Head& after);
 
+/// Whether `request`, if it is a Retake, may claim the database `id`, which has the name now and
+/// whose epoch is `epoch`: NotFound, Fenced.
+Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch);
+
 /// Fenced when `request` is an owner's, and the database, whose epoch is `epoch`, has another one.
 Status checkReader(const ChunkReadRequest& request, Epoch epoch);
 

@@ -56,6 +56,10 @@ inline PageNumber firstPageOf(ChunkNumber chunk) {
   return chunk * kPagesPerChunk + 1;
 }
 
+inline std::uint32_t chunkCountOf(std::uint32_t pageCount) {
+  return static_cast<std::uint32_t>((pageCount + kPagesPerChunk - 1) / kPagesPerChunk);
+}
+
 /// A database's number in its store: given at creation, never used again after destroy.
 struct DatabaseId {
   std::uint64_t value = 0;
@@ -80,7 +84,8 @@ struct Head {
 
 /// Small facts about a database that its users set.
 struct Properties {
-  std::int64_t retentionMs = 0;  // how long superseded versions stay addressable; 0: not at all
+  std::int64_t retentionMs = 0;  // how long a version stays readable after a newer one has taken
+                                 // its place; 0: not at all. The owner removes what is older
   std::string metadata;          // opaque, at most kMetadataBytesMax
   std::vector<ChunkNumber> hotChunks;  // loaded with every open, at most kHotChunksMax
   friend bool operator==(const Properties&, const Properties&) = default;
@@ -102,15 +107,17 @@ enum class Create : std::uint8_t { Never, IfMissing, MustBeNew };
 enum class Claim : std::uint8_t {
   None,    // read only: the epoch stays as it is
   Take,    // become the owner: the epoch grows by one, which fences every earlier owner
-  Retake,  // as Take, but only while the epoch is still `retakeEpoch`: how an owner learns what
-           // became of a write with an unknown outcome. Serialises against writes in flight. Fenced
-           // otherwise.
+  Retake,  // as Take, but only of the database `retakeId` while its epoch is still `retakeEpoch`:
+           // how an owner learns what became of a write with an unknown outcome. Serialises against
+           // writes in flight. Fenced when the epoch is another, NotFound when the name now belongs
+           // to another database, whose owner is left alone.
 };
 
 struct OpenRequest {
   std::string name;
   Create create = Create::Never;
   Claim claim = Claim::None;
+  DatabaseId retakeId;  // for Retake, with the epoch
   Epoch retakeEpoch = 0;
   std::uint32_t firstChunks = 4;  // how many of the first chunks to return along with the hot ones
 };
@@ -182,6 +189,7 @@ struct DatabaseWrite {
               // Not together with commit or staging chunks. May delete only a part, and
               // leave stagingTxid, when there is much: repeat until stagingTxid is 0
   bool sweepDone = false;  // set head.sweepTxid = 0
+  bool sweepDue = false;   // set head.sweepTxid to the head's txid after this write: history ends
   std::optional<Properties> properties;
 
   /// Roughly what this adds to a store transaction, for the bounds of batches.
@@ -268,7 +276,10 @@ class PageStore {
   /// Fenced: see ChunkReadRequest::epoch.
   virtual Result<ChunkRead> readChunks(const ChunkReadRequest& request) = 0;
 
-  /// The head and properties alone, without records.
+  /// The head alone: cheap, however much is stored. NotFound.
+  virtual Result<Head> readHead(DatabaseId id) = 0;
+
+  /// The head and properties without records, and how much is stored, which costs a scan.
   virtual Result<DatabaseInfo> info(std::string_view name) = 0;
 
   /// Names that start with `prefix`, after `after`, at most `limit`.

@@ -23,13 +23,6 @@ constexpr std::size_t kHeaderBytesMax = 3 + 3 * 10 + 5 + 3 * 8 + 2 * 10 + 3;
 constexpr std::size_t kChangeBytesMax = 5 + 2;  // page distance, kind and size
 constexpr std::size_t kChangeBytesMin = 2;
 
-std::uint64_t zigzag(std::int64_t n) {
-  return static_cast<std::uint64_t>(n) << 1 ^ static_cast<std::uint64_t>(n >> 63);
-}
-std::int64_t unzigzag(std::uint64_t n) {
-  return static_cast<std::int64_t>(n >> 1 ^ (0 - (n & 1)));
-}
-
 /// The difference of two times, which may be any numbers: modulo 2^64.
 std::int64_t wrappingSum(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));

@@ -1,363 +1,330 @@
-// PagedFile's writing side: from versions in memory to versions in the store.
-//
-// One fiber a database, alive while there is something to write. Each round encodes everything that
-// was committed since the last one into one store write (a commit, often with a fold), submits it,
-// and settles its outcome.
+#include "skep/vfs/commit_writer.h"
 
 #include <algorithm>
-#include <cstring>
+#include <mutex>
 #include <random>
-
-#include "skep/base/log.h"
-#include "skep/store/delta.h"
-#include "skep/store/record.h"
-#include "skep/vfs/paged_file.h"
+#include <utility>
 
 namespace skep::vfs {
 namespace {
 
-// A delta that is nearly as long as the page is not worth the chain that it makes.
-constexpr std::size_t kDeltaBytesMax = kPageBytes * 3 / 4;
-constexpr std::size_t kScratchBytesKept = 256 * 1024;
-constexpr Duration kRetryFirst = std::chrono::milliseconds(10);
-constexpr Duration kRetryMost = std::chrono::seconds(1);
+// Fewer misses than this after an open are not worth a store write when there is no commit to carry
+// them.
+constexpr std::size_t kHotMissesForWrite = 3;
 
 std::uint64_t newCommitId() {
   thread_local std::mt19937_64 random(std::random_device{}());
   return random();
 }
 
-bool isZero(const std::byte* page) {
-  static constexpr std::byte kZeros[kPageBytes] = {};
-  return std::memcmp(page, kZeros, kPageBytes) == 0;
-}
-
-std::uint32_t chunkCountOf(std::uint32_t pageCount) {
-  return (pageCount + store::kPagesPerChunk - 1) / store::kPagesPerChunk;
-}
-
 }  // namespace
 
-/// Buffers of one encoding, which does not suspend: those of a thread are used again and again.
-struct PagedFile::EncodeScratch {
-  std::vector<store::PageChange> changes;
-  Bytes deltas;
-  std::vector<std::size_t>
-      deltaBytes;  // `deltas` may move while it grows: payloads are set at the end
-
-  static EncodeScratch& cleared() {
-    thread_local EncodeScratch scratch;
-    if (scratch.deltas.capacity() > kScratchBytesKept) scratch = {};
-    scratch.changes.clear();
-    scratch.deltas.clear();
-    scratch.deltaBytes.clear();
-    return scratch;
-  }
-};
-
-bool PagedFile::isTransient(ErrorCode code) {
-  return code == ErrorCode::Unavailable || code == ErrorCode::Overloaded ||
-         code == ErrorCode::Aborted;
+Status CommitWriter::start() {
+  file_.log.forEachPage([&](store::Txid txid, PageNumber page) { folds_.note(txid, page); });
+  if (file_.isReadOnly()) return {};
+  SKEP_CHECK_OK(cleaner_.start());
+  if (cleaner_.isDue()) schedule();
+  return {};
 }
 
-bool PagedFile::hasWork() const {
-  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || discardNeeded_ ||
-         head_.sweepTxid != 0 || committedTxid_ != head_.txid || foldDue();
+bool CommitWriter::hasWrites() const {
+  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || cleaner_.isDue() ||
+         file_.committedTxid != file_.head.txid || folds_.isDue();
 }
 
 /// Sees to it that the work gets done: by whoever waits for it first (waitDurable), or else by a
 /// fiber of its own, which starts at the loop's next round.
-void PagedFile::kick() {
-  if (committing_ || broken_ || isReadOnly() || !hasWork()) {
-    CommitKicker::remove(*this);
+void CommitWriter::schedule() {
+  if (file_.isWriting || file_.broken || file_.isReadOnly() || !hasWork()) {
+    CommitScheduler::remove(*this);
   } else {
-    environment_.kicker.add(*this);
+    file_.environment.scheduler.add(*this);
   }
 }
 
-void PagedFile::startCommits() {
-  if (committing_ || broken_ || !hasWork() || !background_.tryEnter()) return;
-  committing_ = true;
-  environment_.loop.spawn("commit", [this] {
-    commitWhile([this] { return hasWork(); });
+void CommitWriter::startCommits() {
+  if (file_.isWriting || file_.broken || !hasWork() || !background_.tryEnter()) return;
+  file_.isWriting = true;
+  file_.environment.loop.spawn("commit", [this] {
+    writeWhile([this] { return hasWork(); });
     background_.leave();
   });
 }
 
-/// Writes round after round on the calling fiber while `wanted()`. committing_ is set by the
-/// caller.
-void PagedFile::commitWhile(const std::function<bool()>& wanted) {
-  while (!broken_ && wanted()) {
-    Status done = commitOnce();
-    if (!done) breakWith(std::move(done).error());
-  }
-  committing_ = false;
-  progress_.notifyAll();
-  kick();
+void CommitWriter::commit(AlarmChange alarm) {
+  if (alarm) return setAlarm(*alarm);
+  schedule();
 }
 
-Status PagedFile::commitOnce() {
-  std::lock_guard lock(writing_);
-  if (discardNeeded_) SKEP_CHECK_OK(discardStaging());
-  if (head_.sweepTxid != 0) SKEP_CHECK_OK(sweep());
-  if (!hasWork()) return {};
+void CommitWriter::commitStaged(StagedCommit staged, AlarmChange alarm) {
+  if (alarm) ++alarmsSet_;
+  flip_ = Flip{.staged = std::move(staged), .alarm = alarm, .alarmsThrough = alarmsSet_};
+  schedule();
+}
+
+void CommitWriter::setAlarm(std::optional<std::int64_t> alarmMs) {
+  pendingAlarm_ = alarmMs;
+  ++alarmsSet_;
+  schedule();
+}
+
+void CommitWriter::setProperties(store::Properties properties) {
+  pendingProperties_ = std::move(properties);
+  schedule();
+}
+
+void CommitWriter::discardStaging() {
+  file_.discardDue = true;
+  schedule();
+}
+
+void CommitWriter::keepHotChunks() {
+  const bool rides = hasWork() && (!file_.isWriting || !pending_.empty());
+  if (!rides && loader_.missCount() < kHotMissesForWrite) return;
+  store::Properties& properties =
+      pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(file_.properties);
+  properties.hotChunks = loader_.chooseHotChunks();
+  if (properties == file_.properties) pendingProperties_.reset();
+}
+
+Status CommitWriter::waitDurable(store::Txid txid) {
+  while (file_.head.txid < txid) {
+    SKEP_CHECK_OK(file_.checkUsable());
+    fiber::GateHolder holder(background_);
+    if (file_.isWriting || !hasWork() || !holder) {
+      file_.progress.wait();
+      continue;
+    }
+    // Nobody writes yet: this fiber, which waits anyway, does.
+    file_.isWriting = true;
+    writeWhile([&] { return file_.head.txid < txid && hasWork(); });
+  }
+  return {};
+}
+
+Status CommitWriter::waitDurable() {
+  const std::uint64_t alarms = alarmsSet_;
+  SKEP_CHECK_OK(waitDurable(file_.committedTxid));
+  while (alarmsDurable_ < alarms) {
+    SKEP_CHECK_OK(file_.checkUsable());
+    file_.progress.wait();
+  }
+  return {};
+}
+
+Status CommitWriter::waitIdle() {
+  while (!isIdle()) {
+    SKEP_CHECK_OK(file_.checkUsable());
+    schedule();
+    file_.progress.wait();
+  }
+  return file_.checkUsable();
+}
+
+/// Writes round after round on the calling fiber while `wanted()`. isWriting is set by the caller.
+void CommitWriter::writeWhile(const std::function<bool()>& wanted) {
+  while (!file_.broken && wanted()) {
+    Status done = writeOnce();
+    if (!done) file_.breakWith(std::move(done).error());
+  }
+  file_.isWriting = false;
+  file_.progress.notifyAll();
+  schedule();
+}
+
+Status CommitWriter::writeOnce() {
+  std::lock_guard lock(store_.mutex());
+  SKEP_CHECK_OK(cleaner_.clean());
+  if (cleaner_.isExpiryDue() && (std::exchange(expiresNext_, false) || !hasWrites()))
+    return cleaner_.expireSome();
+  expiresNext_ = true;
+  if (!hasWrites()) return {};
 
   Flight flight;
   std::vector<PageRef> foldPages;  // keeps them in memory until they are encoded
-  if (!flip_ && foldDue()) {
-    flight.folds = true;
-    flight.folded = foldCandidates();
-    std::vector<PageNumber> pages;
-    for (store::ChunkNumber chunk : flight.folded) {
-      for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
-        const PageNumber page = store::firstPageOf(chunk) + i;
-        if (page <= pageCount_) pages.push_back(page);
-      }
-    }
-    Status read = committedPages(pages, foldPages);
-    if (!read && !isTransient(read.error().code)) return read;
-    if (!read) {
-      // Commits do not wait for a fold; it is tried again after them.
-      flight.folds = false;
-      flight.folded.clear();
-      if (committedTxid_ == head_.txid && !pendingAlarm_ && !pendingProperties_)
-        return backOff(read.error());
-    }
+  if (!flip_ && folds_.isDue()) {
+    Status loaded = loadFold(flight, foldPages);
+    if (!loaded && !OwnedStore::isTransient(loaded.error().code)) return loaded;
+    // Commits do not wait for a fold; it is tried again after them.
+    const bool isAlone =
+        file_.committedTxid == file_.head.txid && !pendingAlarm_ && !pendingProperties_;
+    if (!loaded && isAlone) return store_.backOff(loaded.error());
   }
   store::DatabaseWrite write = encode(flight);
   foldPages.clear();
   flightPages_ = flight.pages.size();
-  Status outcome = environment_.pipeline.submit(std::move(write));
-  if (!outcome) return settle(flight, outcome.error());
+  Status outcome = store_.submit(std::move(write));
+  if (!outcome) return resolve(flight, outcome.error());
   finish(flight);
   return {};
 }
 
-store::DatabaseWrite PagedFile::newWrite() const {
-  store::DatabaseWrite write;
-  write.id = id_;
-  write.epoch = head_.epoch;
-  write.expectedTxid = head_.txid;
-  return write;
+/// Decides which chunks to fold, and brings their pages into memory.
+Status CommitWriter::loadFold(Flight& flight, std::vector<PageRef>& pages) {
+  std::vector<store::ChunkNumber> chunks = folds_.candidates();
+  std::vector<PageNumber> wanted;
+  for (store::ChunkNumber chunk : chunks) {
+    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
+      const PageNumber page = store::firstPageOf(chunk) + i;
+      if (page <= file_.pageCount) wanted.push_back(page);
+    }
+  }
+  SKEP_CHECK_OK(loader_.pages(wanted, pages));
+  flight.folds = true;
+  flight.folded = std::move(chunks);
+  return {};
 }
 
 /// Takes what is pending into `flight` and encodes it. No suspension: the write is one instant's
 /// state.
-store::DatabaseWrite PagedFile::encode(Flight& flight) {
-  store::DatabaseWrite write = newWrite();
-  flight.commits = committedTxid_ != head_.txid;
+store::DatabaseWrite CommitWriter::encode(Flight& flight) {
+  store::DatabaseWrite write = store_.newWrite();
+  flight.commits = file_.committedTxid != file_.head.txid;
   // A flip comes with the alarm of its own transaction; a later one follows with the next write.
-  std::optional<std::optional<std::int64_t>>& alarm = flip_ ? flip_->alarm : pendingAlarm_;
+  flight.alarm = flip_ ? flip_->alarm : std::exchange(pendingAlarm_, std::nullopt);
   flight.alarmsThrough = flip_ ? flip_->alarmsThrough : alarmsSet_;
-  flight.alarmChanged = alarm.has_value();
-  if (alarm) flight.alarmMs = flip_ ? *alarm : *std::exchange(alarm, std::nullopt);
   flight.properties = std::exchange(pendingProperties_, std::nullopt);
-  write.alarmChanged = flight.alarmChanged;
-  write.alarmMs = flight.alarmMs;
+  write.alarmChanged = flight.alarm.has_value();
+  if (flight.alarm) write.alarmMs = *flight.alarm;
   write.properties = flight.properties;
-  if (flight.commits) encodeCommit(flight, write);
-  if (flight.properties && flight.properties->retentionMs == 0 && properties_.retentionMs != 0) {
+  if (flight.commits) encodeVersion(flight, write);
+  if (flight.properties && flight.properties->retentionMs == 0 &&
+      file_.properties.retentionMs != 0) {
     // History ends here: what it kept past the end of the database goes at once, older versions
-    // with their next fold.
-    write.dropChunksFrom = chunkCountOf(flight.commits ? flight.commit.pageCount : head_.pageCount);
+    // and records with the sweep that follows.
+    write.sweepDue = true;
+    write.dropChunksFrom =
+        store::chunkCountOf(flight.commits ? flight.commit.pageCount : file_.head.pageCount);
   }
   if (flight.folds) encodeFold(flight, write);
   return write;
 }
 
-void PagedFile::encodeCommit(Flight& flight, store::DatabaseWrite& write) {
-  EncodeScratch& scratch = EncodeScratch::cleared();
+void CommitWriter::encodeVersion(Flight& flight, store::DatabaseWrite& write) {
+  const store::Head& head = file_.head;
+  store::CommitHead& commit = flight.commit;
+  commit.commitId = newCommitId();
+  commit.timeMs = file_.environment.loop.clock().wallMs();
+  store::RecordHeader header{
+      .epoch = head.epoch,
+      .firstTxid = head.txid + 1,
+      .digestBefore = head.digest,
+      .commitId = commit.commitId,
+      .timeMs = commit.timeMs,
+      .alarmMs = flight.alarm ? *flight.alarm : head.alarmMs,
+  };
   if (flip_) {
     // The staged versions are all that this commit changes; what was committed on top of them
     // follows in the next.
-    flight.flip = std::exchange(flip_, std::nullopt);
-    flight.commit.txid = flight.flip->txid;
-    flight.commit.pageCount = flight.flip->pageCount;
-    flight.commit.digest = flight.flip->digest;
-    write.flip = true;
+    flight.flip = std::move(flip_->staged);
+    flip_.reset();
+    write.flip = header.flip = true;
+    header.lastTxid = flight.flip->txid;
+    header.pageCount = flight.flip->pageCount;
+    header.digestAfter = flight.flip->digest;
+    flight.record = store::encodeRecord(file_.id, header, {});
   } else {
     flight.pages = std::exchange(pending_, {});
-    flight.commit.txid = committedTxid_;
-    flight.commit.pageCount = pageCount_;
-    encodeChanges(flight, scratch);
+    header.lastTxid = file_.committedTxid;
+    header.pageCount = file_.pageCount;
+    flight.record = encodeCommit(file_.id, header, flight.pages, file_.table);
   }
-  flight.commit.commitId = newCommitId();
-  flight.commit.timeMs = environment_.loop.clock().wallMs();
-  const std::uint32_t chunkCount = chunkCountOf(flight.commit.pageCount);
+  commit.txid = header.lastTxid;
+  commit.pageCount = header.pageCount;
+  commit.digest = header.digestAfter;
+  const std::uint32_t chunkCount = store::chunkCountOf(commit.pageCount);
   // A staged transaction may have grown past its own end, too.
-  const bool stagedPastEnd = flight.flip && !flight.flip->chunks.empty() &&
-                             flight.flip->chunks.rbegin()->first >= chunkCount;
-  if ((chunkCount < chunkCountOf(head_.pageCount) || stagedPastEnd) &&
-      properties_.retentionMs == 0) {
+  const bool stagedPastEnd =
+      flight.flip && !flight.flip->chunks.empty() && flight.flip->chunks.back() >= chunkCount;
+  if ((chunkCount < store::chunkCountOf(head.pageCount) || stagedPastEnd) &&
+      file_.properties.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
   }
-  const store::RecordHeader header{.epoch = head_.epoch,
-                                   .firstTxid = head_.txid + 1,
-                                   .lastTxid = flight.commit.txid,
-                                   .pageCount = flight.commit.pageCount,
-                                   .digestBefore = head_.digest,
-                                   .digestAfter = flight.commit.digest,
-                                   .commitId = flight.commit.commitId,
-                                   .timeMs = flight.commit.timeMs,
-                                   .alarmMs = flight.alarmChanged ? flight.alarmMs : head_.alarmMs,
-                                   .flip = write.flip};
-  write.commit = flight.commit;
-  write.record = store::encodeRecord(id_, header, scratch.changes);
-  flight.record = write.record;
+  write.commit = commit;
+  write.record = flight.record;
 }
 
-/// What changed since the newest encoded write, page by page; the payloads point into
-/// `scratch.deltas` and the page cache.
-void PagedFile::encodeChanges(Flight& flight, EncodeScratch& scratch) {
-  auto& [changes, deltas, deltaBytes] = scratch;
-  std::uint64_t digest = head_.digest;
-  for (auto& [page, pending] : flight.pages) {
-    if (pending.base) digest -= pending.base->contentHash();
-    if (page > pageCount_) continue;
-    PageBuffer* current = table_.find(page);
-    SKEP_CHECK(current != nullptr, "page %u is pending but not in memory", page);
-    digest += current->contentHash();
-    const std::size_t start = deltas.size();
-    if (pending.base &&
-        store::encodeDelta(pending.base->view(), current->view(), kDeltaBytesMax, deltas)) {
-      changes.push_back({.page = page, .kind = store::PageChangeKind::Delta, .payload = {}});
-      deltaBytes.push_back(deltas.size() - start);
-    } else if (isZero(current->data)) {
-      changes.push_back({.page = page, .kind = store::PageChangeKind::Zero, .payload = {}});
-    } else {
-      changes.push_back(
-          {.page = page, .kind = store::PageChangeKind::Full, .payload = current->view()});
-    }
-  }
-  flight.commit.digest = digest;
-  ByteView rest(deltas);
-  auto size = deltaBytes.begin();
-  for (store::PageChange& change : changes) {
-    if (change.kind != store::PageChangeKind::Delta) continue;
-    change.payload = rest.first(*size);
-    rest = rest.subspan(*size++);
-  }
-}
-
-std::size_t PagedFile::logBytesLimit() const {
-  const std::size_t share = static_cast<std::size_t>(pageCount_) * kPageBytes / 4;
-  return std::clamp(share, environment_.options.logBytesMin, environment_.options.logBytesMax);
-}
-
-bool PagedFile::foldDue() const {
-  return head_.logBytes > (folding_ ? logBytesLimit() / 2 : logBytesLimit());
-}
-
-/// The chunks that hold the log's oldest records: folding them lets the log be trimmed.
-std::vector<store::ChunkNumber> PagedFile::foldCandidates() const {
-  std::vector<std::pair<store::Txid, store::ChunkNumber>> byAge;
-  byAge.reserve(firstTouch_.size());
-  for (const auto& [chunk, txid] : firstTouch_) byAge.emplace_back(txid, chunk);
-  const std::size_t count = std::min(byAge.size(), environment_.options.foldChunksMax);
-  std::partial_sort(byAge.begin(), byAge.begin() + static_cast<std::ptrdiff_t>(count), byAge.end());
-  std::vector<store::ChunkNumber> chunks;
-  for (std::size_t i = 0; i < count; ++i) chunks.push_back(byAge[i].second);
-  std::sort(chunks.begin(), chunks.end());
-  return chunks;
-}
-
-void PagedFile::encodeFold(Flight& flight, store::DatabaseWrite& write) {
-  const store::Txid txid = committedTxid_;
+void CommitWriter::encodeFold(Flight& flight, store::DatabaseWrite& write) {
+  const store::Txid txid = file_.committedTxid;
+  const bool keepsHistory = file_.properties.retentionMs != 0;
   for (store::ChunkNumber chunk : flight.folded) {
-    if (store::firstPageOf(chunk) > pageCount_) continue;
-    std::array<const std::byte*, store::kPagesPerChunk> pages{};
-    for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
-      const PageNumber page = store::firstPageOf(chunk) + i;
-      if (page > pageCount_) break;
-      PageBuffer* buffer = table_.find(page);
-      SKEP_CHECK(buffer != nullptr, "page %u left memory during a fold", page);
-      pages[i] = buffer->data;
-    }
-    write.chunks.push_back(
-        {.chunk = chunk, .txid = txid, .bytes = store::encodeChunk(id_, chunk, txid, pages)});
-    counters_.chunkBytes += write.chunks.back().bytes.size();
-    if (properties_.retentionMs == 0) write.superseded.push_back({.chunk = chunk, .txid = txid});
+    if (store::firstPageOf(chunk) > file_.pageCount) continue;
+    write.chunks.push_back(encodeFolded(file_.id, chunk, txid, file_.pageCount, file_.table));
+    file_.counters.chunkBytes += write.chunks.back().bytes.size();
+    if (!keepsHistory) write.superseded.push_back({.chunk = chunk, .txid = txid});
   }
-  // The log is needed from the oldest record on that touches a chunk which was not folded at or
-  // after it.
-  auto isFolded = [&](store::ChunkNumber chunk) {
-    return std::binary_search(flight.folded.begin(), flight.folded.end(), chunk);
-  };
-  store::Txid neededFrom = txid + 1;
-  for (const auto& [chunk, touched] : firstTouch_) {
-    if (!isFolded(chunk)) neededFrom = std::min(neededFrom, touched);
-  }
-  for (const auto& [page, pending] : flight.pages) {
-    if (!isFolded(store::chunkOf(page))) neededFrom = std::min(neededFrom, txid);
-  }
-  flight.trimThrough = std::max(head_.logStart, neededFrom - 1);
+  flight.trimThrough = folds_.trimThrough(flight.folded, txid, flight.pages);
   write.trimLogThrough = flight.trimThrough;
-  write.expireThrough = properties_.retentionMs == 0 ? flight.trimThrough : 0;
+  write.expireThrough = keepsHistory ? 0 : flight.trimThrough;
 }
 
-void PagedFile::finish(Flight& flight) {
-  unavailableSince_.reset();
-  retryDelay_ = Duration{};
+/// The write is in the store.
+void CommitWriter::finish(Flight& flight) {
   flightPages_ = 0;
-  if (flight.alarmChanged) head_.alarmMs = flight.alarmMs;
+  if (flight.alarm) file_.head.alarmMs = *flight.alarm;
   alarmsDurable_ = std::max(alarmsDurable_, flight.alarmsThrough);
-  if (flight.properties) properties_ = *flight.properties;
-  if (flight.commits) {
-    head_.txid = flight.commit.txid;
-    head_.pageCount = flight.commit.pageCount;
-    head_.digest = flight.commit.digest;
-    head_.commitId = flight.commit.commitId;
-    head_.logBytes += flight.record.size();
-    ++counters_.recordsWritten;
-    counters_.recordBytes += flight.record.size();
-    log_.append({.txid = flight.commit.txid, .bytes = std::move(flight.record)});
-    for (const auto& [page, pending] : flight.pages) {
-      firstTouch_.try_emplace(store::chunkOf(page), flight.commit.txid);
-      PageBuffer* current = table_.find(page);
-      if (current != nullptr && !pending_.contains(page)) current->pinned = false;
-    }
-    firstTouch_.erase(firstTouch_.lower_bound(chunkCountOf(head_.pageCount)), firstTouch_.end());
+  if (flight.commits) finishVersion(flight);
+  folds_.forget(flight.folded);
+  file_.counters.chunksFolded += flight.folded.size();
+  file_.logTrimmedThrough(flight.trimThrough);
+  if (flight.trimThrough == file_.head.txid) file_.head.logBytes = 0;
+  if (!flight.folded.empty()) ++file_.removals;
+  if (flight.properties) {
+    const std::int64_t retentionMs = file_.properties.retentionMs;
+    file_.properties = *flight.properties;
+    cleaner_.noteRetention(retentionMs);
   }
-  for (store::ChunkNumber chunk : flight.folded) firstTouch_.erase(chunk);
-  if (flight.flip) {
-    for (const auto& [chunk, mask] : flight.flip->chunks) {
-      firstTouch_.erase(chunk);
-      sweepChunks_.push_back(chunk);
-    }
-    head_.sweepTxid = flight.commit.txid;
-    ++foldGeneration_;
+  if (flight.folds || flight.flip) cleaner_.noteNewVersions();
+  folds_.update();
+  file_.progress.notifyAll();
+}
+
+void CommitWriter::finishVersion(Flight& flight) {
+  store::Head& head = file_.head;
+  head.txid = flight.commit.txid;
+  head.pageCount = flight.commit.pageCount;
+  head.digest = flight.commit.digest;
+  head.commitId = flight.commit.commitId;
+  head.logBytes += flight.record.size();
+  ++file_.counters.recordsWritten;
+  file_.counters.recordBytes += flight.record.size();
+  file_.log.append({.txid = flight.commit.txid, .bytes = std::move(flight.record)});
+  for (const auto& [page, taken] : flight.pages) {
+    folds_.note(head.txid, page);
+    PageBuffer* current = file_.table.find(page);
+    if (current != nullptr && !pending_.contains(page)) current->pinned = false;
   }
-  counters_.chunksFolded += flight.folded.size();
-  if (flight.trimThrough > head_.logStart) {
-    head_.logStart = flight.trimThrough;
-    log_.trimThrough(flight.trimThrough);
-    if (log_.isResident()) head_.logBytes = log_.bytes();
-  }
-  if (flight.trimThrough == head_.txid) head_.logBytes = 0;
-  if (!flight.folded.empty()) ++foldGeneration_;
-  folding_ = foldDue();
-  progress_.notifyAll();
+  folds_.forgetPastEnd(head.pageCount);
+  if (!flight.flip) return;
+  folds_.forget(flight.flip->chunks);
+  cleaner_.noteFlip(std::move(flight.flip->chunks));
 }
 
 /// A write that was not applied goes back to pending: the next round encodes it again, with what
 /// came meanwhile.
-void PagedFile::restore(Flight& flight) {
+void CommitWriter::restore(Flight& flight) {
   flightPages_ = 0;
   for (auto& [page, taken] : flight.pages) pending_.insert_or_assign(page, std::move(taken));
-  if (flight.alarmChanged && !flight.flip && !pendingAlarm_) pendingAlarm_ = flight.alarmMs;
   if (flight.properties && !pendingProperties_) pendingProperties_ = std::move(flight.properties);
-  if (flight.flip) flip_ = std::move(flight.flip);
+  if (flight.flip) {
+    flip_ = Flip{.staged = std::move(*flight.flip),
+                 .alarm = flight.alarm,
+                 .alarmsThrough = flight.alarmsThrough};
+  } else if (flight.alarm && !pendingAlarm_) {
+    pendingAlarm_ = flight.alarm;
+  }
 }
 
-Status PagedFile::settle(Flight& flight, const Error& reason) {
-  if (isTransient(reason.code)) {
+/// A write that failed is tried again, or was applied after all, or ends the file.
+Status CommitWriter::resolve(Flight& flight, const Error& reason) {
+  if (OwnedStore::isTransient(reason.code)) {
     restore(flight);
-    return backOff(reason);
+    return store_.backOff(reason);
   }
   if (reason.code != ErrorCode::UnknownOutcome) return reason;
-  const store::Txid before = head_.txid;
-  SKEP_TRY(store::Head now, retake());
-  ++counters_.outcomesResolved;
+  const store::Txid before = file_.head.txid;
+  SKEP_TRY(store::Head now, store_.retake());
+  ++file_.counters.outcomesResolved;
   if (flight.commits && now.txid == flight.commit.txid && now.commitId == flight.commit.commitId) {
     finish(flight);
     return {};
@@ -369,72 +336,6 @@ Status PagedFile::settle(Flight& flight, const Error& reason) {
   // Not applied, or a write without a commit, which may be repeated.
   restore(flight);
   return {};
-}
-
-Result<store::Head> PagedFile::retake() {
-  retaking_ = true;
-  Result<store::Head> taken = retakeUntilKnown();
-  retaking_ = false;
-  return taken;
-}
-
-Result<store::Head> PagedFile::retakeUntilKnown() {
-  while (true) {
-    Result<store::OpenedDatabase> opened = environment_.store.open({.name = options_.name,
-                                                                    .create = store::Create::Never,
-                                                                    .claim = store::Claim::Retake,
-                                                                    .retakeEpoch = head_.epoch,
-                                                                    .firstChunks = 0});
-    if (opened) {
-      head_.epoch = opened->head.epoch;
-      head_.stagingTxid = opened->head.stagingTxid;
-      if (opened->head.logStart > head_.logStart) {
-        // A fold with an unknown outcome was applied: what it trimmed is gone.
-        head_.logStart = opened->head.logStart;
-        log_.trimThrough(head_.logStart);
-        if (log_.isResident()) head_.logBytes = log_.bytes();
-        ++foldGeneration_;
-      }
-      return opened->head;
-    }
-    // Taken after all, the epoch has moved, and the next try is Fenced: that may as well have been
-    // somebody else.
-    const Error& error = opened.error();
-    if (!isTransient(error.code) && error.code != ErrorCode::UnknownOutcome) return error;
-    SKEP_CHECK_OK(backOff(error));
-  }
-}
-
-Status PagedFile::backOff(const Error& reason) {
-  const MonotonicTime now = environment_.loop.clock().monotonic();
-  if (!unavailableSince_) unavailableSince_ = now;
-  if (now - *unavailableSince_ > environment_.options.commitRetry) return reason;
-  retryDelay_ = retryDelay_ == Duration{} ? kRetryFirst : std::min(retryDelay_ * 2, kRetryMost);
-  fiber::sleepFor(retryDelay_);
-  return {};
-}
-
-Status PagedFile::submitCertain(const store::DatabaseWrite& write) {
-  while (true) {
-    store::DatabaseWrite attempt = write;
-    attempt.epoch = head_.epoch;
-    Status outcome = environment_.pipeline.submit(std::move(attempt));
-    if (outcome) {
-      unavailableSince_.reset();
-      retryDelay_ = Duration{};
-      return {};
-    }
-    const Error& error = outcome.error();
-    if (error.code == ErrorCode::UnknownOutcome) {
-      // A late arrival of this attempt would overwrite the next: a new epoch shuts it out.
-      SKEP_CHECK_OK(retake());
-      ++counters_.outcomesResolved;
-    } else if (isTransient(error.code)) {
-      SKEP_CHECK_OK(backOff(error));
-    } else {
-      return error;
-    }
-  }
 }
 
 }  // namespace skep::vfs

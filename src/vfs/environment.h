@@ -7,7 +7,7 @@
 #include "skep/fiber/loop.h"
 #include "skep/store/commit_pipeline.h"
 #include "skep/store/page_store.h"
-#include "skep/vfs/commit_kicker.h"
+#include "skep/vfs/commit_scheduler.h"
 #include "skep/vfs/page_cache.h"
 #include "skep/vfs/paged_file_options.h"
 
@@ -22,7 +22,7 @@ struct Environment {
   store::CommitPipeline& pipeline;
   PageCache& cache;
   PagedFileOptions options;
-  CommitKicker kicker{loop};
+  CommitScheduler scheduler{loop};
 };
 
 }  // namespace skep::vfs

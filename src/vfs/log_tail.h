@@ -32,7 +32,6 @@ class LogTail {
   bool isResident() const { return resident_; }
 
   std::size_t bytes() const { return bytes_; }
-  std::size_t recordCount() const { return records_.size(); }
   store::Txid newestTxid() const { return records_.empty() ? 0 : records_.back().txid; }
 
   /// Decodes what is not decoded yet. Corrupt when a record fails its checks or does not follow the

@@ -9,6 +9,10 @@ namespace {
 // A commit allocates a buffer for each page it changes, and frees as many when it is durable.
 constexpr std::size_t kSpareBuffersMax = 2048;
 
+// So many pages in a row that are pinned or in use end an allocation's search for one to evict. The
+// next search goes on behind them: pages that can go are found when the hand has come around.
+constexpr std::size_t kUnevictableAtAllocation = 64;
+
 }  // namespace
 
 std::uint64_t PageBuffer::contentHash() {
@@ -25,7 +29,8 @@ void PageRef::release(PageBuffer* buffer) {
   if (--buffer->references == 0) buffer->shard->destroy(buffer);
 }
 
-PageCache::PageCache(std::size_t budgetBytes) : budgetBytes_(budgetBytes) {}
+PageCache::PageCache(std::size_t budgetBytes)
+    : budget_(std::make_shared<CacheBudget>(budgetBytes)) {}
 PageCache::~PageCache() = default;
 
 CacheShard& PageCache::shard(fiber::Loop& loop) {
@@ -33,20 +38,21 @@ CacheShard& PageCache::shard(fiber::Loop& loop) {
   for (auto& shard : shards_) {
     if (&shard->loop_ == &loop) return *shard;
   }
-  shards_.push_back(std::make_unique<CacheShard>(*this, loop));
-  shardCount_ = shards_.size();
+  shards_.push_back(std::make_shared<CacheShard>(*this, budget_, loop));
+  budget_->shardCount = shards_.size();
   return *shards_.back();
 }
 
 CacheStats PageCache::stats() const {
   CacheStats stats;
-  stats.budgetBytes = budgetBytes_;
-  stats.bytes = bytes_.load(std::memory_order_relaxed);
+  stats.budgetBytes = budget_->limitBytes;
+  stats.bytes = budget_->bytes.load(std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
   for (const auto& shard : shards_) {
     stats.hits += shard->hits_.load(std::memory_order_relaxed);
     stats.misses += shard->misses_.load(std::memory_order_relaxed);
     stats.evictions += shard->evictions_.load(std::memory_order_relaxed);
+    stats.evictionLooks += shard->evictionLooks_.load(std::memory_order_relaxed);
   }
   return stats;
 }
@@ -56,10 +62,12 @@ void PageCache::requestTrim(const CacheShard& byShard) {
   for (auto& shard : shards_) {
     if (shard.get() == &byShard || !shard->isOverShare()) continue;
     if (shard->trimPending_.exchange(true)) continue;
-    CacheShard* target = shard.get();
-    target->loop_.post([target] {
-      target->trimPending_ = false;
-      target->trim();
+    // The cache may be gone when the loop comes to it.
+    shard->loop_.post([target = std::weak_ptr(shard)] {
+      const std::shared_ptr<CacheShard> alive = target.lock();
+      if (alive == nullptr) return;
+      alive->trimPending_ = false;
+      alive->trim(alive->clockSize_);
     });
   }
 }
@@ -69,8 +77,8 @@ CacheShard::~CacheShard() {
 }
 
 bool CacheShard::isOverShare() const {
-  const std::size_t shards = cache_.shardCount_.load(std::memory_order_relaxed);
-  return bytes_.load(std::memory_order_relaxed) > cache_.budgetBytes_ / (shards == 0 ? 1 : shards);
+  const std::size_t shards = budget_->shardCount.load(std::memory_order_relaxed);
+  return bytes_.load(std::memory_order_relaxed) > budget_->limitBytes / (shards == 0 ? 1 : shards);
 }
 
 PageRef CacheShard::allocate(PageNumber page) {
@@ -86,28 +94,34 @@ PageRef CacheShard::allocate(PageNumber page) {
   bytes_.store(bytes_.load(std::memory_order_relaxed) + sizeof(PageBuffer),
                std::memory_order_relaxed);
   const std::size_t total =
-      cache_.bytes_.fetch_add(sizeof(PageBuffer), std::memory_order_relaxed) + sizeof(PageBuffer);
+      budget_->bytes.fetch_add(sizeof(PageBuffer), std::memory_order_relaxed) + sizeof(PageBuffer);
   PageRef ref(buffer);
-  if (total > cache_.budgetBytes_) {
-    trim();
-    if (cache_.bytes_.load(std::memory_order_relaxed) > cache_.budgetBytes_)
-      cache_.requestTrim(*this);
+  if (total > budget_->limitBytes) {
+    trim(kUnevictableAtAllocation);
+    if (isOverBudget()) cache_.requestTrim(*this);
   }
   return ref;
 }
 
-void CacheShard::trim() {
-  while (cache_.bytes_.load(std::memory_order_relaxed) > cache_.budgetBytes_ && isOverShare()) {
-    if (!evictOne()) return;
+void CacheShard::trim(std::size_t unevictableMax) {
+  while (isOverBudget() && isOverShare()) {
+    if (!evictOne(unevictableMax)) return;
   }
 }
 
-bool CacheShard::evictOne() {
-  // Two rounds: the first may only clear the marks of recent use.
+bool CacheShard::evictOne(std::size_t unevictableMax) {
+  // Two rounds at the most: the first may only clear the marks of recent use, each of which was
+  // set by a use since. What has to stay is looked at in vain, so those looks are counted.
+  std::size_t unevictable = 0;
   for (std::size_t looked = 0; looked < 2 * clockSize_; ++looked) {
+    if (unevictable == unevictableMax) return false;
     PageBuffer* candidate = clock_;
     clock_ = candidate->next;
-    if (candidate->pinned || candidate->references > 1) continue;
+    bump(evictionLooks_);
+    if (candidate->pinned || candidate->references > 1) {
+      ++unevictable;
+      continue;
+    }
     if (candidate->recentlyUsed) {
       candidate->recentlyUsed = false;
       continue;
@@ -149,7 +163,7 @@ void CacheShard::destroy(PageBuffer* buffer) {
   SKEP_DCHECK(buffer->table == nullptr);
   bytes_.store(bytes_.load(std::memory_order_relaxed) - sizeof(PageBuffer),
                std::memory_order_relaxed);
-  cache_.bytes_.fetch_sub(sizeof(PageBuffer), std::memory_order_relaxed);
+  budget_->bytes.fetch_sub(sizeof(PageBuffer), std::memory_order_relaxed);
   if (spare_.size() == kSpareBuffersMax) {
     delete buffer;
     return;

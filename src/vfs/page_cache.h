@@ -88,6 +88,7 @@ struct CacheStats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t evictions = 0;
+  std::uint64_t evictionLooks = 0;  // pages that were looked at to find those
   std::size_t bytes = 0;
   std::size_t budgetBytes = 0;
 
@@ -95,6 +96,13 @@ struct CacheStats {
     const std::uint64_t total = hits + misses;
     return total == 0 ? 1.0 : static_cast<double>(hits) / static_cast<double>(total);
   }
+};
+
+/// What the shards of a cache share. Shared, since a shard that trims may outlive its cache.
+struct CacheBudget {
+  const std::size_t limitBytes;
+  std::atomic<std::size_t> bytes{0};
+  std::atomic<std::size_t> shardCount{0};
 };
 
 class PageCache {
@@ -108,22 +116,21 @@ class PageCache {
   /// cache's use.
   CacheShard& shard(fiber::Loop& loop);
   CacheStats stats() const;  // any thread
-  std::size_t budgetBytes() const { return budgetBytes_; }
+  std::size_t budgetBytes() const { return budget_->limitBytes; }
 
  private:
   friend class CacheShard;
   void requestTrim(const CacheShard& byShard);
 
-  const std::size_t budgetBytes_;
-  std::atomic<std::size_t> bytes_{0};
-  std::atomic<std::size_t> shardCount_{0};
-  mutable std::mutex mutex_;  // guards shards_
-  std::vector<std::unique_ptr<CacheShard>> shards_;
+  const std::shared_ptr<CacheBudget> budget_;
+  mutable std::mutex mutex_;                         // guards shards_
+  std::vector<std::shared_ptr<CacheShard>> shards_;  // shared for the time of a trim (requestTrim)
 };
 
 class CacheShard {
  public:
-  CacheShard(PageCache& cache, fiber::Loop& loop) : cache_(cache), loop_(loop) {}
+  CacheShard(PageCache& cache, std::shared_ptr<CacheBudget> budget, fiber::Loop& loop)
+      : cache_(cache), budget_(std::move(budget)), loop_(loop) {}
   ~CacheShard();
 
   /// A new buffer with undefined content, after evicting what the budget asks for.
@@ -131,8 +138,9 @@ class CacheShard {
 
   void countHit() { bump(hits_); }
   void countMiss() { bump(misses_); }
-  /// Evicts until the process is within the budget or this shard within its fair share.
-  void trim();
+  /// Evicts until the process is within the budget or this shard within its fair share, or until
+  /// `unevictableMax` pages in a row come up that have to stay.
+  void trim(std::size_t unevictableMax);
 
  private:
   friend class PageCache;
@@ -141,13 +149,17 @@ class CacheShard {
   static void bump(std::atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
+  bool isOverBudget() const {
+    return budget_->bytes.load(std::memory_order_relaxed) > budget_->limitBytes;
+  }
   bool isOverShare() const;
-  bool evictOne();
+  bool evictOne(std::size_t unevictableMax);
   void link(PageBuffer* buffer);
   void unlink(PageBuffer* buffer);
   void destroy(PageBuffer* buffer);
 
-  PageCache& cache_;
+  PageCache& cache_;  // for allocate() alone: see CacheBudget
+  const std::shared_ptr<CacheBudget> budget_;
   fiber::Loop& loop_;
   std::vector<std::unique_ptr<PageBuffer>>
       spare_;                    // freed buffers, a few, for the next allocations
@@ -157,6 +169,7 @@ class CacheShard {
   std::atomic<std::uint64_t> hits_{0};
   std::atomic<std::uint64_t> misses_{0};
   std::atomic<std::uint64_t> evictions_{0};
+  std::atomic<std::uint64_t> evictionLooks_{0};
   std::atomic<bool> trimPending_{false};
 };
 

@@ -256,6 +256,8 @@ int vfsCurrentTimeInt64(sqlite3_vfs*, sqlite3_int64* now) {
   return systemVfs()->xCurrentTimeInt64(systemVfs(), now);
 }
 
+constexpr sqlite3_int64 kAnySize = sqlite3_int64{1} << 46;  // as in openConnection()
+
 }  // namespace
 
 void registerVfs() {
@@ -263,10 +265,8 @@ void registerVfs() {
   std::call_once(once, [] {
     installSqliteMemory();
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    // Reads in place (xFetch) are what SQLite knows as memory-mapped I/O: on, for files of any
-    // size.
-    constexpr sqlite3_int64 kAnySize = sqlite3_int64{1} << 46;
-    sqlite3_config(SQLITE_CONFIG_MMAP_SIZE, kAnySize, kAnySize);
+    // Allowed, but not the default: see openConnection().
+    sqlite3_config(SQLITE_CONFIG_MMAP_SIZE, 0, kAnySize);
     const int rc = sqlite3_initialize();
     SKEP_CHECK(rc == SQLITE_OK, "sqlite3_initialize: %d", rc);
     static sqlite3_vfs vfs{};
@@ -298,8 +298,11 @@ Result<sqlite3*> openConnection(PagedFile& file) {
   // exclusive: no change counter to check at each read, and page 1 is not rewritten at each commit.
   // The page cache of SQLite itself stays tiny, as pages are read in place; cache_spill bounds what
   // a transaction keeps there.
+  // Reading in place (xFetch) is what SQLite knows as memory-mapped I/O: on for the database, of any
+  // size; off for temporary files, which would else be mapped as a whole (VACUUM copies into one).
   constexpr const char* kPragmas =
       "PRAGMA page_size = 4096;"
+      "PRAGMA main.mmap_size = 70368744177664;"
       "PRAGMA locking_mode = EXCLUSIVE;"
       "PRAGMA synchronous = NORMAL;"
       "PRAGMA temp_store = FILE;"

@@ -11,12 +11,19 @@ namespace {
 
 constexpr std::size_t kPage = sizeof(vfs::PageBuffer);
 
-/// Without history, each chunk has one version and nothing lies past the end.
+/// Without history, each chunk has one version, nothing lies past the end, and no record is kept
+/// that the head does not need.
 void expectNoGarbage(Findings& findings, store::PageStore& store, const Lineage& lineage) {
   Result<store::DatabaseInfo> info = store.info(lineage.name);
   if (!info) return findings.add("info: " + info.error().toString());
+  if (info->properties.retentionMs != 0) return;
   auto versions = store.listChunkVersions(info->id, std::nullopt, 100'000);
   if (!versions) return findings.add("list: " + versions.error().toString());
+  auto records = store.readLog(info->id, 0, 1);
+  if (!records) return findings.add("log: " + records.error().toString());
+  if (!records->empty() && records->front().txid <= info->head.logStart)
+    findings.add("the record of txid " + std::to_string(records->front().txid) +
+                 " is kept, which nobody needs");
   std::optional<store::ChunkNumber> before;
   for (const store::ChunkVersion& version : *versions) {
     const std::string name =
@@ -47,7 +54,7 @@ void verifyLineage(RunContext& context, Process& process, Lineage& lineage) {
   owner.close();
   if (context.findings.any()) return;
   check(context.findings, process.environment(), lineage);
-  if (!lineage.hadRetention) expectNoGarbage(context.findings, process.store(), lineage);
+  expectNoGarbage(context.findings, process.store(), lineage);
 }
 
 class Run {
@@ -104,7 +111,9 @@ class Run {
     workloadOptions_.blobBytesMax = oneOf<std::size_t>({200, 20'000, 60'000});
     workloadOptions_.rowsMax = oneOf<std::size_t>({5, 30, 60});
     workloadOptions_.fullText = oneIn(6);
-    workloadOptions_.retention = oneIn(10);
+    const auto first = options_.firstFault ? options_.firstFault->kind : CallKind::Open;
+    workloadOptions_.retention =
+        oneIn(10) || first == CallKind::Log || first == CallKind::VersionAt;
     workloadOptions_.autoVacuum = static_cast<int>(oneOf<std::size_t>({0, 0, 1, 2}));
   }
 

@@ -18,8 +18,10 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::Open, "open"},
     {CallKind::Retake, "retake"},
     {CallKind::Read, "read"},
-    {CallKind::Info, "info"},
+    {CallKind::Head, "head"},
     {CallKind::List, "list"},
+    {CallKind::Log, "log"},
+    {CallKind::VersionAt, "version_at"},
     {CallKind::Commit, "commit"},
     {CallKind::CommitFold, "commit_fold"},
     {CallKind::Fold, "fold"},
@@ -62,8 +64,10 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
       return {Before, Lost, After, CrashBefore, CrashAfter};
     case CallKind::Read:
       return {CrashBefore, Fail, Corrupt, LostRecord};
-    case CallKind::Info:
+    case CallKind::Head:
     case CallKind::List:
+    case CallKind::Log:
+    case CallKind::VersionAt:
       return {CrashBefore, Fail};
     default:
       return {Before,  Refused, ReadOnly,    Lost,       After,
@@ -160,6 +164,7 @@ CallKind kindOf(const store::DatabaseWrite& write) {
   if (write.discardStaging) return CallKind::Discard;
   if (!write.chunks.empty()) return stages(write) ? CallKind::Stage : CallKind::Fold;
   if (!write.superseded.empty() || write.sweepDone) return CallKind::Sweep;
+  if (write.expireThrough != 0 && write.trimLogThrough == 0) return CallKind::Sweep;
   if (write.alarmChanged) return CallKind::Alarm;
   if (write.properties) return CallKind::Properties;
   // A fold of chunks that are all past the end: only the log is trimmed.

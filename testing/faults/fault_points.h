@@ -25,8 +25,10 @@ enum class CallKind : std::uint8_t {
   Open,        // open() with Claim::Take or None
   Retake,      // open() with Claim::Retake
   Read,        // readChunks()
-  Info,        // info()
+  Head,        // readHead()
   List,        // listChunkVersions()
+  Log,         // readLog()
+  VersionAt,   // versionAt()
   Commit,      // a new version
   CommitFold,  // a new version, and chunks that let the log be trimmed
   Fold,        // chunks alone
@@ -37,7 +39,7 @@ enum class CallKind : std::uint8_t {
   Alarm,       // the alarm alone
   Properties,  // properties alone
 };
-inline constexpr std::size_t kCallKinds = 14;
+inline constexpr std::size_t kCallKinds = 16;
 
 enum class FaultAction : std::uint8_t {
   Before,    // Unavailable; not applied

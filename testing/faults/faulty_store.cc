@@ -302,8 +302,8 @@ Result<store::ChunkRead> FaultyStore::readChunks(const store::ChunkReadRequest& 
   return answer;
 }
 
-Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
-  return read<store::DatabaseInfo>(CallKind::Info, [&] { return inner_.info(name); });
+Result<store::Head> FaultyStore::readHead(DatabaseId id) {
+  return read<store::Head>(CallKind::Head, [&] { return inner_.readHead(id); });
 }
 
 Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(
@@ -312,28 +312,37 @@ Result<std::vector<store::ChunkVersion>> FaultyStore::listChunkVersions(
       CallKind::List, [&] { return inner_.listChunkVersions(id, after, limit); });
 }
 
+Result<std::vector<store::StoredRecord>> FaultyStore::readLog(DatabaseId id, store::Txid afterTxid,
+                                                              std::size_t bytesMax) {
+  return read<std::vector<store::StoredRecord>>(
+      CallKind::Log, [&] { return inner_.readLog(id, afterTxid, bytesMax); });
+}
+
+Result<store::VersionAt> FaultyStore::versionAt(DatabaseId id, std::int64_t timeMs) {
+  return read<store::VersionAt>(CallKind::VersionAt, [&] { return inner_.versionAt(id, timeMs); });
+}
+
 // The rest is not what an open database calls; it passes no fault points.
 
+Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
+  if (crashed_) return crashedError();
+  Inside inside(network_.callsInside_);
+  return inner_.info(name);
+}
 Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after,
                                           std::size_t limit) {
   if (crashed_) return crashedError();
+  Inside inside(network_.callsInside_);
   return inner_.list(prefix, after, limit);
-}
-Result<std::vector<store::StoredRecord>> FaultyStore::readLog(DatabaseId id, store::Txid afterTxid,
-                                                              std::size_t bytesMax) {
-  if (crashed_) return crashedError();
-  return inner_.readLog(id, afterTxid, bytesMax);
-}
-Result<store::VersionAt> FaultyStore::versionAt(DatabaseId id, std::int64_t timeMs) {
-  if (crashed_) return crashedError();
-  return inner_.versionAt(id, timeMs);
 }
 Status FaultyStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   if (crashed_) return crashedError();
+  Inside inside(network_.callsInside_);
   return inner_.destroy(name, onlyAs);
 }
 Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, std::size_t limit) {
   if (crashed_) return crashedError();
+  Inside inside(network_.callsInside_);
   return inner_.dueAlarms(nowMs, limit);
 }
 

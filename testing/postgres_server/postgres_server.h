@@ -63,7 +63,10 @@ class PostgresServer {
   /// The Unix socket itself, for a proxy in front of it.
   std::filesystem::path socketPath() const;
 
-  /// Waits until the server is down. stop() then start() keeps the data, the socket and the port.
+  /// Where the server keeps its files: for tests that make a disk fail.
+  std::filesystem::path dataDirectory() const { return directory_ / "data"; }
+
+  /// Waits until the server is down, also when it went down by itself. stop() then start() keeps the data, the socket and the port.
   void stop(Stop how);
   void start();
   /// Freezes all of the server's processes (SIGSTOP), and lets them go on.

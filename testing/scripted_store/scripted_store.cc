@@ -17,6 +17,9 @@ Result<OpenedDatabase> ScriptedStore::open(const OpenRequest&) {
 Result<ChunkRead> ScriptedStore::readChunks(const ChunkReadRequest&) {
   return writesOnly();
 }
+Result<Head> ScriptedStore::readHead(DatabaseId) {
+  return writesOnly();
+}
 Result<DatabaseInfo> ScriptedStore::info(std::string_view) {
   return writesOnly();
 }

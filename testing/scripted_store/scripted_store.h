@@ -28,6 +28,7 @@ class ScriptedStore final : public store::PageStore {
   Result<store::OpenedDatabase> open(const store::OpenRequest&) override;
   std::vector<Status> write(Writes writes) override { return onWrite(writes); }
   Result<store::ChunkRead> readChunks(const store::ChunkReadRequest&) override;
+  Result<store::Head> readHead(store::DatabaseId) override;
   Result<store::DatabaseInfo> info(std::string_view) override;
   Result<store::ListPage> list(std::string_view, std::string_view, std::size_t) override;
   Result<std::vector<store::StoredRecord>> readLog(store::DatabaseId, store::Txid,

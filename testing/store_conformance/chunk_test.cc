@@ -255,6 +255,19 @@ TEST_P(StoreConformance, the_last_chunks_may_be_staged_by_the_flip_itself) {
   EXPECT_EQ(owner.head().sweepTxid, 1u);
 }
 
+TEST_P(StoreConformance, sweep_due_marks_what_is_superseded_at_the_head_after_the_write) {
+  Owner owner = own("acme");
+  ASSERT_EQ(codeOf(owner.commit("one")), "ok");
+  DatabaseWrite due = owner.nothing();
+  due.sweepDue = true;
+  ASSERT_EQ(codeOf(owner.apply(due)), "ok");
+  EXPECT_EQ(owner.head().sweepTxid, 1u);
+  due = owner.committing("two");
+  due.sweepDue = true;
+  ASSERT_EQ(codeOf(owner.apply(due)), "ok");
+  EXPECT_EQ(owner.head().sweepTxid, 2u);
+}
+
 TEST_P(StoreConformance, sweep_done_clears_the_sweep_mark) {
   Owner owner = own("acme");
   ASSERT_EQ(codeOf(owner.fold({chunkAt(0, 1, "zero")})), "ok");

@@ -194,8 +194,7 @@ TEST_P(StoreConformance, a_retake_waits_for_the_write_that_is_under_way) {
     while (!started) std::this_thread::yield();
     for (std::uint64_t spins = random() % 2000; spins > 0; --spins)
       std::atomic_thread_fence(std::memory_order_seq_cst);
-    const auto again =
-        store().open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()});
+    const auto again = store().open(owner.retaking());
     writer.join();
     ASSERT_EQ(codeOf(again), "ok");
     // What the retake saw is final: nothing under the old epoch was acknowledged past it or came

@@ -204,6 +204,28 @@ TEST_P(StoreConformance, a_list_tells_head_and_properties) {
   EXPECT_EQ(info.storedBytes, 0u) << "counting costs a scan";
 }
 
+TEST_P(StoreConformance, the_head_of_a_database_is_read_by_its_id) {
+  Owner owner = own("acme");
+  ASSERT_EQ(codeOf(owner.commit("one")), "ok");
+  ASSERT_EQ(codeOf(owner.fold({chunkAt(0, 1, "zero")})), "ok");
+  ASSERT_EQ(codeOf(owner.commit("two")), "ok");
+  store::DatabaseWrite write = owner.committing("three");
+  write.trimLogThrough = 1;
+  write.alarmChanged = true;
+  write.alarmMs = 77;
+  ASSERT_EQ(codeOf(owner.apply(write)), "ok");
+  ASSERT_EQ(codeOf(owner.apply(owner.folding({chunkAt(4, 9, "staged")}))), "ok");
+  const auto head = store().readHead(owner.id());
+  ASSERT_EQ(codeOf(head), "ok");
+  EXPECT_EQ(describe(*head), describe(look("acme").head));
+  EXPECT_EQ(head->alarmMs, 77);
+  EXPECT_EQ(head->stagingTxid, 9u);
+  ASSERT_EQ(codeOf(store().destroy("acme")), "ok");
+  EXPECT_EQ(codeOf(store().readHead(owner.id())), "not_found");
+  own("acme");
+  EXPECT_EQ(codeOf(store().readHead(owner.id())), "not_found") << "it is another database now";
+}
+
 TEST_P(StoreConformance, info_counts_all_bytes_that_are_stored) {
   const std::int64_t createdMs = clock_.wallMs();
   Owner owner = own("acme");

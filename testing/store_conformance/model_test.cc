@@ -82,8 +82,13 @@ class ModelPlay {
     request.claim = static_cast<Claim>(below(3));
     request.firstChunks = static_cast<std::uint32_t>(below(6));
     const auto before = model_.info(which);
-    if (before.ok()) request.retakeEpoch = before->head.epoch + (rarely() ? 1 : 0);
+    if (before.ok()) {
+      request.retakeEpoch = before->head.epoch + (rarely() ? 1 : 0);
+      const auto elsewhere = model_.info(name());
+      request.retakeId = rarely() && elsewhere.ok() ? elsewhere->id : before->id;
+    }
     const auto expected = model_.open(request);
+    if (before.ok()) request.retakeId = ids_.at(request.retakeId);
     const auto got = real_.open(request);
     ASSERT_EQ(codeOf(got), codeOf(expected));
     if (!expected.ok()) return;
@@ -236,6 +241,7 @@ class ModelPlay {
                                            .hotChunks = {chunk(), chunk()}};
     }
     if (below(10) == 0) write.sweepDone = true;
+    if (below(20) == 0) write.sweepDue = true;
     if (head.stagingTxid != 0 ? below(8) == 0 : rarely()) write.discardStaging = true;
     return write;
   }

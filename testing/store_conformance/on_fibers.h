@@ -43,6 +43,9 @@ class OnFibers final : public store::PageStore {
   Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override {
     return onFiber([&] { return inner_.readChunks(request); });
   }
+  Result<store::Head> readHead(store::DatabaseId id) override {
+    return onFiber([&] { return inner_.readHead(id); });
+  }
   Result<store::DatabaseInfo> info(std::string_view name) override {
     return onFiber([&] { return inner_.info(name); });
   }

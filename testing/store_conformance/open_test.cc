@@ -79,7 +79,7 @@ TEST_P(StoreConformance, a_claim_changes_nothing_else_of_the_head) {
 TEST_P(StoreConformance, a_retake_succeeds_while_the_epoch_is_still_its_own) {
   Owner owner = own("acme");
   ASSERT_EQ(codeOf(owner.commit("one")), "ok");
-  const auto again = store().open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = 1});
+  const auto again = store().open(owner.retaking());
   ASSERT_EQ(codeOf(again), "ok");
   EXPECT_EQ(again->head.epoch, 2u);
   EXPECT_EQ(again->head.txid, 1u);
@@ -88,13 +88,27 @@ TEST_P(StoreConformance, a_retake_succeeds_while_the_epoch_is_still_its_own) {
 }
 
 TEST_P(StoreConformance, a_retake_after_someone_else_took_over_is_fenced) {
+  const Owner first = own("acme");
   own("acme");
-  own("acme");
-  EXPECT_EQ(codeOf(store().open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = 1})),
-            "fenced");
-  EXPECT_EQ(codeOf(store().open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = 3})),
-            "fenced");
+  OpenRequest request = first.retaking();
+  EXPECT_EQ(codeOf(store().open(request)), "fenced");
+  request.retakeEpoch = 3;
+  EXPECT_EQ(codeOf(store().open(request)), "fenced");
   EXPECT_EQ(look("acme").head.epoch, 2u) << "a refused retake must leave the epoch as it is";
+}
+
+TEST_P(StoreConformance, a_retake_leaves_a_database_alone_that_was_made_anew_under_its_name) {
+  const Owner before = own("acme");
+  ASSERT_EQ(codeOf(store().destroy("acme")), "ok");
+  EXPECT_EQ(codeOf(store().open(before.retaking())), "not_found");
+  Owner after = own("acme");
+  ASSERT_EQ(after.epoch(), before.epoch());
+  EXPECT_EQ(codeOf(store().open(before.retaking())), "not_found");
+  OpenRequest anonymous = before.retaking();
+  anonymous.retakeId = {};
+  EXPECT_EQ(codeOf(store().open(anonymous)), "not_found") << "an id of nobody";
+  EXPECT_EQ(look("acme").head.epoch, after.epoch());
+  EXPECT_EQ(codeOf(after.commit("one")), "ok") << "its owner has done nothing wrong";
 }
 
 TEST_P(StoreConformance, a_retake_creates_nothing) {

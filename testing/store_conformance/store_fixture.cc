@@ -57,6 +57,10 @@ store::Head Owner::head() const {
   return info->head;
 }
 
+store::OpenRequest Owner::retaking() const {
+  return {.name = name_, .claim = Claim::Retake, .retakeId = id_, .retakeEpoch = epoch_};
+}
+
 StoreConformance::StoreConformance() : environment_(GetParam().make(clock_)) {}
 StoreConformance::~StoreConformance() = default;
 

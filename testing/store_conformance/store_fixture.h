@@ -75,6 +75,8 @@ class Owner {
   Status fold(std::vector<store::StoredChunk> chunks) { return apply(folding(std::move(chunks))); }
 
   store::Head head() const;
+  /// The open by which this owner learns what became of its newest write.
+  store::OpenRequest retaking() const;
 
  private:
   store::PageStore* store_;

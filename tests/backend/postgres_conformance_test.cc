@@ -16,9 +16,22 @@ PostgresServer& server() {
   return instance;
 }
 
+/// Dates are the suite's, time limits are real: the server answers when it does, however far a test
+/// has moved its clock meanwhile.
+class DatingClock final : public Clock {
+ public:
+  explicit DatingClock(const Clock& dates) : dates_(dates) {}
+  std::int64_t wallMs() const override { return dates_.wallMs(); }
+  MonotonicTime monotonic() const override { return limits_.monotonic(); }
+
+ private:
+  const Clock& dates_;
+  SystemClock limits_;
+};
+
 class PostgresEnvironment final : public StoreEnvironment {
  public:
-  explicit PostgresEnvironment(Clock& clock) : clock_(clock) {
+  explicit PostgresEnvironment(const Clock& dates) : clock_(dates) {
     static std::atomic<int> schemas = 0;
     schema_ = "test_" + std::to_string(++schemas);
     connect();
@@ -37,7 +50,7 @@ class PostgresEnvironment final : public StoreEnvironment {
     store_ = std::move(opened).value();
   }
 
-  Clock& clock_;
+  DatingClock clock_;
   std::string schema_;
   std::unique_ptr<backend::PostgresStore> store_;
 };

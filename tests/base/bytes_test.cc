@@ -34,5 +34,22 @@ TEST(Bytes, a_varint_longer_than_64_bits_is_bad) {
   EXPECT_FALSE(in.ok());
 }
 
+TEST(Bytes, the_end_of_a_prefix_is_behind_all_that_begins_with_it) {
+  EXPECT_EQ(endOfPrefix("na"), "nb");
+  EXPECT_EQ(endOfPrefix("n"), "o");
+  EXPECT_EQ(endOfPrefix("na\xff\xff"), "nb");
+  EXPECT_EQ(endOfPrefix("n\xff"), "o");
+  EXPECT_EQ(endOfPrefix("\xff\xff"), "");
+  EXPECT_EQ(endOfPrefix(""), "");
+}
+
+TEST(Bytes, zigzag_makes_small_numbers_of_either_sign_small) {
+  EXPECT_EQ(zigzag(0), 0u);
+  EXPECT_EQ(zigzag(-1), 1u);
+  EXPECT_EQ(zigzag(1), 2u);
+  for (const std::int64_t n : {INT64_MIN, INT64_MIN + 1, std::int64_t{-300}, INT64_MAX})
+    EXPECT_EQ(unzigzag(zigzag(n)), n);
+}
+
 }  // namespace
 }  // namespace skep

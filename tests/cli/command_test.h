@@ -12,6 +12,7 @@
 
 namespace skep::cli {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;

@@ -134,6 +134,24 @@ TEST_F(PostgresCommands, a_server_that_is_away_is_an_error) {
   EXPECT_EQ(ok(onServer({"ls"})), "db\n");
 }
 
+TEST_F(PostgresCommands, a_store_of_another_version_of_skep_is_an_error_that_names_both) {
+  ok(onServer({"sql", "db", "CREATE TABLE t(a)"}));
+  server_.query("UPDATE skep.skep_meta SET version = 2");
+  EXPECT_THAT(fails(1, onServer({"ls"})),
+              AllOf(StartsWith("error: version_mismatch: "), HasSubstr("has version 2"),
+                    HasSubstr("works with version 1")));
+  server_.query("UPDATE skep.skep_meta SET version = 1");
+  EXPECT_EQ(ok(onServer({"ls"})), "db\n");
+}
+
+TEST_F(PostgresCommands, a_server_that_refuses_writes_is_an_error_and_is_read_all_the_same) {
+  ok(onServer({"sql", "db", "CREATE TABLE t(a); INSERT INTO t VALUES (7)"}));
+  server_.query("ALTER ROLE postgres SET default_transaction_read_only = on");
+  EXPECT_THAT(fails(1, onServer({"sql", "db", "INSERT INTO t VALUES (8)"})),
+              StartsWith("error: read_only: "));
+  EXPECT_EQ(ok(onServer({"sql", "db", "SELECT a FROM t", "--mode", "list", "--read-only"})), "7\n");
+}
+
 TEST_F(PostgresCommands, a_wrong_password_is_an_error_that_repeats_no_secret) {
   testing::PostgresServer guarded({.password = "right"});
   const std::string url = guarded.urlAs("postgres", "s3cret");

@@ -7,6 +7,7 @@
 #include "skep/sql/check.h"
 #include "skep/sql/database.h"
 #include "skep/testing/faults/simulation.h"
+#include "skep/testing/watched_store.h"
 #include "skep/testing/world.h"
 #include "skep/vfs/paged_file.h"
 
@@ -201,6 +202,69 @@ TEST_F(RareCase, a_fenced_owner_learns_it_from_a_cold_read_and_reads_nothing_of_
     ASSERT_NE(first->brokenBy(), nullptr);
     EXPECT_EQ(first->brokenBy()->code, ErrorCode::Fenced);
     EXPECT_FALSE(first->close().ok());
+  });
+}
+
+TEST_F(RareCase, an_owner_that_asks_for_a_lost_answer_leaves_a_database_of_the_same_name_alone) {
+  FaultPlan plan;
+  plan.shots.push_back({.action = FaultAction::Lost, .kind = CallKind::Commit, .nth = 2});
+  plan.shots.push_back(
+      {.action = FaultAction::Before, .kind = CallKind::Retake, .nth = 1, .repeat = 5});
+  run(plan, [&](Process& process) {
+    auto first = open(process);
+    ASSERT_OK(first->run("CREATE TABLE t(x)"));
+    ASSERT_OK(first->waitDurable());
+    ASSERT_OK(first->run("INSERT INTO t VALUES ('first')"));
+    Joiner waiter(simulation_.loop());
+    waiter.spawn([&] { EXPECT_FALSE(first->waitDurable().ok()); });
+    while (!process.store().hasFired()) fiber::sleepFor(std::chrono::microseconds(100));
+    // Removed and made anew by others, while the first owner waits for the store to answer.
+    ASSERT_OK(store_.store().destroy("rare"));
+    Process another(simulation_, store_.store(), {}, 2, sizes_, cacheBytes_);
+    auto second = open(another);
+    ASSERT_EQ(second->head().epoch, first->head().epoch);
+    ASSERT_OK(second->run("CREATE TABLE t(x)"));
+    waiter.join();
+    ASSERT_NE(first->brokenBy(), nullptr);
+    EXPECT_FALSE(first->close().ok());
+    ASSERT_OK(second->run("INSERT INTO t VALUES ('second')"));
+    ASSERT_OK(second->waitDurable());
+    EXPECT_EQ(second->brokenBy(), nullptr);
+    ASSERT_OK(second->close());
+    expectWhole(another);
+    another.close();
+  });
+}
+
+TEST_F(RareCase, a_read_does_not_wait_for_ever_for_the_outcome_of_a_fold) {
+  sizes_.commitRetry = std::chrono::hours(1);
+  WatchedStore watched(store_.store());
+  bool isAway = false;
+  watched.beforeWrite = [&](const store::DatabaseWrite&) -> Status {
+    return isAway ? Status(Error{ErrorCode::UnknownOutcome, "lost"}) : Status{};
+  };
+  watched.beforeOpen = [&](const store::OpenRequest&) -> Status {
+    return isAway ? Status(Error{ErrorCode::Unavailable, "away"}) : Status{};
+  };
+  // As if the fold had been applied, and the records that the reader asks for were gone.
+  watched.beforeRead = [&](const store::ChunkReadRequest&) -> Status {
+    return isAway ? Status(Error{ErrorCode::SnapshotGone, "folded away"}) : Status{};
+  };
+  simulation_.run([&] {
+    Process process(simulation_, watched, {}, 1, sizes_, cacheBytes_);
+    auto db = open(process);
+    ASSERT_OK(db->run(kFill));
+    ASSERT_OK(db->waitDurable());
+    db->releaseMemory();
+    ASSERT_OK(db->run("UPDATE t SET v = 'first' WHERE id = 1"));
+    isAway = true;
+    EXPECT_TRUE(
+        scalar(*db, "SELECT count(*) FROM t WHERE v > ''").starts_with("error: unavailable"));
+    isAway = false;
+    EXPECT_EQ(scalar(*db, "SELECT count(*) FROM t WHERE v > ''"), "300");
+    ASSERT_OK(db->waitDurable());
+    ASSERT_OK(db->close());
+    process.close();
   });
 }
 

@@ -119,40 +119,6 @@ TEST(Chunk, keeps_the_pages_of_real_databases) {
   }
 }
 
-TEST(Chunk, decodes_into_the_buffers_that_it_is_given) {
-  Random random(6);
-  Pages noise;
-  noise[15] = randomPage(random);
-  noise[3] = randomPage(random);
-  for (const Pages& pages : {smallPages(), noise}) {
-    std::array<PageBytes, kPagesPerChunk> buffers{};
-    std::vector<std::size_t> asked;
-    const Result<std::uint16_t> present =
-        decodeChunkInto(kId, kChunk, kTxid, encode(pages), [&](std::size_t i) -> std::byte* {
-          asked.push_back(i);
-          return i == 0 ? nullptr : buffers[i].data();
-        });
-    ASSERT_TRUE(present);
-    std::vector<std::size_t> expected;
-    for (std::size_t i = 0; i < kPagesPerChunk; ++i) {
-      EXPECT_EQ((*present >> i & 1) != 0, pages[i].has_value());
-      if (pages[i]) expected.push_back(i);
-      EXPECT_TRUE(buffers[i] == (pages[i] && i != 0 ? *pages[i] : PageBytes{})) << i;
-    }
-    EXPECT_EQ(asked, expected);
-  }
-}
-
-TEST(Chunk, asks_for_no_buffer_before_its_checks_have_passed) {
-  Bytes bytes = encode(smallPages());
-  bytes[10] ^= std::byte{1};
-  const auto neverAsked = [](std::size_t) -> std::byte* {
-    ADD_FAILURE() << "asked for a buffer";
-    return nullptr;
-  };
-  EXPECT_FALSE(decodeChunkInto(kId, kChunk, kTxid, bytes, neverAsked));
-}
-
 TEST(Chunk, that_moves_keeps_its_pages) {
   const Bytes bytes = encode(smallPages());
   Result<DecodedChunk> decoded = decodeChunk(kId, kChunk, kTxid, bytes);

@@ -110,6 +110,36 @@ TEST_F(CacheTest, goes_over_its_budget_rather_than_drop_what_is_needed) {
   EXPECT_LE(cache_.stats().bytes, 11 * kPage);
 }
 
+TEST_F(CacheTest, looks_at_few_pages_in_vain_when_all_of_them_have_to_stay) {
+  constexpr PageNumber kPinned = 5000;
+  for (PageNumber page = 1; page <= kPinned; ++page) {
+    table_.put(make(shard_, page, 1));
+    table_.find(page)->pinned = true;
+  }
+  EXPECT_LE(cache_.stats().evictionLooks, 100u * kPinned);
+  // And those that can go are found among them, some allocations later.
+  for (PageNumber page = 10; page <= kPinned; page += 10) table_.find(page)->pinned = false;
+  for (PageNumber page = kPinned + 1; page <= kPinned + 1000; ++page)
+    table_.put(make(shard_, page, 1));
+  EXPECT_LE(table_.size(), kPinned - kPinned / 10 + 200);
+  EXPECT_LE(cache_.stats().evictionLooks, 100u * (kPinned + 1000));
+}
+
+TEST_F(CacheTest, a_trim_that_was_asked_for_comes_too_late_for_a_cache_that_is_gone) {
+  fiber::Loop otherLoop(clock_);
+  {
+    PageCache cache(10 * kPage);
+    CacheShard& mine = cache.shard(loop_);
+    CacheShard& other = cache.shard(otherLoop);
+    PageTable table(mine);
+    PageTable otherTable(other);
+    for (PageNumber page = 1; page <= 8; ++page) otherTable.put(make(other, page, 1));
+    for (PageNumber page = 1; page <= 8; ++page) table.put(make(mine, page, 1));
+    EXPECT_EQ(otherTable.size(), 8u) << "it is another loop's to evict";
+  }
+  otherLoop.runUntilIdle();
+}
+
 TEST_F(CacheTest, an_old_version_lives_as_long_as_someone_reads_it) {
   PageRef old = make(shard_, 1, 1);
   table_.put(old);

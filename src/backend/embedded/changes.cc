@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "skep/backend/embedded/embedded_store_impl.h"
+#include "skep/base/log.h"
 #include "skep/store/head_rules.h"
 
 namespace skep::backend {
@@ -61,11 +62,7 @@ Result<OpenedDatabase> EmbeddedStore::Impl::claim(const OpenRequest& request, Da
     return Error{ErrorCode::Corrupt, "'" + request.name + "' changed while it was held"};
   SKEP_TRY(RowReader::HeadAndLog found, reader.existingHeadAndLog(id));
   HeadRow& head = found.row;
-  if (request.claim == Claim::Retake && head.head.epoch != request.retakeEpoch) {
-    return Error{ErrorCode::Fenced, "'" + request.name + "' has another owner: its epoch is " +
-                                        std::to_string(head.head.epoch) + ", not " +
-                                        std::to_string(request.retakeEpoch)};
-  }
+  SKEP_CHECK_OK(store::checkRetake(request, id, head.head.epoch));
   WriteBuilder builder(*rocks, heads);
   if (request.claim != Claim::None) {
     ++head.head.epoch;
@@ -165,8 +162,9 @@ std::vector<Status> EmbeddedStore::Impl::write(std::span<const DatabaseWrite> wr
   return statuses;
 }
 
-Status EmbeddedStore::Impl::destroy(std::string_view name,
-                                    const std::optional<store::Ownership>& onlyAs) {
+// Returns the id when the space that it took is still to be given back.
+Result<std::optional<DatabaseId>> EmbeddedStore::Impl::destroy(
+    std::string_view name, const std::optional<store::Ownership>& onlyAs) {
   const std::uint64_t nameBusy = busyKeyOf(name);
   const BusyKeys::Hold holdName(busy, {&nameBusy, 1});
   RowReader reader(*rocks, Tier::Disk, View::Latest);
@@ -180,12 +178,28 @@ Status EmbeddedStore::Impl::destroy(std::string_view name,
   WriteBuilder builder(*rocks, heads);
   SKEP_CHECK_OK(builder.destroy(name, row->id));
   SKEP_CHECK_OK(commit(builder, Durability::Now));
-  if (builder.largeRemoved()) {
-    // RocksDB would get to it with the next writes; a store that is rarely written to gets its
-    // space back now.
-    tidier.submit([this, id = row->id] { (void)rocks->compactContents(id); });
+  return builder.largeRemoved() ? std::optional(row->id) : std::nullopt;
+}
+
+// RocksDB would get to it with later writes; a store that is rarely written to gets its space back
+// now. A note in the store (removedKey) says what is still to be done, should this be cut short.
+void EmbeddedStore::Impl::giveSpaceBack(DatabaseId removed) {
+  rocksdb::Status status = rocks->compactContents(removed);
+  if (status.ok()) {
+    status = rocks->db().Delete({}, rocks->family(Family::Meta),
+                                embedded::slice(embedded::removedKey(removed)));
   }
-  return {};
+  if (status.ok() || status.IsIncomplete()) return;  // incomplete: the store is being closed
+  logWarn("embedded store", "a removed database still takes space",
+          {{"directory", rocks->directory()}, {"why", status.ToString()}});
+}
+
+// What earlier processes did not get to.
+void EmbeddedStore::Impl::giveSpaceBackLater() {
+  RowReader reader(*rocks, Tier::Disk, View::Latest);
+  const Result<std::vector<DatabaseId>> removed = reader.removedDatabases();
+  if (!removed) return;  // whoever reads next meets the same error
+  for (const DatabaseId id : *removed) tidier.submit([this, id] { giveSpaceBack(id); });
 }
 
 }  // namespace skep::backend

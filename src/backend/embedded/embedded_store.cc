@@ -42,8 +42,9 @@ std::vector<ChunkNumber> chunksToOpen(const OpenRequest& request,
 
 Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(EmbeddedOptions options, Clock& clock) {
   SKEP_TRY(std::unique_ptr<Rocks> rocks, Rocks::open(options));
-  return std::unique_ptr<EmbeddedStore>(
-      new EmbeddedStore(std::make_unique<Impl>(options, clock, std::move(rocks))));
+  auto impl = std::make_unique<Impl>(options, clock, std::move(rocks));
+  impl->giveSpaceBackLater();
+  return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(impl)));
 }
 
 EmbeddedStore::EmbeddedStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -56,7 +57,7 @@ Result<OpenedDatabase> EmbeddedStore::open(const OpenRequest& request) {
       return impl_->openUnclaimed(reader, request);
     }));
     if (opened) {
-      impl_->settle(opened->id);
+      SKEP_CHECK_OK(impl_->waitUntilDurable(opened->id));
       return std::move(*opened);
     }
   }
@@ -94,10 +95,12 @@ Result<OpenedDatabase> EmbeddedStore::Impl::openExisting(RowReader& reader,
 }
 
 // A write is visible a little before it is durable. Nobody is told of it meanwhile: whoever read
-// what such a write may have left calls this before it answers.
-void EmbeddedStore::Impl::settle(DatabaseId id) {
-  if (!busy.isBusy(busyKeyOf(id))) return;
-  fiber::offload(readers, [&] { busy.waitUntilFree(busyKeyOf(id)); });
+// what such a write may have left calls this before it answers. An error when it will never be
+// durable.
+Status EmbeddedStore::Impl::waitUntilDurable(DatabaseId id) {
+  if (busy.isBusy(busyKeyOf(id)))
+    fiber::offload(readers, [&] { busy.waitUntilFree(busyKeyOf(id)); });
+  return logSync.hasFailed() ? rocks->writable() : Status{};
 }
 
 std::vector<Status> EmbeddedStore::write(std::span<const DatabaseWrite> writes) {
@@ -127,6 +130,15 @@ Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest
   return impl_->readNowOrLater(read);
 }
 
+Result<store::Head> EmbeddedStore::readHead(DatabaseId id) {
+  auto read = impl_->readNowOrLater([&](RowReader& reader) -> Result<store::Head> {
+    SKEP_TRY(const HeadRow row, reader.existingHead(id));
+    return row.head;
+  });
+  SKEP_CHECK_OK(impl_->waitUntilDurable(id));
+  return read;
+}
+
 Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
   auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::DatabaseInfo> {
@@ -147,7 +159,7 @@ Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
     }));
     return info;
   });
-  if (read.ok()) impl_->settle(read->id);
+  if (read.ok()) SKEP_CHECK_OK(impl_->waitUntilDurable(read->id));
   return read;
 }
 
@@ -156,7 +168,8 @@ Result<store::ListPage> EmbeddedStore::list(std::string_view prefix, std::string
   auto read =
       impl_->readOnThread([&](RowReader& reader) { return reader.list(prefix, after, limit); });
   if (read.ok()) {
-    for (const store::DatabaseInfo& database : read->databases) impl_->settle(database.id);
+    for (const store::DatabaseInfo& database : read->databases)
+      SKEP_CHECK_OK(impl_->waitUntilDurable(database.id));
   }
   return read;
 }
@@ -168,7 +181,7 @@ Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, T
         SKEP_CHECK_OK(reader.existingBase(id));
         return reader.records(id, afterTxid, kLastTxid, bytesMax);
       });
-  impl_->settle(id);
+  SKEP_CHECK_OK(impl_->waitUntilDurable(id));
   return read;
 }
 
@@ -198,13 +211,17 @@ Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t ti
     }
     return *version;
   });
-  impl_->settle(id);
+  SKEP_CHECK_OK(impl_->waitUntilDurable(id));
   return read;
 }
 
 Status EmbeddedStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   SKEP_CHECK_OK(store::checkName(name));
-  return fiber::offload(impl_->writers, [&] { return impl_->destroy(name, onlyAs); });
+  SKEP_TRY(const std::optional<DatabaseId> removed,
+           fiber::offload(impl_->writers, [&] { return impl_->destroy(name, onlyAs); }));
+  // It is gone; but a command that destroys it ends next, and would take the tidying with it.
+  if (removed) fiber::offload(impl_->tidier, [&] { impl_->giveSpaceBack(*removed); });
+  return {};
 }
 
 Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs,

@@ -63,6 +63,7 @@ class EmbeddedStore final : public store::PageStore {
   Result<store::OpenedDatabase> open(const store::OpenRequest& request) override;
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes) override;
   Result<store::ChunkRead> readChunks(const store::ChunkReadRequest& request) override;
+  Result<store::Head> readHead(store::DatabaseId id) override;
   Result<store::DatabaseInfo> info(std::string_view name) override;
   Result<store::ListPage> list(std::string_view prefix, std::string_view after,
                                std::size_t limit) override;

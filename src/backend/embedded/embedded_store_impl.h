@@ -76,7 +76,7 @@ struct EmbeddedStore::Impl {
                                              embedded::NameRow row, RowReader::HeadAndLog found);
   Result<std::optional<store::OpenedDatabase>> openUnclaimed(RowReader& reader,
                                                              const store::OpenRequest& request);
-  void settle(store::DatabaseId id);
+  Status waitUntilDurable(store::DatabaseId id);
 
   // Writing (changes.cc), on a thread that may block.
   Result<store::OpenedDatabase> openClaiming(const store::OpenRequest& request);
@@ -84,7 +84,10 @@ struct EmbeddedStore::Impl {
   Result<store::OpenedDatabase> create(const store::OpenRequest& request);
   Result<store::DatabaseId> takeId();
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes);
-  Status destroy(std::string_view name, const std::optional<store::Ownership>& onlyAs);
+  Result<std::optional<store::DatabaseId>> destroy(std::string_view name,
+                                                   const std::optional<store::Ownership>& onlyAs);
+  void giveSpaceBack(store::DatabaseId removed);
+  void giveSpaceBackLater();
   Status commit(embedded::WriteBuilder& builder, Durability durability);
 
   Clock& clock;

@@ -15,7 +15,7 @@ namespace skep::backend::embedded {
 
 enum class Family : std::uint8_t {
   Meta,     // names, ids, the format; RocksDB's "default" family, which always exists
-  Head,     // one small row a database, written at every commit
+  Head,     // one small row a database, written by everything but plain commits
   Log,      // records; most are deleted soon by a fold
   Chunk,    // chunk versions: large values that are compressed already
   Version,  // their keys and sizes alone, so that nobody reads chunks only to find or to count them

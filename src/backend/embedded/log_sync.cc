@@ -14,6 +14,7 @@ rocksdb::Status LogSync::sync() {
   next_ = std::make_shared<Round>();
   lock.unlock();
   rocksdb::Status status = db_.FlushWAL(/*sync=*/true);
+  if (!status.ok()) failed_.store(true, std::memory_order_release);
   lock.lock();
   round->status = std::move(status);
   round->done = true;

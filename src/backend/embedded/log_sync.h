@@ -10,6 +10,7 @@
 
 #include <rocksdb/db.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,8 @@ class LogSync {
 
   /// Makes everything durable that was written before the call.
   rocksdb::Status sync();
+  /// Whether one has ever failed: what was written may then be visible and never become durable.
+  bool hasFailed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
   // One fsync and those who wait for it: shared, since the last of them to wake is not known.
@@ -34,6 +37,7 @@ class LogSync {
   std::mutex mutex_;
   std::condition_variable finished_;
   bool running_ = false;
+  std::atomic<bool> failed_{false};
   std::shared_ptr<Round> next_;  // has not begun: begins after all writes of those who join it
 };
 

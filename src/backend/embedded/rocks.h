@@ -55,7 +55,7 @@ class Rocks {
   /// Writes the memory of all families to files.
   rocksdb::Status flushAll();
   /// Rewrites the files that hold a database's contents, so that what was deleted of it takes no
-  /// space. Long.
+  /// space, in the write-ahead log neither. Long.
   rocksdb::Status compactContents(store::DatabaseId id);
   rocksdb::Status compactAll();
   /// Ends compactions that were asked for; they fail with Incomplete. For closing.

@@ -25,13 +25,6 @@ std::uint64_t readBigEndian(std::string_view bytes) {
   return value;
 }
 
-std::uint64_t zigzag(std::int64_t value) {
-  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
-}
-std::int64_t unzigzag(std::uint64_t value) {
-  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-}
-
 Error corrupt(const std::string& what) {
   return Error{ErrorCode::Corrupt, "embedded store: " + what};
 }
@@ -85,16 +78,18 @@ std::string nameKey(std::string_view name) {
   return key;
 }
 
-std::string endOfPrefix(std::string prefix) {
-  while (static_cast<std::uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
-  SKEP_CHECK(!prefix.empty(), "a prefix of 0xff bytes has no end");
-  ++prefix.back();
-  return prefix;
+std::string removedKey(DatabaseId id) {
+  return "r" + std::string(headKey(id).text());
 }
 
 Result<Txid> txidOfLogKey(std::string_view key) {
   if (key.size() != 16) return corrupt("a log key of a wrong size");
   return readBigEndian(key.substr(8));
+}
+
+Result<DatabaseId> idOfRemovedKey(std::string_view key) {
+  if (key.size() != 9) return corrupt("the key of a removed database of a wrong size");
+  return DatabaseId{readBigEndian(key.substr(1))};
 }
 
 Result<ChunkKeyFields> fieldsOfVersionKey(std::string_view key) {

@@ -10,6 +10,8 @@
 //   meta     'c'                            u8 version, u64 first id never given out, u32 checksum
 //   meta     'i' id                         u8 version, name, u32 checksum
 //   meta     'n' name                       u8 version, u64 id, createdMs, properties, u32 checksum
+//   meta     'r' id                         u8 version: a removed database whose files are yet to
+//                                           be rewritten
 //   head     u64 id                         u8 version, base, u32 checksum
 //   log      u64 id, u64 txid               u8 version, commit, u32 checksum, record
 //   chunk    u64 id, u32 chunk, u64 ~txid   u8 version, chunk
@@ -89,12 +91,12 @@ inline constexpr std::string_view kFormatKey = "f";
 inline constexpr std::string_view kCounterKey = "c";
 std::string idKey(store::DatabaseId id);
 std::string nameKey(std::string_view name);
-/// The first key behind all keys that begin with `prefix`, which holds a byte other than 0xff.
-std::string endOfPrefix(std::string prefix);
+std::string removedKey(store::DatabaseId id);
 
 /// What log, chunk, version and alarm keys say. The key comes from the store itself: a wrong size
 /// is Corrupt.
 Result<store::Txid> txidOfLogKey(std::string_view key);
+Result<store::DatabaseId> idOfRemovedKey(std::string_view key);
 struct ChunkKeyFields {
   store::ChunkNumber chunk = 0;
   store::Txid txid = 0;

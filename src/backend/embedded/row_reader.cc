@@ -308,4 +308,15 @@ Result<std::vector<store::DueAlarm>> RowReader::dueAlarms(std::int64_t nowMs, st
   return due;
 }
 
+Result<std::vector<DatabaseId>> RowReader::removedDatabases() {
+  std::vector<DatabaseId> found;
+  Range range(*this, Family::Meta, "r", endOfPrefix("r"));
+  for (range.start(); range.valid(); range.next()) {
+    SKEP_TRY(const DatabaseId id, idOfRemovedKey(range.key()));
+    found.push_back(id);
+  }
+  SKEP_CHECK_OK(range.finish());
+  return found;
+}
+
 }  // namespace skep::backend::embedded

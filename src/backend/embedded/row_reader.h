@@ -80,6 +80,8 @@ class RowReader {
   /// Databases by name.
   Result<store::ListPage> list(std::string_view prefix, std::string_view after, std::size_t limit);
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit);
+  /// Removed databases whose files are yet to be rewritten.
+  Result<std::vector<store::DatabaseId>> removedDatabases();
 
  private:
   // RocksDB's iterator over [first, end) of a family.

@@ -18,6 +18,9 @@ namespace {
 // every later reader of the family a little until it is compacted away.
 constexpr std::size_t kRangeDeleteRows = 1024;
 
+// A removed database of so many bytes does not wait for RocksDB to come across its files.
+constexpr std::uint64_t kLargeBytes = 4 << 20;
+
 // What one write discards of a staging at most: bounds the size of the batch.
 constexpr std::size_t kDiscardVersionsMax = 16 * 1024;
 
@@ -95,19 +98,19 @@ Status WriteBuilder::trimLog(const DatabaseWrite& write, const Head& before, Hea
 }
 
 Status WriteBuilder::removeChunks(const DatabaseWrite& write, HeadRow& row) {
-  std::vector<ChunkVersion> doomed;
+  std::vector<ChunkVersion> obsolete;
   for (const store::SupersededChunk& superseded : write.superseded) {
     SKEP_CHECK_OK(
         reader_.versions(write.id, {superseded.chunk, 0}, [&](const ChunkVersion& version) {
           const bool older = version.chunk == superseded.chunk && version.txid < superseded.txid;
-          if (older) doomed.push_back(version);
+          if (older) obsolete.push_back(version);
           return older;
         }));
   }
   if (write.dropChunksFrom) {
     SKEP_CHECK_OK(
         reader_.versions(write.id, {*write.dropChunksFrom, 0}, [&](const ChunkVersion& version) {
-          if (version.txid <= row.head.txid) doomed.push_back(version);
+          if (version.txid <= row.head.txid) obsolete.push_back(version);
           return true;
         }));
   }
@@ -119,12 +122,12 @@ Status WriteBuilder::removeChunks(const DatabaseWrite& write, HeadRow& row) {
         row.head.stagingTxid = version.txid;  // more is left: the caller repeats
         return false;
       }
-      doomed.push_back(version);
+      obsolete.push_back(version);
       ++discarded;
       return true;
     }));
   }
-  deleteVersions(write.id, doomed);
+  deleteVersions(write.id, obsolete);
   return {};
 }
 
@@ -196,13 +199,23 @@ Status WriteBuilder::destroy(std::string_view name, DatabaseId id) {
   remove(Family::Head, headKey(id).text());
   if (row.head.alarmMs) remove(Family::Alarm, alarmKey(*row.head.alarmMs, id).text());
 
+  return removeContents(id, row);
+}
+
+Status WriteBuilder::removeContents(DatabaseId id, const HeadRow& row) {
   SKEP_TRY(const auto records, reader_.recordSizes(id, row.expiredTxid, kLastTxid));
   std::vector<ChunkVersion> versions;
   SKEP_CHECK_OK(reader_.versions(id, {0, 0}, [&](const ChunkVersion& version) {
     versions.push_back(version);
     return versions.size() < kRangeDeleteRows;
   }));
-  if (records.size() + versions.size() < kRangeDeleteRows) {
+  std::uint64_t bytes = 0;
+  for (const RowReader::RecordSize& record : records) bytes += record.bytes;
+  for (const ChunkVersion& version : versions) bytes += version.bytes;
+  const bool manyRows = records.size() + versions.size() >= kRangeDeleteRows;
+  largeRemoved_ = manyRows || bytes >= kLargeBytes;
+  if (largeRemoved_) put(Family::Meta, removedKey(id), asBytes({kPlainPrefix, 1}));
+  if (!manyRows) {
     for (const RowReader::RecordSize& record : records)
       remove(Family::Log, logKey(id, record.txid).text());
     deleteVersions(id, versions);

@@ -28,8 +28,8 @@ class WriteBuilder {
   /// A new database.
   void create(std::string_view name, const NameRow& row, const HeadRow& head);
   void putHead(store::DatabaseId id, const HeadRow& row);
-  /// Removes the database and everything of it. A large one is removed as ranges of keys: then
-  /// largeRemoved().
+  /// Removes the database and everything of it. A large one leaves a note that the files which held
+  /// it are to be rewritten: then largeRemoved().
   Status destroy(std::string_view name, store::DatabaseId id);
   bool largeRemoved() const { return largeRemoved_; }
 
@@ -49,6 +49,7 @@ class WriteBuilder {
   Status setAlarm(store::DatabaseId id, std::optional<std::int64_t> before,
                   std::optional<std::int64_t> after);
   Status setProperties(store::DatabaseId id, const store::Properties& properties);
+  Status removeContents(store::DatabaseId id, const HeadRow& row);
   void deleteVersions(store::DatabaseId id, const std::vector<store::ChunkVersion>& versions);
 
   void put(Family family, std::string_view key, ByteView value);

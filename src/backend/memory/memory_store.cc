@@ -101,11 +101,7 @@ Result<store::OpenedDatabase> MemoryStore::open(const store::OpenRequest& reques
   store::OpenedDatabase opened;
   SKEP_TRY(Database * database, findOrCreate(request, opened.created));
   Head& head = database->head;
-  if (request.claim == Claim::Retake && head.epoch != request.retakeEpoch) {
-    return Error{ErrorCode::Fenced, "'" + request.name + "' has another owner: its epoch is " +
-                                        std::to_string(head.epoch) + ", not " +
-                                        std::to_string(request.retakeEpoch)};
-  }
+  SKEP_CHECK_OK(store::checkRetake(request, database->id, head.epoch));
   if (request.claim != Claim::None) ++head.epoch;
   opened.id = database->id;
   opened.head = head;
@@ -208,6 +204,12 @@ Result<store::ChunkRead> MemoryStore::readChunks(const store::ChunkReadRequest& 
   for (const ChunkNumber chunk : request.chunks)
     database->addNewest(chunk, request.atTxid, read.chunks);
   return read;
+}
+
+Result<Head> MemoryStore::readHead(DatabaseId id) {
+  std::lock_guard lock(mutex_);
+  SKEP_TRY(const Database* database, find(id));
+  return database->head;
 }
 
 Result<DatabaseInfo> MemoryStore::info(std::string_view name) {

@@ -2,11 +2,21 @@
 
 #include <libpq-fe.h>
 
+#include <array>
 #include <memory>
 #include <string_view>
 
 namespace skep::backend::postgres {
 namespace {
+
+// Where the URL does not say otherwise: a server that vanished from the network is noticed within
+// half a minute, also by a connection that has nothing to send.
+constexpr std::array<std::pair<const char*, const char*>, 4> kDefaults = {{
+    {"fallback_application_name", "skep"},
+    {"keepalives_idle", "10"},
+    {"keepalives_interval", "5"},
+    {"keepalives_count", "4"},
+}};
 
 struct OptionsDeleter {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
@@ -61,7 +71,9 @@ Result<ConnectionInfo> ConnectionInfo::parse(const std::string& url) {
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) info.parameters.emplace_back(option->keyword, option->val);
   }
-  info.parameters.emplace_back("fallback_application_name", "skep");
+  for (const auto& [keyword, value] : kDefaults) {
+    if (valueOf(options.get(), keyword).empty()) info.parameters.emplace_back(keyword, value);
+  }
   return info;
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kNumbersBeforeHotChunks = 10;
 
-// The array of numbers that Load, Info and List share; see their texts.
+// The array of numbers that Load, ReadHead, Info and List share; see their texts.
 void decodeNumbers(const std::vector<std::int64_t>& numbers, store::Head& head,
                    store::Properties& properties) {
   SKEP_CHECK(numbers.size() >= kNumbersBeforeHotChunks, "a head of %zu numbers", numbers.size());
@@ -98,6 +98,14 @@ std::optional<DecodedChunkRead> decodeChunkRead(const PgResult& result) {
   }
   sortRows(decoded.read.log, decoded.read.chunks);
   return decoded;
+}
+
+store::Head decodeHead(const Row& row) {
+  store::Head head;
+  store::Properties none;
+  head.alarmMs = row.optionalInt8(0);
+  decodeNumbers(row.int8Array(1), head, none);
+  return head;
 }
 
 store::DatabaseInfo decodeInfo(const Row& row) {

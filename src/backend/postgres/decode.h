@@ -19,6 +19,9 @@ struct DecodedChunkRead {
 };
 std::optional<DecodedChunkRead> decodeChunkRead(const PgResult& result);
 
+/// A row of ReadHead.
+store::Head decodeHead(const Row& row);
+
 /// A row of Info or List.
 store::DatabaseInfo decodeInfo(const Row& row);
 

@@ -9,6 +9,7 @@ namespace skep::backend::postgres {
 namespace {
 
 constexpr std::size_t kArrayHeaderBytes = 20;
+constexpr std::size_t kArrayHeaderBytesEmpty = 12;  // without dimensions
 
 template <class T>
 T swapped(T value) {
@@ -86,11 +87,15 @@ void ArrayParameter::addOptional(const std::optional<std::uint64_t>& value) {
 }
 
 Parameter ArrayParameter::take() {
-  if (nullCount_ == count_) return std::nullopt;
+  if (count_ > 0 && nullCount_ == count_) return std::nullopt;
   char* header = bytes_.data();
-  putBig<std::uint32_t>(header, 1);  // dimensions
+  putBig<std::uint32_t>(header, count_ > 0 ? 1 : 0);  // dimensions
   putBig<std::uint32_t>(header + 4, nullCount_ > 0 ? 1 : 0);
   putBig(header + 8, static_cast<std::uint32_t>(type_));
+  if (count_ == 0) {
+    bytes_.resize(kArrayHeaderBytesEmpty);
+    return std::move(bytes_);
+  }
   putBig(header + 12, static_cast<std::uint32_t>(count_));
   putBig<std::uint32_t>(header + 16, 1);  // the first index
   return std::move(bytes_);

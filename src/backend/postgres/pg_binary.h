@@ -30,7 +30,7 @@ using Parameter = std::optional<std::string>;
 Parameter int8Parameter(std::int64_t value);
 Parameter bytesParameter(std::string_view value);
 
-enum class PgType : std::uint32_t { Bytea = 17, Int8 = 20, Int4 = 23, Text = 25 };
+enum class PgType : std::uint32_t { Bytea = 17, Int8 = 20, Int4 = 23 };
 
 /// Builds a one-dimensional array, element by element.
 class ArrayParameter {
@@ -38,8 +38,7 @@ class ArrayParameter {
   ArrayParameter(PgType type, std::size_t expectedCount);
   void add(std::uint64_t value);  // of an Int8 array
   void addInt4(std::uint32_t value);
-  void add(ByteView value);  // of a Bytea or Text array
-  void add(std::string_view value) { add(asBytes(value)); }
+  void add(ByteView value);  // of a Bytea array
   void addNull();
   /// Adds a value, or null for nullopt.
   void addOptional(const std::optional<std::uint64_t>& value);

@@ -32,7 +32,14 @@ Pipeline::Pipeline(fiber::Loop& loop, PgConnection connection, std::string place
 Pipeline::~Pipeline() {
   SKEP_CHECK(inFlight_.empty(), "a pipeline ends while requests are in flight");
   *self_ = nullptr;
-  descriptor_.release();  // the socket is libpq's to close
+  letGoOfSocket();
+}
+
+// Before libpq closes the socket, or at once when it has (as it does when the server hangs up): the
+// kernel gives its number to the next connection, whose registration with the loop a later
+// release() would take away.
+void Pipeline::letGoOfSocket() {
+  if (descriptor_.is_open()) descriptor_.release();
 }
 
 void Pipeline::send(Request& request) {
@@ -161,7 +168,7 @@ bool Pipeline::isOverdue() const {
 void Pipeline::breakOff(Error why) {
   if (std::exchange(broken_, true)) return;
   if (!serverLeft_) whyBroken_ = std::move(why);
-  descriptor_.cancel();
+  letGoOfSocket();
   events_.onBreak();
 }
 

@@ -72,6 +72,7 @@ class Pipeline {
   void takeResult(PgResult result);
   void noteError(InFlight& oldest, const PgResult& result);
   void finishOldest();
+  void letGoOfSocket();
 
   fiber::Loop& loop_;
   PgConnection connection_;

@@ -19,8 +19,10 @@ struct PostgresOptions {
   /// different ones.
   std::string schema = "skep";
 
-  /// Writes and reads have connections of their own, so that a long read does not hold up commits.
-  std::size_t writeConnections = 2;
+  /// Writes (claims too) and reads have connections of their own, so that a long read does not hold
+  /// up commits. A connection runs one transaction at a time: more of them overlap more waits for
+  /// the disk.
+  std::size_t writeConnections = 3;
   std::size_t readConnections = 2;
   /// Requests handed to one connection before the first has been answered.
   std::size_t requestsInFlightMax = 4;

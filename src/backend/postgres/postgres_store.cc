@@ -68,13 +68,10 @@ Error notFound(DatabaseId id) {
   return Error{ErrorCode::NotFound, "there is no database " + std::to_string(id.value)};
 }
 
-// The first byte string behind all names that start with `prefix`. (No name starts with 0xff.)
-std::string endOfPrefix(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (end.empty()) return "\xff";
-  end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
-  return end;
+// Behind all names that start with `prefix`. No name starts with 0xff.
+std::string endOfNames(std::string_view prefix) {
+  std::string end = endOfPrefix(prefix);
+  return end.empty() ? "\xff" : end;
 }
 
 // Of a change that is not repeated: how the caller must see it.
@@ -97,7 +94,7 @@ Call claimCall(const store::OpenRequest& open, std::int64_t nowMs) {
   return {Statement::Claim,
           {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
            countParameter(static_cast<std::uint64_t>(claim)), countParameter(open.retakeEpoch),
-           int8Parameter(nowMs)}};
+           int8Parameter(nowMs), countParameter(open.retakeId.value)}};
 }
 
 // What the row that Claim returned and the rows that Load returned after it mean. Nullopt as in
@@ -113,12 +110,9 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   }
   const bool isComplete = opened && (made || found);
   if (!isComplete) return std::optional<store::OpenedDatabase>();
-  if (found && !claimed && open.claim == Claim::Retake) {
-    return Error{ErrorCode::Fenced, "'" + open.name + "' has another owner: its epoch is " +
-                                        std::to_string(opened->head.epoch) + ", not " +
-                                        std::to_string(open.retakeEpoch)};
-  }
-  if (found && !claimed && open.claim == Claim::Take) return std::optional<store::OpenedDatabase>();
+  if (found && !claimed && open.claim == Claim::Retake)
+    SKEP_CHECK_OK(store::checkRetake(open, opened->id, opened->head.epoch));
+  if (found && !claimed && open.claim != Claim::None) return std::optional<store::OpenedDatabase>();
   opened->created = made;
   return opened;
 }
@@ -205,7 +199,7 @@ Result<std::optional<store::OpenedDatabase>> PostgresStore::Impl::tryOpen(
   if (changes) request.calls.push_back(claimCall(open, clock.wallMs()));
   request.calls.push_back(
       {Statement::Load, {postgres::bytesParameter(open.name), countParameter(open.firstChunks)}});
-  request.lane = Lane::Read;
+  request.lane = changes ? Lane::Write : Lane::Read;
   request.ifLost = mayRunTwice ? IfLost::Repeat : IfLost::Report;
   Answer answer = pool.ask(request);
   if (answer.fate != Fate::Done) {
@@ -253,8 +247,7 @@ void PostgresStore::Impl::explainRefusals(std::span<const DatabaseWrite> writes,
   for (const std::size_t index : refused) {
     ids.add(static_cast<std::uint64_t>(clamped(writes[index].id.value)));
   }
-  const Result<PgResult> rows =
-      read(Statement::ReadHeads, {countParameter(refused.size()), ids.take()});
+  const Result<PgResult> rows = read(Statement::ReadHeads, {ids.take()});
   std::map<std::uint64_t, Head> heads;
   for (int i = 0; rows && i < rowCount(*rows); ++i) {
     const Row row = rowAt(*rows, i);
@@ -307,6 +300,12 @@ Result<store::ChunkRead> PostgresStore::readChunks(const store::ChunkReadRequest
   return std::move(decoded->read);
 }
 
+Result<Head> PostgresStore::readHead(DatabaseId id) {
+  SKEP_TRY(const PgResult result, impl_->read(Statement::ReadHead, {countParameter(id.value)}));
+  if (rowCount(result) == 0) return notFound(id);
+  return postgres::decodeHead(rowAt(result, 0));
+}
+
 Result<store::DatabaseInfo> PostgresStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
   SKEP_TRY(const PgResult result, impl_->read(Statement::Info, {postgres::bytesParameter(name)}));
@@ -322,7 +321,7 @@ Result<store::ListPage> PostgresStore::list(std::string_view prefix, std::string
   SKEP_TRY(const PgResult result,
            impl_->read(Statement::List,
                        {postgres::bytesParameter(prefix), postgres::bytesParameter(after),
-                        postgres::bytesParameter(endOfPrefix(prefix)),
+                        postgres::bytesParameter(endOfNames(prefix)),
                         countParameter(std::uint64_t{limit} + (limit == SIZE_MAX ? 0 : 1))}));
   const auto rows = static_cast<std::size_t>(rowCount(result));
   for (std::size_t i = 0; i < std::min(rows, limit); ++i) {
@@ -427,11 +426,14 @@ Status PostgresStore::Impl::sweepDoomed(DatabaseId id) {
 
 // What a crash left of databases that were being destroyed.
 void PostgresStore::Impl::sweepDoomed() {
+  DatabaseId last;
   for (;;) {
-    Result<PgResult> doomed = read(Statement::ListDoomed, {int8Parameter(kDoomedListed)});
+    const Result<PgResult> doomed =
+        read(Statement::ListDoomed, {countParameter(last.value), int8Parameter(kDoomedListed)});
     if (!doomed || rowCount(*doomed) == 0) return;
     for (int i = 0; i < rowCount(*doomed); ++i) {
-      if (!sweepDoomed({rowAt(*doomed, i).uint8(0)})) return;
+      last = {rowAt(*doomed, i).uint8(0)};
+      if (!sweepDoomed(last)) return;
     }
   }
 }

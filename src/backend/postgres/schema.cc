@@ -40,6 +40,9 @@ CREATE TABLE head (
   alarm_ms bigint
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
+-- Ballast: see statements.h. Nothing refers to these rows.
+INSERT INTO head (id, epoch) SELECT -i, 0 FROM generate_series(1, 64) i;
+
 CREATE TABLE log (
   id bigint NOT NULL,
   txid bigint NOT NULL,
@@ -150,6 +153,7 @@ std::string sessionScript(std::string_view schema, long statementTimeoutMs) {
          std::to_string(statementTimeoutMs) +
          ";\n"
          "SET idle_in_transaction_session_timeout TO 0;\n"
+         "SET idle_session_timeout TO 0;\n"
          // The statements are made for index probes: see statements.h.
          "SET plan_cache_mode TO force_generic_plan;\n"
          "SET enable_seqscan TO off; SET enable_bitmapscan TO off;\n"

@@ -13,6 +13,7 @@ namespace skep::backend::postgres {
 namespace {
 
 constexpr int kServerVersionMin = 140000;
+constexpr std::chrono::seconds kInstallTime(30);  // others may be at it, and we wait for them
 
 PGconn* startConnecting(const ConnectionInfo& info) {
   std::vector<const char*> keywords;
@@ -87,6 +88,7 @@ Status Session::checkVersion(IfNoSchema ifNoSchema) {
                                                    "' is gone from PostgreSQL at " +
                                                    settings_.server.place};
     }
+    deadline_ = deadline_ + kInstallTime;
     SKEP_CHECK_OK(run(installScript(settings_.schema)));
   }
   SKEP_TRY(const std::string version, queryCell(versionQuery(settings_.schema)));

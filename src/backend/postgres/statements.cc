@@ -11,8 +11,15 @@ struct Definition {
   const char* sql;
 };
 
-// Whether this transaction wrote the head `h`.
-#define SKEP_OWN_HEAD "h.xmin = pg_current_xact_id()::xid"
+// The txid of the head of database $1, if this transaction has written it; else null, which matches
+// nothing.
+#define SKEP_OWN_TXID \
+  "(SELECT h.txid FROM head h WHERE h.id = $1::int8 AND h.xmin = pg_current_xact_id()::xid)"
+
+// Appended to rows `w`: those whose head this transaction has written.
+#define SKEP_JOIN_OWN                                        \
+  "CROSS JOIN LATERAL (SELECT FROM head h WHERE h.id = w.id" \
+  " AND h.xmin = pg_current_xact_id()::xid OFFSET 0) own"
 
 constexpr std::array<Definition, kStatementCount> kDefinitions = {{
     // What the rest of the transaction may take. 1: milliseconds.
@@ -77,89 +84,65 @@ WITH applied AS (
 SELECT CASE WHEN (SELECT count(*) FROM applied) < $1::int8
             THEN ARRAY(SELECT id FROM applied) END)sql"},
 
-    // Deletes expired records and counts the bytes of those that the head still needs.
+    // Deletes the expired records of a database and counts the bytes of those that the head still
+    // needs.
     {Statement::Trim, "skep_trim", R"sql(
-WITH w AS MATERIALIZED (
-  SELECT w.id, w.expire
-  FROM (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, expire) LIMIT $1::int8) w
-  JOIN head h ON h.id = w.id
-  WHERE )sql" SKEP_OWN_HEAD R"sql(
-), expired AS (
-  DELETE FROM log l USING w WHERE l.id = w.id AND l.txid <= w.expire
+WITH expired AS (
+  DELETE FROM log WHERE id = $1::int8 AND txid <= $2::int8
+    AND )sql" SKEP_OWN_TXID R"sql( IS NOT NULL
 )
 UPDATE head h SET
   expired_txid = greatest(h.expired_txid, (
-    SELECT max(l.txid) FROM log l WHERE l.id = w.id AND l.txid <= w.expire)),
+    SELECT max(l.txid) FROM log l WHERE l.id = $1::int8 AND l.txid <= $2::int8)),
   log_bytes = (
     SELECT coalesce(sum(octet_length(l.record)), 0)::int8
-    FROM log l WHERE l.id = w.id AND l.txid > h.log_start)
-FROM w WHERE h.id = w.id)sql"},
+    FROM log l WHERE l.id = $1::int8 AND l.txid > h.log_start)
+WHERE h.id = $1::int8 AND h.xmin = pg_current_xact_id()::xid)sql"},
 
     {Statement::RemoveSuperseded, "skep_remove_superseded", R"sql(
-DELETE FROM chunk c
-USING (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[]) AS w(id, chunk, txid)
-       LIMIT $1::int8) w
-JOIN head h ON h.id = w.id
-WHERE )sql" SKEP_OWN_HEAD R"sql( AND c.id = w.id AND c.chunk = w.chunk AND c.txid < w.txid)sql"},
+DELETE FROM chunk WHERE id = $1::int8 AND chunk = ANY ($2::int8[]) AND txid < $3::int8
+  AND )sql" SKEP_OWN_TXID R"sql( IS NOT NULL)sql"},
 
     {Statement::DropChunks, "skep_drop_chunks", R"sql(
-DELETE FROM chunk c
-USING (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, chunk) LIMIT $1::int8) w
-JOIN head h ON h.id = w.id
-WHERE )sql" SKEP_OWN_HEAD R"sql( AND c.id = w.id AND c.chunk >= w.chunk AND c.txid <= h.txid)sql"},
+DELETE FROM chunk WHERE id = $1::int8 AND chunk >= $2::int8
+  AND txid <= )sql" SKEP_OWN_TXID},
 
-    // Deletes at most $3 staged versions of each database; nothing is staged any more when that was
-    // all.
+    // Deletes at most $2 staged versions; nothing is staged any more when that was all.
     {Statement::DiscardStaging, "skep_discard_staging", R"sql(
-WITH w AS MATERIALIZED (
-  SELECT h.id, h.txid
-  FROM (SELECT * FROM unnest($2::int8[]) AS w(id) LIMIT $1::int8) w
-  JOIN head h ON h.id = w.id
-  WHERE )sql" SKEP_OWN_HEAD R"sql(
-), victim AS MATERIALIZED (
-  SELECT w.id, v.chunk, v.txid FROM w CROSS JOIN LATERAL (
-    SELECT c.chunk, c.txid FROM chunk c WHERE c.id = w.id AND c.txid > w.txid LIMIT $3::int8) v
-), discarded AS (
-  DELETE FROM chunk c USING victim v
-  WHERE c.id = v.id AND c.chunk = v.chunk AND c.txid = v.txid
+WITH discarded AS (
+  DELETE FROM chunk WHERE id = $1::int8 AND ctid = ANY (ARRAY(
+    SELECT ctid FROM chunk WHERE id = $1::int8
+      AND txid > )sql" SKEP_OWN_TXID R"sql( LIMIT $2::int8))
+  RETURNING 1
 )
-UPDATE head h SET staging_txid = 0 FROM w
-WHERE h.id = w.id AND (SELECT count(*) FROM victim v WHERE v.id = w.id) < $3::int8)sql"},
+UPDATE head h SET staging_txid = 0
+WHERE h.id = $1::int8 AND h.xmin = pg_current_xact_id()::xid
+  AND (SELECT count(*) FROM discarded) < $2::int8)sql"},
 
     {Statement::PutChunks, "skep_put_chunks", R"sql(
 INSERT INTO chunk (id, chunk, txid, bytes)
 SELECT w.id, w.chunk, w.txid, w.bytes
-FROM (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bytea[])
-        AS w(id, chunk, txid, bytes)
-      LIMIT $1::int8) w
-JOIN head h ON h.id = w.id
-WHERE )sql" SKEP_OWN_HEAD R"sql(
+FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::bytea[]) AS w(id, chunk, txid, bytes)
+)sql" SKEP_JOIN_OWN R"sql(
 ON CONFLICT (id, chunk, txid) DO UPDATE SET bytes = excluded.bytes)sql"},
 
+    // Two statements: first all of these databases lose their place in the index, then some get a
+    // new one.
+    {Statement::ClearAlarms, "skep_clear_alarms", R"sql(
+DELETE FROM alarm WHERE id = ANY (ARRAY(
+  SELECT w.id FROM unnest($1::int8[]) AS w(id) )sql" SKEP_JOIN_OWN R"sql()))sql"},
+
     {Statement::SetAlarms, "skep_set_alarms", R"sql(
-WITH w AS MATERIALIZED (
-  SELECT w.id, w.alarm_ms
-  FROM (SELECT * FROM unnest($2::int8[], $3::int8[]) AS w(id, alarm_ms) LIMIT $1::int8) w
-  JOIN head h ON h.id = w.id
-  WHERE )sql" SKEP_OWN_HEAD R"sql(
-), cleared AS (
-  DELETE FROM alarm a USING w WHERE a.id = w.id AND w.alarm_ms IS NULL
-)
 INSERT INTO alarm (id, alarm_ms)
-SELECT id, alarm_ms FROM w WHERE alarm_ms IS NOT NULL
-ON CONFLICT (id) DO UPDATE SET alarm_ms = excluded.alarm_ms)sql"},
+SELECT w.id, w.alarm_ms FROM unnest($1::int8[], $2::int8[]) AS w(id, alarm_ms)
+)sql" SKEP_JOIN_OWN},
 
     {Statement::SetProperties, "skep_set_properties", R"sql(
-UPDATE database d SET
-  retention_ms = w.retention_ms, metadata = w.metadata, hot_chunks = w.hot_chunks::int8[]
-FROM (SELECT * FROM unnest($2::int8[], $3::int8[], $4::bytea[], $5::text[])
-        AS w(id, retention_ms, metadata, hot_chunks)
-      LIMIT $1::int8) w
-JOIN head h ON h.id = w.id
-WHERE )sql" SKEP_OWN_HEAD R"sql( AND d.id = w.id)sql"},
+UPDATE database SET retention_ms = $2::int8, metadata = $3::bytea, hot_chunks = $4::int8[]
+WHERE id = $1::int8 AND )sql" SKEP_OWN_TXID R"sql( IS NOT NULL)sql"},
 
     // Finds or creates a database and claims it. 1: name, 2: Create, 3: Claim, 4: retakeEpoch, 5:
-    // now.
+    // now, 6: retakeId.
     // Returns the id that was found, the one that was created, and the one that was claimed. All
     // null although
     // creation was asked for: another session creates the same name just now, try again.
@@ -175,10 +158,10 @@ WITH found AS (
   INSERT INTO head (id, epoch) SELECT id, CASE WHEN $3::int8 = 0 THEN 0 ELSE 1 END FROM made
   RETURNING id
 ), claimed AS (
-  UPDATE head h SET epoch = h.epoch + 1 FROM found f
-  WHERE h.id = f.id AND $2::int8 <> 2
-    AND ($3::int8 = 1 OR $3::int8 = 2 AND h.epoch = $4::int8)
-  RETURNING h.id
+  UPDATE head SET epoch = epoch + 1
+  WHERE id = (SELECT id FROM found) AND $2::int8 <> 2
+    AND ($3::int8 = 1 OR $3::int8 = 2 AND epoch = $4::int8 AND id = $6::int8)
+  RETURNING id
 )
 SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed))sql"},
 
@@ -188,18 +171,20 @@ SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claim
     // have, or null. Returns the id that was removed, and the one that was there.
     {Statement::Destroy, "skep_destroy", R"sql(
 WITH gone AS (
-  DELETE FROM head h USING database d WHERE d.name = $1::bytea AND h.id = d.id
-    AND ($2::int8 IS NULL OR h.id = $2::int8 AND h.epoch = $3::int8) RETURNING h.id
+  DELETE FROM head WHERE id = (SELECT id FROM database WHERE name = $1::bytea)
+    AND ($2::int8 IS NULL OR id = $2::int8 AND epoch = $3::int8) RETURNING id
 ), nameless AS (
-  DELETE FROM database d USING gone WHERE d.id = gone.id
+  DELETE FROM database WHERE id = (SELECT id FROM gone)
 ), silent AS (
-  DELETE FROM alarm a USING gone WHERE a.id = gone.id
+  DELETE FROM alarm WHERE id = (SELECT id FROM gone)
 ), condemned AS (
   INSERT INTO doomed (id) SELECT id FROM gone RETURNING id
 )
 SELECT (SELECT id FROM condemned), (SELECT id FROM database WHERE name = $1::bytea))sql"},
 
-    {Statement::ListDoomed, "skep_list_doomed", "SELECT id FROM doomed ORDER BY id LIMIT $1::int8"},
+    // 1: after which id, 2: how many.
+    {Statement::ListDoomed, "skep_list_doomed",
+     "SELECT id FROM doomed WHERE id > $1::int8 ORDER BY id LIMIT $2::int8"},
 
     // Deletes some rows of a doomed database: at most $2 chunks and $3 records. Returns how many it
     // deleted.
@@ -225,7 +210,8 @@ DELETE FROM doomed d WHERE d.id = $1::int8
 WITH d AS MATERIALIZED (
   SELECT d.id, d.retention_ms, d.metadata, d.hot_chunks, h.epoch, h.txid, h.page_count, h.digest,
          h.commit_id, h.log_start, h.log_bytes, h.alarm_ms, h.staging_txid, h.sweep_txid
-  FROM database d JOIN head h ON h.id = d.id WHERE d.name = $1::bytea
+  FROM database d CROSS JOIN LATERAL (SELECT * FROM head WHERE id = d.id OFFSET 0) h
+  WHERE d.name = $1::bytea
 )
 SELECT 0::int8, d.id, d.alarm_ms, d.metadata,
        ARRAY[d.epoch, d.txid, d.page_count, d.digest, d.commit_id, d.log_start, d.log_bytes,
@@ -260,10 +246,14 @@ CROSS JOIN LATERAL (
   WHERE c.id = $1::int8 AND c.chunk = n.chunk AND c.txid <= $2::int8
   ORDER BY c.txid DESC LIMIT 1) c)sql"},
 
-    // Why writes were refused. 2: ids.
+    // Why writes were refused. 1: ids.
     {Statement::ReadHeads, "skep_read_heads", R"sql(
-SELECT h.id, h.epoch, h.txid, h.staging_txid, h.log_start
-FROM (SELECT * FROM unnest($2::int8[]) AS w(id) LIMIT $1::int8) w JOIN head h ON h.id = w.id)sql"},
+SELECT id, epoch, txid, staging_txid, log_start FROM head WHERE id = ANY ($1::int8[]))sql"},
+
+    {Statement::ReadHead, "skep_read_head", R"sql(
+SELECT alarm_ms, ARRAY[epoch, txid, page_count, digest, commit_id, log_start, log_bytes,
+                       staging_txid, sweep_txid, 0]
+FROM head WHERE id = $1::int8)sql"},
 
     {Statement::Info, "skep_info", R"sql(
 SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
@@ -272,7 +262,8 @@ SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
        d.name,
        (SELECT coalesce(sum(octet_length(record)), 0)::int8 FROM log l WHERE l.id = d.id) +
        (SELECT coalesce(sum(octet_length(bytes)), 0)::int8 FROM chunk c WHERE c.id = d.id)
-FROM database d JOIN head h ON h.id = d.id WHERE d.name = $1::bytea)sql"},
+FROM database d CROSS JOIN LATERAL (SELECT * FROM head WHERE id = d.id OFFSET 0) h
+WHERE d.name = $1::bytea)sql"},
 
     // 1: the first name to consider, 2: after this name, 3: before this one, 4: how many.
     {Statement::List, "skep_list", R"sql(
@@ -283,7 +274,7 @@ SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
 FROM (SELECT * FROM database
       WHERE name >= $1::bytea AND name > $2::bytea AND name < $3::bytea
       ORDER BY name LIMIT $4::int8) d
-JOIN head h ON h.id = d.id
+CROSS JOIN LATERAL (SELECT * FROM head WHERE id = d.id OFFSET 0) h
 ORDER BY d.name)sql"},
 
     // A database without such records is one row of nulls; no row: no such database. 2: after which
@@ -320,7 +311,7 @@ WHERE h.id = $1::int8)sql"},
 SELECT a.id, a.alarm_ms, d.name
 FROM (SELECT id, alarm_ms FROM alarm WHERE alarm_ms <= $1::int8
       ORDER BY alarm_ms, id LIMIT $2::int8) a
-JOIN database d ON d.id = a.id
+CROSS JOIN LATERAL (SELECT name FROM database WHERE id = a.id OFFSET 0) d
 ORDER BY a.alarm_ms, a.id)sql"},
 }};
 

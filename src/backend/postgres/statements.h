@@ -3,14 +3,17 @@
 // Rules that all of them follow:
 // - Parameters and results are binary. Columns are int8, bytea or int8[] only (pg_binary.h).
 // - The tables are unqualified: the connection's search_path is the store's schema.
-// - A batch comes as arrays of equal length, sorted by database id. `unnest(…) LIMIT n` turns it
-// into rows;
-//   the LIMIT makes the planner expect one row, so that it probes the tables' indexes in the
-//   batch's order, never the other way round, however small or unknown to it the tables are. The
-//   same order everywhere also means that two batches never deadlock.
-// - A write starts with Commit, which checks and locks its databases' heads. The statements that
-// follow it in
-//   the same transaction touch only databases whose head this very transaction has written (xmin).
+// - Every table is reached by probing an index, however small or unknown to the planner it is when
+//   a session makes its plan, since the plan is kept when the table grows (postgres_plan_test
+//   looks). So a database's rows are named by parameters or by a LATERAL subquery with OFFSET 0,
+//   not by joins, which the planner may turn around. The one join that must be is that of a batch
+//   with the heads that it updates: its LIMIT makes the planner expect one row, and the ballast in
+//   `head` (schema.cc) keeps that table from looking tiny.
+// - A batch comes as arrays, sorted by database id: heads are locked in that order, so that batches
+//   never deadlock.
+// - A write starts with Commit or Write, which check and lock their databases' heads. What follows
+//   in the same transaction touches only databases whose head this very transaction has written
+//   (xmin).
 
 #pragma once
 
@@ -30,6 +33,7 @@ enum class Statement : std::uint8_t {
   DropChunks,
   DiscardStaging,
   PutChunks,
+  ClearAlarms,
   SetAlarms,
   SetProperties,
   // Ownership and removal.
@@ -42,6 +46,7 @@ enum class Statement : std::uint8_t {
   Load,
   ReadChunks,
   ReadHeads,
+  ReadHead,
   Info,
   List,
   ReadLog,

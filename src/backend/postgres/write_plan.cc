@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <string>
 
 #include "skep/store/head_rules.h"
@@ -74,7 +75,8 @@ struct PlannedWrite {
 bool isPlainCommit(const DatabaseWrite& write) {
   return write.commit && !write.flip && !write.alarmChanged && write.chunks.empty() &&
          write.trimLogThrough == 0 && write.expireThrough == 0 && write.superseded.empty() &&
-         !write.dropChunksFrom && !write.sweepDone && !write.properties;
+         !write.dropChunksFrom && !write.sweepDone && !write.sweepDue &&
+         !write.properties;
 }
 
 Call commitCall(std::span<const PlannedWrite> writes) {
@@ -122,7 +124,7 @@ class WriteCall {
     addCommit(write);
     addLog(write);
     addStaging(write, planned.after);
-    const bool sweeps = write.flip || write.sweepDone;
+    const bool sweeps = write.flip || write.sweepDone || write.sweepDue;
     sweepAfter_.addOptional(sweeps ? std::optional(planned.after.sweepTxid) : std::nullopt);
     alarms_.addOptional(write.alarmMs);
   }
@@ -192,45 +194,43 @@ Call writeCall(std::span<const PlannedWrite> writes) {
   return call.take();
 }
 
-void addTrims(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
-  ArrayParameter ids(PgType::Int8, 0);
-  ArrayParameter expires(PgType::Int8, 0);
-  for (const auto& [write, after] : writes) {
-    if (write->trimLogThrough == 0 && write->expireThrough == 0) continue;
-    ids.add(write->id.value);
-    expires.add(write->expireThrough);
+Parameter idParameter(const DatabaseWrite& write) {
+  return int8Parameter(static_cast<std::int64_t>(write.id.value));
+}
+
+void addTrim(const DatabaseWrite& write, std::vector<Call>& calls) {
+  if (write.trimLogThrough == 0 && write.expireThrough == 0) return;
+  calls.push_back(
+      {Statement::Trim,
+       {idParameter(write), int8Parameter(static_cast<std::int64_t>(write.expireThrough))}});
+}
+
+// One call for each txid: a fold supersedes all of its chunks as of the same one.
+void addSuperseded(const DatabaseWrite& write, std::vector<Call>& calls) {
+  std::map<Txid, ArrayParameter> chunksByTxid;
+  for (const store::SupersededChunk& superseded : write.superseded) {
+    chunksByTxid.try_emplace(superseded.txid, PgType::Int8, write.superseded.size())
+        .first->second.add(std::uint64_t{superseded.chunk});
   }
-  if (ids.count() > 0) calls.push_back(batchCall(Statement::Trim, {&ids, &expires}));
+  for (auto& [txid, chunks] : chunksByTxid) {
+    calls.push_back(
+        {Statement::RemoveSuperseded,
+         {idParameter(write), chunks.take(), int8Parameter(static_cast<std::int64_t>(txid))}});
+  }
 }
 
 void addRemovals(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
-  ArrayParameter ids(PgType::Int8, 0);
-  ArrayParameter chunks(PgType::Int8, 0);
-  ArrayParameter txids(PgType::Int8, 0);
-  ArrayParameter dropIds(PgType::Int8, 0);
-  ArrayParameter dropFrom(PgType::Int8, 0);
-  ArrayParameter discardIds(PgType::Int8, 0);
   for (const auto& [write, after] : writes) {
-    for (const store::SupersededChunk& superseded : write->superseded) {
-      ids.add(write->id.value);
-      chunks.add(std::uint64_t{superseded.chunk});
-      txids.add(superseded.txid);
-    }
+    addTrim(*write, calls);
+    addSuperseded(*write, calls);
     if (write->dropChunksFrom) {
-      dropIds.add(write->id.value);
-      dropFrom.add(std::uint64_t{*write->dropChunksFrom});
+      calls.push_back(
+          {Statement::DropChunks, {idParameter(*write), int8Parameter(*write->dropChunksFrom)}});
     }
-    if (write->discardStaging) discardIds.add(write->id.value);
-  }
-  if (ids.count() > 0) {
-    calls.push_back(batchCall(Statement::RemoveSuperseded, {&ids, &chunks, &txids}));
-  }
-  if (dropIds.count() > 0) {
-    calls.push_back(batchCall(Statement::DropChunks, {&dropIds, &dropFrom}));
-  }
-  if (discardIds.count() > 0) {
-    calls.push_back(batchCall(Statement::DiscardStaging, {&discardIds}));
-    calls.back().parameters.push_back(int8Parameter(kDiscardedAtOnce));
+    if (write->discardStaging) {
+      calls.push_back(
+          {Statement::DiscardStaging, {idParameter(*write), int8Parameter(kDiscardedAtOnce)}});
+    }
   }
 }
 
@@ -255,7 +255,8 @@ void addPuts(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
   ArrayParameter bytes(PgType::Bytea, 0);
   const auto finishCall = [&] {
     if (ids.count() == 0) return;
-    calls.push_back(batchCall(Statement::PutChunks, {&ids, &numbers, &txids, &bytes}));
+    calls.push_back(
+        {Statement::PutChunks, {ids.take(), numbers.take(), txids.take(), bytes.take()}});
     ids = numbers = txids = ArrayParameter(PgType::Int8, 0);
     bytes = ArrayParameter(PgType::Bytea, 0);
   };
@@ -272,40 +273,29 @@ void addPuts(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
 }
 
 void addAlarms(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
-  ArrayParameter ids(PgType::Int8, 0);
+  ArrayParameter changed(PgType::Int8, 0);
+  ArrayParameter set(PgType::Int8, 0);
   ArrayParameter alarms(PgType::Int8, 0);
   for (const auto& [write, after] : writes) {
     if (!write->alarmChanged) continue;
-    ids.add(write->id.value);
-    alarms.addOptional(write->alarmMs);
+    changed.add(write->id.value);
+    if (!write->alarmMs) continue;
+    set.add(write->id.value);
+    alarms.add(static_cast<std::uint64_t>(*write->alarmMs));
   }
-  if (ids.count() > 0) calls.push_back(batchCall(Statement::SetAlarms, {&ids, &alarms}));
-}
-
-std::string arrayText(const std::vector<store::ChunkNumber>& chunks) {
-  std::string text = "{";
-  for (const store::ChunkNumber chunk : chunks) {
-    if (text.size() > 1) text += ',';
-    text += std::to_string(chunk);
-  }
-  return text + "}";
+  if (changed.count() > 0) calls.push_back({Statement::ClearAlarms, {changed.take()}});
+  if (set.count() > 0) calls.push_back({Statement::SetAlarms, {set.take(), alarms.take()}});
 }
 
 void addProperties(std::span<const PlannedWrite> writes, std::vector<Call>& calls) {
-  ArrayParameter ids(PgType::Int8, 0);
-  ArrayParameter retentions(PgType::Int8, 0);
-  ArrayParameter metadata(PgType::Bytea, 0);
-  ArrayParameter hotChunks(PgType::Text, 0);
   for (const auto& [write, after] : writes) {
     if (!write->properties) continue;
-    ids.add(write->id.value);
-    retentions.add(static_cast<std::uint64_t>(write->properties->retentionMs));
-    metadata.add(write->properties->metadata);
-    hotChunks.add(arrayText(write->properties->hotChunks));
-  }
-  if (ids.count() > 0) {
-    calls.push_back(
-        batchCall(Statement::SetProperties, {&ids, &retentions, &metadata, &hotChunks}));
+    const store::Properties& properties = *write->properties;
+    ArrayParameter hotChunks(PgType::Int8, properties.hotChunks.size());
+    for (const store::ChunkNumber chunk : properties.hotChunks) hotChunks.add(std::uint64_t{chunk});
+    calls.push_back({Statement::SetProperties,
+                     {idParameter(*write), int8Parameter(properties.retentionMs),
+                      bytesParameter(properties.metadata), hotChunks.take()}});
   }
 }
 
@@ -356,7 +346,6 @@ WritePlan planWrites(std::span<const DatabaseWrite> writes, Duration longTimeLim
   plan.headCall = plan.calls.size();
   plan.calls.push_back(isPlain ? commitCall(selected) : writeCall(selected));
   if (isPlain) return plan;
-  addTrims(selected, plan.calls);
   addRemovals(selected, plan.calls);
   addPuts(selected, plan.calls);
   addAlarms(selected, plan.calls);

@@ -12,6 +12,7 @@
 #include "skep/backend/embedded/embedded_store.h"
 #include "skep/backend/embedded/families.h"
 #include "skep/backend/embedded/row_format.h"
+#include "skep/fiber/loop.h"
 #include "skep/testing/store_conformance/store_fixture.h"
 #include "skep/testing/temp_directory.h"
 
@@ -43,6 +44,19 @@ class EmbeddedDirectory : public ::testing::Test {
         store.open({.name = name, .create = Create::IfMissing, .claim = Claim::Take});
     EXPECT_EQ(codeOf(opened), "ok");
     return {store, name, opened->id, opened->head};
+  }
+  // Databases "small", with one record, and "large", with so many chunks of 20 kB: its id.
+  store::DatabaseId fill(EmbeddedStore& store, store::ChunkNumber chunkCount) {
+    Owner small = own(store, "small");
+    EXPECT_EQ(codeOf(small.commit("stays")), "ok");
+    Owner large = own(store, "large");
+    for (store::ChunkNumber chunk = 0; chunk < chunkCount; chunk += 100) {
+      std::vector<store::StoredChunk> chunks;
+      for (store::ChunkNumber i = 0; i < 100; ++i)
+        chunks.push_back({chunk + i, 1, noise(20'000, chunk + i)});
+      EXPECT_EQ(codeOf(large.fold(std::move(chunks))), "ok");
+    }
+    return large.id();
   }
   // RocksDB itself on the store's directory.
   std::unique_ptr<rocksdb::DB> openRocks() {
@@ -169,21 +183,54 @@ TEST_F(EmbeddedDirectory, the_write_ahead_log_stays_within_its_bound) {
 }
 
 TEST_F(EmbeddedDirectory, a_destroyed_database_gives_its_space_back) {
-  const auto store = openStore();
-  Owner small = own(*store, "small");
-  ASSERT_EQ(codeOf(small.commit("stays")), "ok");
-  Owner owner = own(*store, "large");
-  for (store::ChunkNumber chunk = 0; chunk < 2000; chunk += 100) {
-    std::vector<store::StoredChunk> chunks;
-    for (store::ChunkNumber i = 0; i < 100; ++i)
-      chunks.push_back({chunk + i, 1, noise(20'000, chunk + i)});
-    ASSERT_EQ(codeOf(owner.fold(std::move(chunks))), "ok");
+  for (const store::ChunkNumber chunks : {2000u, 600u}) {  // removed as a range, and row by row
+    const auto store = openStore();
+    fill(*store, chunks);
+    ASSERT_GT(bytesOnDisk(), chunks * 18'000u);
+    ASSERT_EQ(codeOf(store->destroy("large")), "ok");
+    expectSoonBelow(1 << 20);
+    EXPECT_EQ(store->info("small")->head.txid, 1u);
+    ASSERT_EQ(codeOf(store->destroy("small")), "ok");
+  }
+}
+
+TEST_F(EmbeddedDirectory, a_database_that_a_short_command_destroys_leaves_nothing_behind) {
+  auto store = openStore();
+  fill(*store, 2000);
+  ASSERT_EQ(codeOf(store->destroy("large")), "ok");
+  store.reset();
+  EXPECT_LT(bytesOnDisk(), 1u << 20);
+}
+
+TEST_F(EmbeddedDirectory, space_that_a_killed_process_owes_comes_back_after_the_next_open) {
+  auto store = openStore();
+  const store::DatabaseId id = fill(*store, 2000);
+  store.reset();
+  {
+    // What destroy() writes, and then the process is gone.
+    std::unique_ptr<rocksdb::DB> db = openRocks();
+    rocksdb::ColumnFamilyHandle* meta = handles_[0];
+    ASSERT_TRUE(db->Delete({}, meta, backend::embedded::nameKey("large")).ok());
+    ASSERT_TRUE(db->Delete({}, meta, backend::embedded::idKey(id)).ok());
+    ASSERT_TRUE(db->Put({}, meta, backend::embedded::removedKey(id), "\1").ok());
+    const std::string first(backend::embedded::headKey(id).text());
+    const std::string end(backend::embedded::endOf(id).text());
+    for (rocksdb::ColumnFamilyHandle* family : handles_)
+      ASSERT_TRUE(db->DeleteRange({}, family, first, end).ok());
+    closeRocks(std::move(db));
   }
   ASSERT_GT(bytesOnDisk(), 36u << 20);
-  ASSERT_EQ(codeOf(store->destroy("large")), "ok");
-  ASSERT_EQ(codeOf(store->compact()), "ok");
+  store = openStore();
   expectSoonBelow(1 << 20);
   EXPECT_EQ(store->info("small")->head.txid, 1u);
+  // On a fiber it takes its turn behind what the open has begun.
+  fiber::runOnFreshLoop(clock_, [&](fiber::Loop&) { EXPECT_EQ(codeOf(store->compact()), "ok"); });
+  store.reset();
+  std::unique_ptr<rocksdb::DB> db = openRocks();
+  std::string note;
+  EXPECT_TRUE(db->Get({}, handles_[0], backend::embedded::removedKey(id), &note).IsNotFound())
+      << "it is done";
+  closeRocks(std::move(db));
 }
 
 TEST_F(EmbeddedDirectory, rows_that_are_overwritten_again_and_again_take_bounded_space) {
@@ -218,16 +265,14 @@ TEST_F(EmbeddedDirectory, a_full_disk_is_reported_and_the_store_recovers_by_itse
   EXPECT_EQ(codeOf(owner.commit("two")), "store_full");
   EXPECT_EQ(codeOf(store->destroy("acme")), "store_full");
   EXPECT_EQ(codeOf(store->open({.name = "new", .create = Create::IfMissing})), "store_full");
-  EXPECT_EQ(
-      codeOf(store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()})),
-      "store_full");
+  EXPECT_EQ(codeOf(store->open(owner.retaking())), "store_full");
   EXPECT_EQ(describe(store->open({.name = "acme"})->log), "1=one") << "reads go on";
 
   disk.set(DiskFault::None);
   Result<store::OpenedDatabase> again = Error{};
   const MonotonicTime patience = clock_.monotonic() + std::chrono::seconds(60);
   while (!again.ok() && clock_.monotonic() < patience) {
-    again = store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()});
+    again = store->open(owner.retaking());
     ASSERT_TRUE(again.ok() || codeOf(again) == "store_full") << codeOf(again);
     std::this_thread::yield();
   }
@@ -250,14 +295,18 @@ TEST_F(EmbeddedDirectory, a_failed_fsync_leaves_an_unknown_outcome_that_the_next
   const Status later = owner.commit("two again");
   EXPECT_EQ(codeOf(later), "unavailable")
       << "after a failed fsync nothing is trusted until the store is opened again";
-  EXPECT_EQ(
-      codeOf(store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()})),
-      "unavailable");
+  EXPECT_EQ(codeOf(store->open(owner.retaking())), "unavailable");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(codeOf(store->open({.name = "acme"})), "unavailable")
+        << "the head that is in memory may never become durable";
+    EXPECT_EQ(codeOf(store->info("acme")), "unavailable");
+    EXPECT_EQ(codeOf(store->list("", "", 10)), "unavailable");
+    EXPECT_EQ(codeOf(store->readLog(owner.id(), 0, 1000)), "unavailable");
+  }
 
   store.reset();
   store = openStore();
-  const auto again =
-      store->open({.name = "acme", .claim = Claim::Retake, .retakeEpoch = owner.epoch()});
+  const auto again = store->open(owner.retaking());
   ASSERT_EQ(codeOf(again), "ok");
   const std::string log = describe(again->log);
   EXPECT_TRUE(log == "1=one" || log == "1=one 2=two") << log;

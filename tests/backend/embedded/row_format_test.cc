@@ -162,12 +162,5 @@ TEST(RowFormat, keys_are_taken_apart_again) {
   EXPECT_EQ(codeOf(fieldsOfChunkKey("short")), "corrupt");
 }
 
-TEST(RowFormat, the_end_of_a_prefix_is_behind_all_that_begins_with_it) {
-  EXPECT_EQ(endOfPrefix("na"), "nb");
-  EXPECT_EQ(endOfPrefix("n"), "o");
-  EXPECT_EQ(endOfPrefix("na\xff\xff"), "nb");
-  EXPECT_EQ(endOfPrefix("n\xff"), "o");
-}
-
 }  // namespace
 }  // namespace skep::backend::embedded

@@ -1,4 +1,4 @@
-// CommitKicker: sees to it that what was committed gets written to the store also when nobody waits
+// CommitScheduler: sees to it that what was committed gets written to the store also when nobody waits
 // for it.
 //
 // A database with work puts itself on the list. At the loop's next round, whoever is still on it is
@@ -17,7 +17,7 @@
 
 namespace skep::vfs {
 
-class CommitKicker {
+class CommitScheduler {
  public:
   class Client : public boost::intrusive::list_base_hook<
                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
@@ -27,7 +27,7 @@ class CommitKicker {
     ~Client() = default;
   };
 
-  explicit CommitKicker(fiber::Loop& loop) : loop_(loop) {}
+  explicit CommitScheduler(fiber::Loop& loop) : loop_(loop) {}
 
   /// Tells `client` to start at the next round, unless it is gone or removed by then.
   void add(Client& client) {

@@ -1,0 +1,124 @@
+// ActorInstance: one actor while it is awake: its database, its code, and the calls under way.
+//
+//   Starting ──start()──► Awake ──stop()──► Stopping ──► Gone
+//
+// Invariants:
+//   1. At most one invocation is within a turn: it holds turn_.
+//   2. What leaves run() waited until all that it could have seen is durable (I1), unless the type
+//      is relaxed.
+//   3. Once a commit has failed nothing is answered but failures, and memory is never used again
+//      (I5): the instance asks to be stopped, and the next call makes a new one.
+//   4. A database has at most one instance of this host: the next one starts when this is Gone.
+//
+// Threading: belongs to its loop. Shared: the host's table holds it while it is current, and every
+// call that uses it holds it until that ends.
+
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "skep/actor/actor_type.h"
+#include "skep/actor/invocation.h"
+#include "skep/fiber/loop.h"
+#include "skep/fiber/sync.h"
+#include "skep/sql/database.h"
+#include "skep/vfs/environment.h"
+
+namespace skep::actor {
+
+class ActorInstance {
+ public:
+  enum class State : std::uint8_t { Starting, Awake, Stopping, Gone };
+  enum class Stop : std::uint8_t { Sleep, Broken, Destroy };  // the greater one wins
+
+  /// What an instance needs of its host. Called on the instance's loop; does not suspend.
+  class Owner {
+   public:
+    virtual call::Router& router() = 0;
+    /// The instance asks to be stopped: a fiber shall call stop().
+    virtual void stopRequested(ActorInstance& instance) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  ActorInstance(Owner& owner, vfs::Environment& environment, const ActorType& type,
+                call::ActorAddress address);
+  ~ActorInstance();
+  ActorInstance(const ActorInstance&) = delete;
+  ActorInstance& operator=(const ActorInstance&) = delete;
+
+  /// Opens the database; migrates; creates the actor when it is new and wakes it. Suspends. After a
+  /// failure the instance is Gone.
+  std::optional<call::Failure> start(call::Existence existence,
+                                     const std::optional<call::Payload>& input);
+  /// Whether start() created the actor.
+  bool wasCreated() const { return wasCreated_; }
+
+  /// Runs an action and waits for durability. Suspends. Awake only.
+  call::Reply run(const call::ActionRequest& request);
+  /// Suspends until everything committed so far, or up to `txid`, is durable.
+  std::optional<call::Failure> waitDurable();
+  std::optional<call::Failure> waitDurable(store::Txid txid);
+
+  /// Asks for a stop() by a fiber of its own.
+  void requestStop(Stop how);
+  /// Ends the instance as was requested: refuses new calls, waits for those under way (unless it
+  /// sleeps they are told to stop), runs the hook and closes the database; the store forgets an actor
+  /// that is destroyed. Suspends. False when there is nothing to do: it is not awake, or another
+  /// fiber stops it.
+  bool stop();
+  /// Why the store could not forget a destroyed actor.
+  const std::optional<call::Failure>& stopFailure() const { return stopFailure_; }
+
+  State state() const { return state_; }
+  /// Calls shall wait for the next instance.
+  bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
+  /// No call is under way.
+  bool isIdle() const { return calls_.count() == 0; }
+  MonotonicTime lastUsed() const { return lastUsed_; }
+  /// The host has taken it out of its table: the next instance may start.
+  void becomeGone();
+  /// Suspends until the state changes.
+  void waitForChange() { changed_.wait(); }
+
+  const call::ActorAddress& address() const { return address_; }
+  const ActorType& type() const { return type_; }
+  sql::Database& database() { return *database_; }
+  Behavior& behavior() { return *behavior_; }
+  fiber::Loop& loop() { return environment_.loop; }
+  Clock& clock() { return environment_.loop.clock(); }
+  call::Router& router() { return owner_.router(); }
+
+ private:
+  friend class Invocation;
+  std::optional<call::Failure> open(call::Existence existence);
+  std::optional<call::Failure> initialize(const std::optional<call::Payload>& input);
+  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook);
+  call::Failure explain(const Error& error, const Invocation* invocation);
+  void runLastHook();
+  Status closeDatabase();
+
+  Owner& owner_;
+  vfs::Environment& environment_;
+  const ActorType& type_;
+  const call::ActorAddress address_;
+  State state_ = State::Starting;
+  std::optional<Stop> stopRequest_;
+  std::optional<call::Failure> stopFailure_;
+  bool wasCreated_ = false;
+  MonotonicTime lastUsed_;
+  std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<Behavior> behavior_;
+  fiber::Mutex turn_;
+  fiber::Mutex exclusive_;  // for Concurrency::OneAtATime
+  fiber::Gate calls_;
+  fiber::Event changed_;
+  boost::intrusive::list<Invocation, boost::intrusive::constant_time_size<false>> invocations_;
+};
+
+}  // namespace skep::actor

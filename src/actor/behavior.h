@@ -1,0 +1,43 @@
+// Behavior: the code of one actor, as the runtime calls it. The C++ API and the Node.js binding each
+// implement it.
+//
+// One Behavior belongs to one awake actor: its members are the actor's volatile memory. The runtime
+// calls it on the actor's loop, on a fiber, one turn at a time; a call ends or pauses a turn through
+// its Invocation. Implementations never throw: what the actor's code throws becomes a Failure, and
+// the open turn is rolled back.
+
+#pragma once
+
+#include <optional>
+
+#include "skep/base/result.h"
+#include "skep/call/router.h"
+
+namespace skep::actor {
+
+class Invocation;
+
+using Done = call::Outcome<std::monostate>;
+
+class Behavior {
+ public:
+  virtual ~Behavior() = default;
+
+  /// The actor is new: its state is made. In the same turn as the migrations: all or nothing.
+  virtual Done create(Invocation& invocation, const std::optional<call::Payload>& input) = 0;
+  /// The actor is not new: its state is read. In the same turn as the migrations.
+  virtual Done load(Invocation& invocation) = 0;
+  /// After create() or load(): volatile memory is made.
+  virtual Done wake(Invocation& invocation) = 0;
+  virtual call::Reply action(Invocation& invocation, const call::ActionRequest& request) = 0;
+  /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
+  virtual Done sleep(Invocation& invocation) = 0;
+  /// Before everything of the actor is removed.
+  virtual Done destroy(Invocation& invocation) = 0;
+  /// Before a turn is committed: writes what must be committed with it.
+  virtual Status beforeCommit(Invocation& invocation) = 0;
+  /// A turn was rolled back: memory that follows the database is read again.
+  virtual Status afterRollback(Invocation& invocation) = 0;
+};
+
+}  // namespace skep::actor

@@ -1,0 +1,98 @@
+#include "skep/actor/host.h"
+
+#include <functional>
+#include <utility>
+
+#include "skep/actor/host_loop.h"
+#include "skep/base/check.h"
+#include "skep/fiber/loop.h"
+#include "skep/fiber/sync.h"
+
+namespace skep::actor {
+namespace {
+
+/// Runs `body` on a fiber of `loop` and waits for what it gives; at once when we are there already.
+template <class Body>
+auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
+  if (fiber::currentLoop() == &loop && fiber::onFiber()) return body();
+  fiber::OneShot<decltype(body())> done;
+  loop.spawn("request", [&] { done.set(body()); });
+  return done.wait();
+}
+
+}  // namespace
+
+Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments)
+    : registry_(registry) {
+  SKEP_CHECK(!environments.empty(), "a host has a loop");
+  for (vfs::Environment* environment : environments) {
+    loops_.push_back(std::make_unique<HostLoop>(*this, registry_, *environment));
+  }
+}
+
+Host::~Host() = default;
+
+HostLoop& Host::loopOf(const call::ActorAddress& actor) {
+  if (loops_.size() == 1) return *loops_.front();
+  return *loops_[std::hash<std::string>{}(actor.databaseName()) % loops_.size()];
+}
+
+call::Reply Host::run(call::ActionRequest request) {
+  HostLoop& loop = loopOf(request.actor);
+  return onLoop(loop.loop(), [&] { return loop.run(request); });
+}
+
+call::Outcome<bool> Host::resolve(const call::ActorAddress& actor, call::Existence existence,
+                                  std::optional<call::Payload> input) {
+  HostLoop& loop = loopOf(actor);
+  return onLoop(loop.loop(), [&] { return loop.resolve(actor, existence, input); });
+}
+
+call::Outcome<std::monostate> Host::destroy(const call::ActorAddress& actor) {
+  HostLoop& loop = loopOf(actor);
+  return onLoop(loop.loop(), [&] { return loop.destroy(actor); });
+}
+
+call::Outcome<call::ActorList> Host::list(const std::string& type, const std::string& after,
+                                          std::size_t countMax) {
+  auto listed = loops_.front()->store().list(type + "/", after, countMax);
+  if (!listed) return call::failureOf(listed.error(), "the store");
+  call::ActorList list;
+  list.next = listed->next;
+  for (const store::DatabaseInfo& info : listed->databases) {
+    Result<call::ActorAddress> address = call::ActorAddress::ofDatabase(info.name);
+    if (!address || info.head.txid == 0) continue;
+    HostLoop& loop = loopOf(*address);
+    const bool isAwake = onLoop(loop.loop(), [&] { return loop.isAwake(info.name); });
+    list.actors.push_back({.actor = std::move(*address),
+                           .createdMs = info.createdMs,
+                           .bytes = std::uint64_t{info.head.pageCount} * store::kPageBytes,
+                           .isAwake = isAwake});
+  }
+  return list;
+}
+
+void Host::sleep(const call::ActorAddress& actor) {
+  HostLoop& loop = loopOf(actor);
+  onLoop(loop.loop(), [&] {
+    loop.sleep(actor);
+    return true;
+  });
+}
+
+HostStats Host::stats() const {
+  HostStats stats;
+  for (const auto& loop : loops_) loop->addTo(stats);
+  return stats;
+}
+
+void Host::close() {
+  for (const auto& loop : loops_) {
+    onLoop(loop->loop(), [&] {
+      loop->close();
+      return true;
+    });
+  }
+}
+
+}  // namespace skep::actor

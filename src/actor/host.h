@@ -1,0 +1,64 @@
+// Host: runs the actors of a process. The Router behind a gateway, or behind a test.
+//
+// An actor belongs to one of the host's loops, chosen by its address; a request that arrives on
+// another loop is handed over. The first request wakes the actor (others wait with it); one that was
+// idle for its type's sleepAfter goes to sleep.
+//
+// Threading: make it, start() and close() on one thread or fiber; the Router's methods from any fiber.
+// Lifetime: the loops, the store and the registry outlive it.
+//
+//   Host host(registry, {&environment});
+//   Reply reply = host.run({.actor = address, .action = "increment"});
+//   host.close();
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "skep/actor/actor_type.h"
+#include "skep/call/router.h"
+#include "skep/vfs/environment.h"
+
+namespace skep::actor {
+
+class HostLoop;
+
+struct HostStats {
+  std::size_t actorsAwake = 0;
+  std::uint64_t wakes = 0;
+  std::uint64_t creations = 0;
+  std::uint64_t actions = 0;
+};
+
+class Host final : public call::Router {
+ public:
+  /// One environment for each loop that shall run actors.
+  Host(const Registry& registry, std::vector<vfs::Environment*> environments);
+  ~Host() override;
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  call::Reply run(call::ActionRequest request) override;
+  call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
+                              std::optional<call::Payload> input) override;
+  call::Outcome<std::monostate> destroy(const call::ActorAddress& actor) override;
+  call::Outcome<call::ActorList> list(const std::string& type, const std::string& after,
+                                      std::size_t countMax) override;
+
+  /// Puts the actor to sleep if it is awake, and waits for it.
+  void sleep(const call::ActorAddress& actor);
+  HostStats stats() const;
+
+  /// Refuses new calls, waits for those under way and puts every actor to sleep. Suspends.
+  void close();
+
+ private:
+  HostLoop& loopOf(const call::ActorAddress& actor);
+
+  const Registry& registry_;
+  std::vector<std::unique_ptr<HostLoop>> loops_;
+};
+
+}  // namespace skep::actor

@@ -1,0 +1,175 @@
+#include "skep/actor/host_loop.h"
+
+#include <utility>
+#include <vector>
+
+#include "skep/base/log.h"
+
+namespace skep::actor {
+namespace {
+
+using call::Existence;
+using call::Failure;
+using call::FailureCode;
+
+// How often idle actors are looked for. An actor sleeps at most this much later than it might.
+constexpr Duration kIdleRound = std::chrono::seconds(1);
+
+Failure shuttingDown() {
+  return {FailureCode::ShuttingDown, "this node is shutting down"};
+}
+
+void bump(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment)
+    : router_(router),
+      registry_(registry),
+      environment_(environment),
+      idleTimer_(environment.loop) {}
+
+call::Reply HostLoop::run(const call::ActionRequest& request) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
+  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
+  bump(actions_);
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  return instance->run(request);
+}
+
+call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
+                                      const std::optional<call::Payload>& input) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  bool created = false;
+  auto acquired = acquire(actor, existence, input, &created);
+  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  if (auto lost = instance->waitDurable()) return *lost;
+  return created;
+}
+
+call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  auto acquired = acquire(actor, Existence::Get, std::nullopt, nullptr);
+  if (auto* failed = std::get_if<Failure>(&acquired)) {
+    if (failed->is(FailureCode::ActorNotFound) || failed->is(FailureCode::ActorUnavailable)) {
+      return std::move(*failed);
+    }
+    // One that cannot wake, because a migration fails say, goes without its hook.
+    if (Status gone = environment_.store.destroy(actor.databaseName()); !gone) {
+      return call::failureOf(gone.error(), actor.toString());
+    }
+    return std::monostate{};
+  }
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  instance->requestStop(ActorInstance::Stop::Destroy);
+  while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+  if (const auto& failed = instance->stopFailure()) return *failed;
+  return std::monostate{};
+}
+
+void HostLoop::sleep(const call::ActorAddress& actor) {
+  const auto found = instances_.find(actor.databaseName());
+  if (found == instances_.end()) return;
+  const InstancePtr instance = found->second;
+  instance->requestStop(ActorInstance::Stop::Sleep);
+  while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+}
+
+call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress& actor,
+                                                       Existence existence,
+                                                       const std::optional<call::Payload>& input,
+                                                       bool* created) {
+  const ActorType* type = registry_.find(actor.type);
+  if (type == nullptr) {
+    return Failure(FailureCode::UnknownType, "no actor type is named '" + actor.type + "'");
+  }
+  const std::string name = actor.databaseName();
+  while (true) {
+    auto [place, isNew] = instances_.try_emplace(name);
+    if (isNew) {
+      const InstancePtr instance =
+          std::make_shared<ActorInstance>(*this, environment_, *type, actor);
+      place->second = instance;
+      std::optional<Failure> failed = instance->start(existence, input);
+      if (failed) {
+        instances_.erase(name);
+        instance->becomeGone();
+        return std::move(*failed);
+      }
+      bump(wakes_);
+      if (instance->wasCreated()) bump(creations_);
+      if (created != nullptr) *created = instance->wasCreated();
+      awake_.store(instances_.size(), std::memory_order_relaxed);
+      watchIdle();
+      return instance;
+    }
+    const InstancePtr instance = place->second;
+    if (instance->state() == ActorInstance::State::Awake && !instance->isLeaving()) {
+      if (existence != Existence::Create) return instance;
+      return Failure(FailureCode::ActorExists, "actor " + actor.toString() + " exists already");
+    }
+    // Starting: it may fail, and then each caller tries for itself. Leaving: the next one follows.
+    instance->waitForChange();
+  }
+}
+
+void HostLoop::stopRequested(ActorInstance& instance) {
+  const auto found = instances_.find(instance.address().databaseName());
+  SKEP_CHECK(found != instances_.end() && found->second.get() == &instance);
+  if (!stops_.tryEnter()) return;  // close() stops every actor itself
+  environment_.loop.spawn("stop actor", [this, stopped = found->second] {
+    stop(stopped);
+    stops_.leave();
+  });
+}
+
+void HostLoop::stop(const InstancePtr& instance) {
+  if (!instance->stop()) return;  // another fiber does
+  instances_.erase(instance->address().databaseName());
+  awake_.store(instances_.size(), std::memory_order_relaxed);
+  instance->becomeGone();
+}
+
+/// One timer for all: idleness is looked at in rounds, so that a call costs no timer.
+void HostLoop::watchIdle() {
+  if (idleTimer_.isPending() || instances_.empty()) return;
+  idleTimer_.callAfter(kIdleRound, [this] {
+    sleepIdle();
+    watchIdle();
+  });
+}
+
+void HostLoop::sleepIdle() {
+  const MonotonicTime now = environment_.loop.clock().monotonic();
+  std::vector<ActorInstance*> idle;
+  for (const auto& [name, instance] : instances_) {
+    const bool isIdle = instance->state() == ActorInstance::State::Awake && instance->isIdle() &&
+                        now - instance->lastUsed() >= instance->type().options.sleepAfter;
+    if (isIdle) idle.push_back(instance.get());
+  }
+  for (ActorInstance* instance : idle) instance->requestStop(ActorInstance::Stop::Sleep);
+}
+
+void HostLoop::close() {
+  calls_.close();
+  idleTimer_.cancel();
+  for (auto& [name, instance] : instances_) instance->requestStop(ActorInstance::Stop::Sleep);
+  stops_.close();
+  SKEP_CHECK(instances_.empty(), "actors are awake behind a closed host");
+}
+
+void HostLoop::addTo(HostStats& stats) const {
+  stats.actorsAwake += awake_.load(std::memory_order_relaxed);
+  stats.wakes += wakes_.load(std::memory_order_relaxed);
+  stats.creations += creations_.load(std::memory_order_relaxed);
+  stats.actions += actions_.load(std::memory_order_relaxed);
+}
+
+}  // namespace skep::actor

@@ -1,0 +1,62 @@
+// HostLoop: the awake actors of one loop. The inside of Host.
+//
+// Threading: belongs to its loop, but for stats().
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "skep/actor/actor_instance.h"
+#include "skep/actor/host.h"
+#include "skep/fiber/sync.h"
+#include "skep/fiber/timer.h"
+
+namespace skep::actor {
+
+class HostLoop final : public ActorInstance::Owner {
+ public:
+  HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment);
+
+  call::Reply run(const call::ActionRequest& request);
+  call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
+                              const std::optional<call::Payload>& input);
+  call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
+  void sleep(const call::ActorAddress& actor);
+  bool isAwake(const std::string& databaseName) const { return instances_.contains(databaseName); }
+  void close();
+  void addTo(HostStats& stats) const;
+
+  fiber::Loop& loop() { return environment_.loop; }
+  store::PageStore& store() { return environment_.store; }
+
+ private:
+  // Shared: see ActorInstance.
+  using InstancePtr = std::shared_ptr<ActorInstance>;
+
+  call::Router& router() override { return router_; }
+  void stopRequested(ActorInstance& instance) override;
+
+  /// The awake instance, woken if need be. Suspends.
+  call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
+                                     const std::optional<call::Payload>& input, bool* created);
+  void stop(const InstancePtr& instance);
+  void watchIdle();
+  void sleepIdle();
+
+  call::Router& router_;
+  const Registry& registry_;
+  vfs::Environment& environment_;
+  std::unordered_map<std::string, InstancePtr> instances_;
+  fiber::Gate calls_;
+  fiber::Gate stops_;
+  fiber::Timer idleTimer_;
+  std::atomic<std::size_t> awake_{0};
+  std::atomic<std::uint64_t> wakes_{0};
+  std::atomic<std::uint64_t> creations_{0};
+  std::atomic<std::uint64_t> actions_{0};
+};
+
+}  // namespace skep::actor

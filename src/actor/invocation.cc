@@ -1,0 +1,126 @@
+#include "skep/actor/invocation.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "skep/actor/actor_instance.h"
+
+namespace skep::actor {
+
+Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers)
+    : instance_(instance),
+      deadline_(instance.clock().monotonic() + timeout),
+      callers_(std::move(callers)),
+      timer_(instance.loop()) {
+  instance_.invocations_.push_back(*this);
+  timer_.callAfter(timeout, [this] {
+    isTimedOut_ = true;
+    stop();
+  });
+}
+
+Invocation::~Invocation() {
+  SKEP_CHECK(!inTurn_, "an invocation ends by commit() or rollback()");
+}
+
+void Invocation::stop() {
+  if (inTurn_) instance_.database().interrupt();
+  abort_.requestAbort();
+}
+
+Status Invocation::checkGoing() const {
+  if (isTimedOut_) return Error{ErrorCode::TimedOut, "the time for this call ran out"};
+  if (abort_.isAborted()) return Error{ErrorCode::Aborted, "the actor is on its way out"};
+  return {};
+}
+
+Status Invocation::begin() {
+  instance_.turn_.lock();
+  Status begun = checkGoing();
+  if (begun) begun = instance_.database().beginTurn();
+  if (!begun) {
+    instance_.turn_.unlock();
+    return begun;
+  }
+  inTurn_ = true;
+  return {};
+}
+
+Status Invocation::endTurn() {
+  sql::Database& database = instance_.database();
+  Status ended = instance_.behavior().beforeCommit(*this);
+  if (ended) {
+    Result<store::Txid> committed = database.commitTurn();
+    if (!committed) ended = std::move(committed).error();
+  } else {
+    (void)database.rollbackTurn();
+  }
+  if (!ended) (void)instance_.behavior().afterRollback(*this);
+  seenTxid_ = database.committedTxid();
+  inTurn_ = false;
+  instance_.turn_.unlock();
+  return ended;
+}
+
+Status Invocation::commit() {
+  return inTurn_ ? endTurn() : Status{};
+}
+
+void Invocation::rollback() {
+  if (!inTurn_) return;
+  sql::Database& database = instance_.database();
+  // What cannot be rolled back is a broken database, whose memory goes with it.
+  (void)database.rollbackTurn();
+  (void)instance_.behavior().afterRollback(*this);
+  seenTxid_ = database.committedTxid();
+  inTurn_ = false;
+  instance_.turn_.unlock();
+}
+
+const call::ActorAddress& Invocation::actor() const {
+  return instance_.address();
+}
+
+sql::Database& Invocation::database() {
+  return instance_.database();
+}
+
+Duration Invocation::timeLeft() const {
+  return std::max(Duration{}, deadline_ - instance_.clock().monotonic());
+}
+
+Status Invocation::pause(FunctionRef<void()> wait) {
+  SKEP_CHECK_OK(commit());
+  wait();
+  return begin();
+}
+
+Status Invocation::flush() {
+  Status durable;
+  SKEP_CHECK_OK(pause([&] { durable = instance_.database().waitDurable(seenTxid_); }));
+  return durable;
+}
+
+call::Reply Invocation::call(call::ActionRequest request) {
+  request.timeout = std::min(request.timeout.value_or(timeLeft()), timeLeft());
+  request.callers = callers_;
+  request.callers.push_back(instance_.address().databaseName());
+  call::Reply reply;
+  Status paused = pause([&] {
+    Status durable = instance_.database().waitDurable(seenTxid_);
+    reply = durable ? instance_.router().run(std::move(request))
+                    : call::Reply(call::failureOf(durable.error(), "the actor's database"));
+  });
+  if (!paused) return call::failureOf(paused.error(), "the actor's database");
+  return reply;
+}
+
+void Invocation::destroyActor() {
+  instance_.requestStop(ActorInstance::Stop::Destroy);
+}
+void Invocation::sleepActor() {
+  instance_.requestStop(ActorInstance::Stop::Sleep);
+}
+
+}  // namespace skep::actor

@@ -1,0 +1,86 @@
+// Invocation: one run of an actor's code (an action, a hook), made of turns.
+//
+// A turn is the code between two suspension points: nobody else's code of this actor runs meanwhile,
+// and its writes are one transaction. pause() is such a point: it commits the turn, waits, and begins
+// the next. A page of the database that has to be read is none: the turn goes on behind it.
+//
+// Belongs to the fiber that it runs on.
+//
+//   Status slept = invocation.pause([&] { fiber::sleepFor(1s, invocation.abortToken()); });
+
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+#include <string>
+#include <vector>
+
+#include "skep/base/function_ref.h"
+#include "skep/base/result.h"
+#include "skep/call/router.h"
+#include "skep/fiber/timer.h"
+#include "skep/sql/database.h"
+
+namespace skep::actor {
+
+class ActorInstance;
+
+class Invocation : public boost::intrusive::list_base_hook<
+                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  /// `timeout` from now on; then abortToken() is aborted and running SQL interrupted. `callers`: the
+  /// actors that wait for this one, outermost first.
+  Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers = {});
+  ~Invocation();
+  Invocation(const Invocation&) = delete;
+  Invocation& operator=(const Invocation&) = delete;
+
+  // --- For the runtime. ---
+
+  /// Begins the first turn. Suspends. Aborted when the actor is on its way out.
+  Status begin();
+  /// Ends the invocation: commits the open turn, or rolls it back. After an error nothing of the
+  /// turn stays. Does not wait for durability.
+  Status commit();
+  void rollback();
+  /// Everything that this invocation could have seen is in this version.
+  store::Txid seenTxid() const { return seenTxid_; }
+  /// Whether the time ran out.
+  bool isTimedOut() const { return isTimedOut_; }
+  /// Aborts abortToken() and interrupts running SQL. Does not suspend.
+  void stop();
+
+  // --- For the actor's code, through the API. ---
+
+  const call::ActorAddress& actor() const;
+  sql::Database& database();
+  fiber::AbortToken abortToken() const { return abort_.token(); }
+  Duration timeLeft() const;
+
+  /// Commits the turn, runs `wait`, which may suspend, and begins the next turn. Aborted when the
+  /// invocation was told to stop meanwhile; there is no open turn then.
+  Status pause(FunctionRef<void()> wait);
+  /// Suspends (as pause() does) until everything written so far is durable.
+  Status flush();
+  /// Calls another actor; its reply is what Router::run() gives. A pause; what was written before is
+  /// durable before the other actor hears of it.
+  call::Reply call(call::ActionRequest request);
+  /// After this invocation the actor and everything of it is removed.
+  void destroyActor();
+  /// After this invocation the actor goes to sleep as soon as nothing else runs.
+  void sleepActor();
+
+ private:
+  Status endTurn();
+  Status checkGoing() const;
+
+  ActorInstance& instance_;
+  const MonotonicTime deadline_;
+  std::vector<std::string> callers_;
+  fiber::AbortSource abort_;
+  fiber::Timer timer_;
+  bool inTurn_ = false;
+  bool isTimedOut_ = false;
+  store::Txid seenTxid_ = 0;
+};
+
+}  // namespace skep::actor

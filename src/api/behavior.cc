@@ -1,0 +1,132 @@
+// TypedBehavior: an actor written with Definition, as the runtime runs it. The wall between its
+// exceptions and the runtime.
+
+#include <exception>
+#include <utility>
+
+#include "skep/actor/system_tables.h"
+#include "skep/api/definition.h"
+#include "skep/base/log.h"
+
+namespace skep::api {
+namespace {
+
+using actor::Done;
+using actor::Invocation;
+using call::Failure;
+using call::FailureCode;
+
+class TypedBehavior final : public actor::Behavior {
+ public:
+  // Shared: the parts are the type's, which may be gone before its last actor.
+  explicit TypedBehavior(std::shared_ptr<const ActorParts> parts)
+      : parts_(std::move(parts)), actor_(parts_->make()) {}
+
+  Done create(Invocation& invocation, const std::optional<call::Payload>& input) override {
+    return guarded(invocation, [&](Context& c) {
+      if (!parts_->onCreate) return;
+      std::optional<Value> value;
+      if (input) value = fromCaller([&] { return parse(*input); });
+      parts_->onCreate(*actor_, c, value ? &*value : nullptr);
+    });
+  }
+
+  Done load(Invocation& invocation) override {
+    if (!parts_->state) return {};
+    auto state = actor::loadState(invocation.database());
+    if (!state) return call::failureOf(state.error(), invocation.actor().toString());
+    if (*state) saved_ = asText(**state);
+    return guarded(invocation, [&](Context&) { loadSaved(); });
+  }
+
+  Done wake(Invocation& invocation) override { return hook(invocation, parts_->onWake); }
+
+  call::Reply action(Invocation& invocation, const call::ActionRequest& request) override {
+    const auto found = parts_->actions.find(request.action);
+    if (found == parts_->actions.end()) {
+      return Failure(FailureCode::UnknownAction, "actor type '" + invocation.actor().type +
+                                                     "' has no action named '" + request.action +
+                                                     "'");
+    }
+    call::Reply reply;
+    const Done done = guarded(invocation, [&](Context& c) {
+      const Value arguments = fromCaller([&] { return parse(request.arguments); });
+      reply = format(found->second(*actor_, c, arguments), request.replyEncoding);
+    });
+    if (const auto* failure = std::get_if<Failure>(&done)) return *failure;
+    return reply;
+  }
+
+  Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
+  Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
+
+  Status beforeCommit(Invocation& invocation) override {
+    if (!parts_->state) return {};
+    std::string state = format(parts_->state->save(*actor_), call::Encoding::Cbor).bytes;
+    if (state == saved_) return {};
+    SKEP_CHECK_OK(actor::saveState(invocation.database(), asBytes(state)));
+    std::swap(saved_, state);
+    // The database calls this when what was just saved is rolled back after all.
+    invocation.database().onRollback([this, before = std::move(state)] { saved_ = before; });
+    return {};
+  }
+
+  Status afterRollback(Invocation&) override {
+    if (parts_->state) loadSaved();
+    return {};
+  }
+
+ private:
+  Done hook(Invocation& invocation, const ActorParts::Hook& function) {
+    return guarded(invocation, [&](Context& c) {
+      if (function) function(*actor_, c);
+    });
+  }
+
+  void loadSaved() {
+    if (saved_.empty()) return;
+    parts_->state->load(*actor_, parse({.encoding = call::Encoding::Cbor, .bytes = saved_}));
+  }
+
+  /// Runs the actor's code; what it throws becomes a failure.
+  template <class Body>
+  Done guarded(Invocation& invocation, Body body) {
+    try {
+      Context context(invocation);
+      body(context);
+      return {};
+    } catch (const UserError& error) {
+      return Failure::user(error.code(), error.what(), error.metadata());
+    } catch (const ActorError& error) {
+      return error.failure();
+    } catch (const std::exception& error) {
+      return masked(invocation, error.what());
+    } catch (...) {
+      return masked(invocation, "something that is no std::exception");
+    }
+  }
+
+  static Failure masked(Invocation& invocation, const char* what) {
+    logWarn("actor", "the actor's code threw",
+            {{"actor", invocation.actor().toString()}, {"what", what}});
+    return {FailureCode::Internal,
+            "an internal error; the server's log has more under " + invocation.actor().toString()};
+  }
+
+  const std::shared_ptr<const ActorParts> parts_;
+  const std::unique_ptr<Actor> actor_;
+  std::string saved_;  // the state as the database has it, encoded
+};
+
+}  // namespace
+
+actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
+                               ActorOptions options, ActorParts parts) {
+  auto shared = std::make_shared<const ActorParts>(std::move(parts));
+  return {.name = std::move(name),
+          .migrations = std::move(migrations),
+          .options = options,
+          .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
+}
+
+}  // namespace skep::api

@@ -1,0 +1,215 @@
+// Context: what an actor's code can do, besides computing: SQL, waiting, calling other actors.
+//
+// Handed to each action and hook, valid until it returns, on the fiber that it runs on. Code between
+// two calls that wait is atomic: nobody else's code of this actor runs meanwhile, and all it writes
+// commits together or, when it throws, not at all. Functions that wait say so: they commit what was
+// written before.
+//
+//   auto messages = c.query<Message>("SELECT id, sender, text FROM message WHERE id > ?", after);
+//   c.execute("INSERT INTO message(sender, text) VALUES (?, ?)", sender, text);
+
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "skep/actor/invocation.h"
+#include "skep/api/codec.h"
+#include "skep/api/errors.h"
+#include "skep/sql/database.h"
+
+namespace skep {
+
+using sql::Rows;
+
+class Context {
+ public:
+  explicit Context(actor::Invocation& invocation) : invocation_(invocation) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const std::string& type() const { return invocation_.actor().type; }
+  const std::vector<std::string>& key() const { return invocation_.actor().key; }
+
+  // --- SQL. ActorError with SQLite's code and the offset in the text when a statement fails. ---
+
+  /// One statement; its rows.
+  template <class... Args>
+  Rows execute(std::string_view sql, const Args&... args) {
+    return run(sql, {toSql(args)...});
+  }
+  /// One statement; each row as a struct (by the names of the columns) or as a single value.
+  template <class Row, class... Args>
+  std::vector<Row> query(std::string_view sql, const Args&... args);
+  /// As query(), for a statement that gives one row: ActorError when there is none or more.
+  template <class Row, class... Args>
+  Row queryOne(std::string_view sql, const Args&... args);
+  /// Rows that the newest statement changed, and the newest INSERT's rowid.
+  std::int64_t changes() const { return invocation_.database().changes(); }
+  std::int64_t lastInsertRowid() const { return invocation_.database().lastInsertRowid(); }
+  /// Calls `undo` if what is written since the last wait is rolled back.
+  void onRollback(std::function<void()> undo) {
+    invocation_.database().onRollback(std::move(undo));
+  }
+
+  // --- Waiting: other calls of this actor run meanwhile. ---
+
+  /// Waits for that long.
+  void sleepFor(std::chrono::milliseconds duration);
+  /// Waits until everything written so far is durable.
+  void flush();
+  /// Calls an action of another actor, which is made when it does not exist. ActorError with its
+  /// failure.
+  template <class Result = void, class... Args>
+  Result call(std::string type, std::vector<std::string> key, std::string action,
+              const Args&... args);
+
+  /// Whether this call should come to its end: its time ran out, or the actor is on its way out.
+  bool isAborted() const { return invocation_.abortToken().isAborted(); }
+  /// After this call: the actor and all it stored is removed.
+  void destroy() { invocation_.destroyActor(); }
+  /// After this call, and when nothing else runs: sleep without waiting for sleepAfter.
+  void sleep() { invocation_.sleepActor(); }
+
+  actor::Invocation& invocation() { return invocation_; }
+
+ private:
+  template <class T>
+  static sql::Value toSql(const T& value);
+  Rows run(std::string_view sql, std::initializer_list<sql::Value> parameters);
+  Value callValue(std::string type, std::vector<std::string> key, std::string action,
+                  Value arguments);
+
+  actor::Invocation& invocation_;
+};
+
+namespace api {
+
+[[noreturn]] void throwError(const Error& error);
+
+/// A column's value as a C++ value; InvalidValue when it is of another type.
+template <class T>
+struct Column;
+template <std::integral T>
+struct Column<T> {
+  static T from(const sql::Value& value, std::string_view name) {
+    if (value.type() != sql::ValueType::Integer) wrong(value, name, "an integer");
+    if constexpr (std::is_same_v<T, bool>) return value.integer() != 0;
+    if (!std::in_range<std::conditional_t<std::is_same_v<T, bool>, int, T>>(value.integer())) {
+      wrong(value, name, "an integer that fits");
+    }
+    return static_cast<T>(value.integer());
+  }
+  [[noreturn]] static void wrong(const sql::Value& value, std::string_view name,
+                                 std::string_view expected) {
+    throw InvalidValue("column " + std::string(name),
+                       "expected " + std::string(expected) + ", got " +
+                           std::string(sql::valueTypeName(value.type())));
+  }
+};
+template <std::floating_point T>
+struct Column<T> {
+  static T from(const sql::Value& value, std::string_view name) {
+    if (value.type() == sql::ValueType::Integer) return static_cast<T>(value.integer());
+    if (value.type() != sql::ValueType::Real) Column<int>::wrong(value, name, "a number");
+    return static_cast<T>(value.real());
+  }
+};
+template <>
+struct Column<std::string> {
+  static std::string from(const sql::Value& value, std::string_view name) {
+    if (value.type() != sql::ValueType::Text) Column<int>::wrong(value, name, "text");
+    return value.text();
+  }
+};
+template <>
+struct Column<Bytes> {
+  static Bytes from(const sql::Value& value, std::string_view name) {
+    if (value.type() != sql::ValueType::Blob) Column<int>::wrong(value, name, "a blob");
+    return value.blob();
+  }
+};
+template <class T>
+struct Column<std::optional<T>> {
+  static std::optional<T> from(const sql::Value& value, std::string_view name) {
+    if (value.isNull()) return std::nullopt;
+    return Column<T>::from(value, name);
+  }
+};
+
+template <class Row>
+Row rowAs(const std::vector<std::string>& columns, const std::vector<sql::Value>& values) {
+  if constexpr (PlainStruct<Row>) {
+    Row row{};
+    forEachField(row, [&](std::string_view name, auto& field) {
+      using Field = std::remove_cvref_t<decltype(field)>;
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i] == name) {
+          field = Column<Field>::from(values[i], name);
+          return;
+        }
+      }
+      throw InvalidValue("column " + std::string(name), "the statement has no such column");
+    });
+    return row;
+  } else {
+    if (columns.size() != 1) {
+      throw InvalidValue(
+          "row", "one column was expected, the statement has " + std::to_string(columns.size()));
+    }
+    return Column<Row>::from(values[0], columns[0]);
+  }
+}
+
+}  // namespace api
+
+template <class T>
+sql::Value Context::toSql(const T& value) {
+  if constexpr (std::is_constructible_v<sql::Value, const T&>) {
+    return sql::Value(value);
+  } else {
+    static_assert(
+        std::is_same_v<T, std::optional<typename T::value_type>>,
+        "SQL parameters are numbers, bool, text, skep::Bytes, nullptr, or std::optional of "
+        "those");
+    return value ? toSql(*value) : sql::Value();
+  }
+}
+
+template <class Row, class... Args>
+std::vector<Row> Context::query(std::string_view sql, const Args&... args) {
+  const Rows rows = execute(sql, args...);
+  std::vector<Row> result;
+  result.reserve(rows.rows.size());
+  for (const auto& values : rows.rows) result.push_back(api::rowAs<Row>(rows.columns, values));
+  return result;
+}
+
+template <class Row, class... Args>
+Row Context::queryOne(std::string_view sql, const Args&... args) {
+  const Rows rows = execute(sql, args...);
+  if (rows.rows.size() != 1) {
+    api::throwError(Error{ErrorCode::NotFound, "one row was expected, the statement gave " +
+                                                   std::to_string(rows.rows.size())});
+  }
+  return api::rowAs<Row>(rows.columns, rows.rows.front());
+}
+
+template <class Result, class... Args>
+Result Context::call(std::string type, std::vector<std::string> key, std::string action,
+                     const Args&... args) {
+  const Value value =
+      callValue(std::move(type), std::move(key), std::move(action),
+                Value::array({api::Codec<std::decay_t<const Args>>::encode(args)...}));
+  if constexpr (!std::is_void_v<Result>) {
+    return api::Codec<Result>::decode(value, api::Place("reply"));
+  }
+}
+
+}  // namespace skep

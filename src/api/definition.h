@@ -1,0 +1,210 @@
+// Definition: what an actor type is made of. Actor: the base of a type.
+//
+//   struct Counter : skep::Actor {
+//     static void define(skep::Definition<Counter>& d) {
+//       d.migration(1, "CREATE TABLE counter(value INTEGER NOT NULL)");
+//       d.action("increment", &Counter::increment);
+//     }
+//     std::int64_t increment(skep::Context& c, std::int64_t by);
+//   };
+//
+// Argument and result types come from the function's signature; see codec.h for what they can be. The
+// first parameter is a Context&. One object of the type is made for each awake actor: its members are
+// volatile memory. state() names a member that is saved with each turn and loaded on wake.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "skep/actor/actor_type.h"
+#include "skep/api/codec.h"
+#include "skep/api/context.h"
+
+namespace skep {
+
+/// The base of all actor types.
+class Actor {
+ public:
+  Actor() = default;
+  virtual ~Actor() = default;
+  Actor(const Actor&) = delete;
+  Actor& operator=(const Actor&) = delete;
+};
+
+using ActorOptions = actor::ActorOptions;
+using actor::Concurrency;
+using actor::Durability;
+
+namespace api {
+
+/// The erased parts of a Definition, one copy for all actors of the type.
+struct ActorParts {
+  using Action = std::function<Value(Actor&, Context&, const Value& arguments)>;
+  using Hook = std::function<void(Actor&, Context&)>;
+  using CreateHook = std::function<void(Actor&, Context&, const Value* input)>;
+  struct State {
+    std::function<Value(const Actor&)> save;
+    std::function<void(Actor&, const Value&)> load;
+  };
+
+  std::function<std::unique_ptr<Actor>()> make;
+  std::map<std::string, Action, std::less<>> actions;
+  std::optional<State> state;
+  CreateHook onCreate;
+  Hook onWake;
+  Hook onSleep;
+  Hook onDestroy;
+};
+
+/// The actor type that the runtime knows.
+actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
+                               ActorOptions options, ActorParts parts);
+
+/// Decodes what a caller sent: what is wrong with it is the caller's error, not the actor's.
+template <class Decode>
+auto fromCaller(Decode decode) {
+  try {
+    return decode();
+  } catch (const InvalidValue& wrong) {
+    throw ActorError(call::Failure(call::FailureCode::InvalidArguments, wrong.what()));
+  }
+}
+
+template <class T>
+inline constexpr bool isBorrow =
+    std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>>;
+
+template <class Result, class Call, class... Args>
+Value invokeWith(const Value& arguments, Call&& call, std::type_identity<std::tuple<Args...>>) {
+  static_assert((!isBorrow<Args> && ...),
+                "an action's arguments are values or const references: they come from a caller");
+  using Tuple = std::tuple<std::remove_cvref_t<Args>...>;
+  Tuple decoded =
+      fromCaller([&] { return Codec<Tuple>::decode(arguments, Place("arguments")); });
+  const auto run = [&](auto&... each) -> Result { return call(std::move(each)...); };
+  if constexpr (std::is_void_v<Result>) {
+    std::apply(run, decoded);
+    return nullptr;
+  } else {
+    return Codec<std::remove_cvref_t<Result>>::encode(std::apply(run, decoded));
+  }
+}
+
+}  // namespace api
+
+template <class T>
+class Definition {
+ public:
+  static_assert(std::is_base_of_v<Actor, T>, "an actor type derives from skep::Actor");
+  static_assert(
+      std::is_default_constructible_v<T>,
+      "an actor type is made without arguments; what it needs at its creation comes as the "
+      "input of onCreate");
+
+  /// Applied once, in order, in one transaction with what else is due.
+  Definition& migration(std::int64_t version, std::string sql) {
+    migrations_.push_back({.version = version, .sql = std::move(sql)});
+    return *this;
+  }
+
+  template <class Result, class... Args>
+  Definition& action(std::string name, Result (T::*function)(Context&, Args...)) {
+    return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
+      return (self.*function)(c, std::forward<decltype(args)>(args)...);
+    });
+  }
+  template <class Result, class... Args>
+  Definition& action(std::string name, Result (T::*function)(Context&, Args...) const) {
+    return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
+      return (self.*function)(c, std::forward<decltype(args)>(args)...);
+    });
+  }
+
+  /// A member that is part of the database: saved with each turn that changed it, loaded on wake, put
+  /// back when a turn is rolled back.
+  template <class Member>
+  Definition& state(Member T::*member) {
+    parts_.state = api::ActorParts::State{
+        .save =
+            [member](const Actor& self) {
+              return api::Codec<Member>::encode(static_cast<const T&>(self).*member);
+            },
+        .load =
+            [member](Actor& self, const Value& value) {
+              static_cast<T&>(self).*member =
+                  api::Codec<Member>::decode(value, api::Place("state"));
+            }};
+    return *this;
+  }
+
+  /// Once, when the actor is made, in one transaction with the migrations.
+  template <class Input>
+  Definition& onCreate(void (T::*function)(Context&, Input)) {
+    using Plain = std::remove_cvref_t<Input>;
+    parts_.onCreate = [function](Actor& self, Context& c, const Value* input) {
+      (static_cast<T&>(self).*function)(c,
+                                        api::Codec<Plain>::decodeField(input, api::Place("input")));
+    };
+    return *this;
+  }
+  Definition& onCreate(void (T::*function)(Context&)) {
+    parts_.onCreate = [function](Actor& self, Context& c, const Value*) {
+      (static_cast<T&>(self).*function)(c);
+    };
+    return *this;
+  }
+  /// Each time the actor wakes, after its creation too.
+  Definition& onWake(void (T::*function)(Context&)) { return hook(parts_.onWake, function); }
+  /// Before it sleeps.
+  Definition& onSleep(void (T::*function)(Context&)) { return hook(parts_.onSleep, function); }
+  /// Before it is removed.
+  Definition& onDestroy(void (T::*function)(Context&)) { return hook(parts_.onDestroy, function); }
+
+  ActorOptions& options() { return options_; }
+
+  actor::ActorType take(std::string name) && {
+    parts_.make = [] { return std::make_unique<T>(); };
+    return api::makeActorType(std::move(name), std::move(migrations_), options_, std::move(parts_));
+  }
+
+ private:
+  template <class Result, class... Args, class Function>
+  Definition& add(std::string name, Function function) {
+    parts_.actions.insert_or_assign(
+        std::move(name), [function](Actor& self, Context& c, const Value& arguments) {
+          return api::invokeWith<Result>(
+              arguments,
+              [&](auto&&... args) -> Result {
+                return function(static_cast<T&>(self), c, std::forward<decltype(args)>(args)...);
+              },
+              std::type_identity<std::tuple<Args...>>());
+        });
+    return *this;
+  }
+  Definition& hook(api::ActorParts::Hook& place, void (T::*function)(Context&)) {
+    place = [function](Actor& self, Context& c) { (static_cast<T&>(self).*function)(c); };
+    return *this;
+  }
+
+  std::vector<actor::Migration> migrations_;
+  ActorOptions options_;
+  api::ActorParts parts_;
+};
+
+/// The actor type `T` under `name`, for Registry::add().
+template <class T>
+actor::ActorType actorType(std::string name) {
+  Definition<T> definition;
+  T::define(definition);
+  return std::move(definition).take(std::move(name));
+}
+
+}  // namespace skep

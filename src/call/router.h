@@ -1,0 +1,77 @@
+// Router: the upper waist of Skep. Whoever has a request for an actor hands it to a Router; behind
+// it stands the host of this process, or later the way to the node that owns the actor.
+//
+// Arguments and replies cross it as they came, encoded, so that a request is decoded once, by the
+// code that it is for. Threading: any fiber of any loop. Each call suspends. What comes back may
+// leave the process: everything that it could have seen is durable (I1).
+//
+//   Reply reply = router.run({.actor = address, .action = "increment",
+//                             .arguments = {Encoding::Json, "[5]"}});
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "skep/base/clock.h"
+#include "skep/call/address.h"
+#include "skep/call/failure.h"
+
+namespace skep::call {
+
+enum class Encoding : std::uint8_t { Json, Cbor };
+
+/// One encoded value.
+struct Payload {
+  Encoding encoding = Encoding::Json;
+  std::string bytes;
+};
+
+template <class T>
+using Outcome = std::variant<T, Failure>;
+using Reply = Outcome<Payload>;
+
+/// What to do about an actor that does not exist yet, or does.
+enum class Existence : std::uint8_t { GetOrCreate, Get, Create };
+
+struct ActionRequest {
+  ActorAddress actor;
+  Existence existence = Existence::GetOrCreate;
+  std::optional<Payload> input;  // for an actor that is created by this
+  std::string action;
+  Payload arguments;  // an array
+  Encoding replyEncoding = Encoding::Json;
+  std::optional<Duration> timeout;   // the actor type's own when absent, and never more than that
+  std::vector<std::string> callers;  // databases of the actors that wait for this, outermost first
+};
+
+struct ActorInfo {
+  ActorAddress actor;
+  std::int64_t createdMs = 0;
+  std::uint64_t bytes = 0;
+  bool isAwake = false;  // on this node
+};
+
+struct ActorList {
+  std::vector<ActorInfo> actors;
+  std::string next;  // pass as `after`; empty at the end
+};
+
+class Router {
+ public:
+  virtual ~Router() = default;
+  virtual Reply run(ActionRequest request) = 0;
+  /// Sees to it that the actor exists: its first commit is durable. True when this call made it.
+  virtual Outcome<bool> resolve(const ActorAddress& actor, Existence existence,
+                                std::optional<Payload> input) = 0;
+  /// Ends what the actor does and removes everything of it. Calls under way fail.
+  virtual Outcome<std::monostate> destroy(const ActorAddress& actor) = 0;
+  /// Actors of `type` by key; at most `countMax`.
+  virtual Outcome<ActorList> list(const std::string& type, const std::string& after,
+                                  std::size_t countMax) = 0;
+};
+
+}  // namespace skep::call

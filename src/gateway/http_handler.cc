@@ -1,0 +1,136 @@
+#include "skep/gateway/http_handler.h"
+
+#include <boost/beast/http/verb.hpp>
+#include <string_view>
+#include <utility>
+
+#include "skep/wire/actor_message.h"
+#include "skep/wire/failure_message.h"
+
+namespace skep::gateway {
+namespace {
+
+namespace http = boost::beast::http;
+using call::Encoding;
+using call::Failure;
+using call::FailureCode;
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kCbor = "application/cbor";
+
+std::string_view view(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+/// Everything but CBOR is read as JSON: `curl -d` says that it sends a form.
+Encoding encodingOf(std::string_view mediaType) {
+  return mediaType.starts_with(kCbor) ? Encoding::Cbor : Encoding::Json;
+}
+
+/// CBOR for those who ask for it, or who send it and ask for nothing.
+Encoding replyEncoding(const HttpRequest& request) {
+  const std::string_view accept = view(request[http::field::accept]);
+  if (accept.find(kCbor) != accept.npos) return Encoding::Cbor;
+  if (accept.empty() || accept == "*/*")
+    return encodingOf(view(request[http::field::content_type]));
+  return Encoding::Json;
+}
+
+HttpResponse respond(const HttpRequest& request, unsigned status, Encoding encoding,
+                     std::string body) {
+  HttpResponse response(static_cast<http::status>(status), request.version());
+  response.set(http::field::content_type, encoding == Encoding::Cbor ? kCbor : kJson);
+  response.keep_alive(request.keep_alive());
+  response.body() = std::move(body);
+  response.prepare_payload();
+  return response;
+}
+
+HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allowed) {
+  HttpResponse response = failureResponse(
+      request, {FailureCode::MethodNotAllowed, "allowed here: " + std::string(allowed)});
+  response.set(http::field::allow, allowed);
+  return response;
+}
+
+call::Payload takeBody(HttpRequest& request) {
+  return {.encoding = encodingOf(view(request[http::field::content_type])),
+          .bytes = std::move(request.body())};
+}
+
+}  // namespace
+
+HttpResponse failureResponse(const HttpRequest& request, const Failure& failure) {
+  const Encoding encoding = replyEncoding(request);
+  HttpResponse response = respond(request, static_cast<unsigned>(failure.httpStatus), encoding,
+                                  wire::encodeFailure(failure, encoding));
+  if (failure.isRetryable) response.set(http::field::retry_after, "1");
+  return response;
+}
+
+HttpResponse HttpHandler::handle(HttpRequest& request) {
+  auto parsed = parseRoute(view(request.target()));
+  if (const auto* failure = std::get_if<Failure>(&parsed))
+    return failureResponse(request, *failure);
+  Route& route = std::get<Route>(parsed);
+  switch (route.kind) {
+    case Route::Kind::Health:
+      return respond(request, 200, Encoding::Json, "{\"status\":\"ok\"}");
+    case Route::Kind::List:
+      return list(request, route);
+    case Route::Kind::Actor:
+      return actor(request, route);
+    case Route::Kind::Action:
+      return action(request, route);
+  }
+  SKEP_UNREACHABLE();
+}
+
+HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
+  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
+  const Encoding encoding = replyEncoding(request);
+  call::Payload arguments = takeBody(request);
+  if (arguments.bytes.empty()) arguments = {.encoding = Encoding::Json, .bytes = "[]"};
+  call::Reply reply = router_.run({.actor = std::move(route.actor),
+                                   .existence = route.existence,
+                                   .action = std::move(route.action),
+                                   .arguments = std::move(arguments),
+                                   .replyEncoding = encoding});
+  if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
+  return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpResponse HttpHandler::actor(HttpRequest& request, Route& route) {
+  const Encoding encoding = replyEncoding(request);
+  if (request.method() == http::verb::delete_) {
+    const auto gone = router_.destroy(route.actor);
+    if (const auto* failure = std::get_if<Failure>(&gone))
+      return failureResponse(request, *failure);
+    return respond(request, 200, encoding, wire::encodeNull(encoding));
+  }
+  const bool puts = request.method() == http::verb::put;
+  if (!puts && request.method() != http::verb::get) {
+    return methodNotAllowed(request, "GET, PUT, DELETE");
+  }
+  std::optional<call::Payload> input;
+  if (puts && !request.body().empty()) input = takeBody(request);
+  const auto resolved =
+      router_.resolve(route.actor, puts ? route.existence : call::Existence::Get, std::move(input));
+  if (const auto* failure = std::get_if<Failure>(&resolved)) {
+    return failureResponse(request, *failure);
+  }
+  return respond(request, std::get<bool>(resolved) ? 201 : 200, encoding,
+                 wire::encodeActor(route.actor, encoding));
+}
+
+HttpResponse HttpHandler::list(HttpRequest& request, const Route& route) {
+  if (request.method() != http::verb::get) return methodNotAllowed(request, "GET");
+  const Encoding encoding = replyEncoding(request);
+  const auto listed = router_.list(route.actor.type, route.after, route.limit);
+  if (const auto* failure = std::get_if<Failure>(&listed))
+    return failureResponse(request, *failure);
+  return respond(request, 200, encoding,
+                 wire::encodeList(std::get<call::ActorList>(listed), encoding));
+}
+
+}  // namespace skep::gateway

@@ -1,0 +1,89 @@
+#include "skep/gateway/route.h"
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace skep::gateway {
+namespace {
+
+using call::Failure;
+using call::FailureCode;
+
+constexpr std::size_t kListLimitDefault = 100;
+constexpr std::size_t kListLimitMax = 1000;
+
+Failure notFound(std::string_view path) {
+  return {FailureCode::RouteNotFound, "there is nothing at " + std::string(path)};
+}
+
+std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
+  for (const auto& parameter : url.params()) {
+    const std::string& value = parameter.value;
+    if (parameter.key == "existence") {
+      if (value == "get") {
+        route.existence = call::Existence::Get;
+      } else if (value == "create") {
+        route.existence = call::Existence::Create;
+      } else if (value != "getOrCreate") {
+        return Failure(FailureCode::InvalidRequest,
+                       "existence is getOrCreate, get or create, not '" + value + "'");
+      }
+    } else if (parameter.key == "after") {
+      route.after = value;
+    } else if (parameter.key == "limit") {
+      const auto [end, error] =
+          std::from_chars(value.data(), value.data() + value.size(), route.limit);
+      if (error != std::errc() || end != value.data() + value.size() || route.limit == 0 ||
+          route.limit > kListLimitMax) {
+        return Failure(FailureCode::InvalidRequest,
+                       "limit is a number from 1 to " + std::to_string(kListLimitMax));
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+call::Outcome<Route> parseRoute(std::string_view target) {
+  const auto parsed = boost::urls::parse_origin_form(target);
+  if (!parsed) return Failure(FailureCode::InvalidRequest, "the request's path is malformed");
+  const boost::urls::url_view url = *parsed;
+  std::vector<std::string_view> raw;  // still encoded
+  for (const auto& segment : url.encoded_segments()) raw.emplace_back(segment);
+  Route route;
+  route.limit = kListLimitDefault;
+  if (auto failed = parseQuery(url, route)) return *failed;
+  if (raw.size() == 1 && raw[0] == "health") return route;
+  if (raw.size() < 2 || raw[0] != "actors") return notFound(url.encoded_path());
+
+  std::vector<std::string> segments;
+  for (const auto& segment : url.segments()) segments.push_back(segment);
+  if (raw.size() == 2) {
+    route.kind = Route::Kind::List;
+    auto checked = call::ActorAddress::make(segments[1], {"key"});
+    if (!checked) return Failure(FailureCode::InvalidAddress, checked.error().message);
+    route.actor.type = std::move(segments[1]);
+    return route;
+  }
+  std::size_t keyEnd = raw.size();
+  route.kind = Route::Kind::Actor;
+  for (std::size_t i = 2; i < raw.size(); ++i) {
+    if (raw[i] != "actions") continue;
+    if (i + 2 != raw.size()) return notFound(url.encoded_path());
+    route.kind = Route::Kind::Action;
+    route.action = segments[i + 1];
+    keyEnd = i;
+    break;
+  }
+  auto address = call::ActorAddress::make(
+      std::move(segments[1]), {segments.begin() + 2, segments.begin() + static_cast<long>(keyEnd)});
+  if (!address) return Failure(FailureCode::InvalidAddress, address.error().message);
+  route.actor = std::move(*address);
+  return route;
+}
+
+}  // namespace skep::gateway

@@ -1,0 +1,36 @@
+// Route: what a request's path asks for (docs/formats/http.md).
+//
+//   /actors/{type}/{key…}                    an actor
+//   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}                           the actors of a type
+//   /health
+//
+// Each part of a key is a segment of its own, percent-encoded. Words of the routes are looked for
+// before the segments are decoded: a key part that is such a word is sent with its first letter
+// encoded ("%61ctions"), and so keeps apart. Any thread.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "skep/call/address.h"
+#include "skep/call/router.h"
+
+namespace skep::gateway {
+
+struct Route {
+  enum class Kind : std::uint8_t { Health, List, Actor, Action } kind = Kind::Health;
+  call::ActorAddress actor;  // of a List its type alone
+  std::string action;
+  call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
+  std::string after;                                         // ?after=, of a List
+  std::size_t limit = 0;                                     // ?limit=, of a List
+};
+
+/// What `target` (path and query, as it stands in the request) asks for. RouteNotFound,
+/// InvalidAddress or InvalidRequest otherwise.
+call::Outcome<Route> parseRoute(std::string_view target);
+
+}  // namespace skep::gateway

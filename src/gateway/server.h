@@ -1,0 +1,64 @@
+// Server: listens for HTTP on one loop and serves a Router.
+//
+// Idle connections cost no fiber: a request gets one when it has arrived whole. Threading: belongs to
+// its loop. Lifetime: loop and router outlive it; close() it before it goes away.
+//
+//   gateway::Server server(loop, router, {.port = 6420});
+//   SKEP_CHECK_OK(server.listen());
+//   …
+//   server.close();
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "skep/base/clock.h"
+#include "skep/base/result.h"
+#include "skep/call/router.h"
+#include "skep/fiber/loop.h"
+
+namespace skep::gateway {
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 6420;  // 0: any that is free
+  std::size_t headerBytesMax = 16 * 1024;
+  std::size_t bodyBytesMax = 20 * 1024 * 1024;
+  Duration readTimeout = std::chrono::seconds(30);   // for a whole request, from its first byte
+  Duration idleTimeout = std::chrono::seconds(75);   // between two requests
+  Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
+  Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
+};
+
+struct ServerStats {
+  std::size_t connections = 0;
+  std::uint64_t requests = 0;
+};
+
+class Server {
+ public:
+  Server(fiber::Loop& loop, call::Router& router, ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Starts to accept. InvalidArgument: no address that this machine has; Locked: another process
+  /// listens there.
+  Status listen();
+  /// The port that listen() got.
+  std::uint16_t port() const;
+  ServerStats stats() const;
+
+  /// Stops accepting, closes idle connections, waits for requests under way (at most drainTime, then
+  /// cuts them off). Suspends.
+  void close();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;  // shared with the socket operations that are under way
+};
+
+}  // namespace skep::gateway

@@ -1,0 +1,55 @@
+#include "skep/vfs/fold_plan.h"
+
+#include <algorithm>
+
+namespace skep::vfs {
+
+void FoldPlan::forget(std::span<const store::ChunkNumber> chunks) {
+  for (const store::ChunkNumber chunk : chunks) oldestChange_.erase(chunk);
+}
+
+void FoldPlan::forgetPastEnd(std::uint32_t pageCount) {
+  oldestChange_.erase(oldestChange_.lower_bound(store::chunkCountOf(pageCount)),
+                      oldestChange_.end());
+}
+
+std::size_t FoldPlan::logBytesLimit() const {
+  const PagedFileOptions& options = file_.environment.options;
+  const std::size_t share = static_cast<std::size_t>(file_.pageCount) * kPageBytes / 4;
+  return std::clamp(share, options.logBytesMin, options.logBytesMax);
+}
+
+bool FoldPlan::isDue() const {
+  return file_.head.logBytes > (isFolding_ ? logBytesLimit() / 2 : logBytesLimit());
+}
+
+std::vector<store::ChunkNumber> FoldPlan::candidates() const {
+  std::vector<std::pair<store::Txid, store::ChunkNumber>> byAge;
+  byAge.reserve(oldestChange_.size());
+  for (const auto& [chunk, txid] : oldestChange_) byAge.emplace_back(txid, chunk);
+  const std::size_t count = std::min(byAge.size(), file_.environment.options.foldChunksMax);
+  std::partial_sort(byAge.begin(), byAge.begin() + static_cast<std::ptrdiff_t>(count), byAge.end());
+  std::vector<store::ChunkNumber> chunks;
+  for (std::size_t i = 0; i < count; ++i) chunks.push_back(byAge[i].second);
+  std::sort(chunks.begin(), chunks.end());
+  return chunks;
+}
+
+// The log is needed from the oldest record on that changes a chunk which was not folded at or after
+// it.
+store::Txid FoldPlan::trimThrough(std::span<const store::ChunkNumber> folded, store::Txid txid,
+                                  const PendingPages& pages) const {
+  const auto isFolded = [&](store::ChunkNumber chunk) {
+    return std::binary_search(folded.begin(), folded.end(), chunk);
+  };
+  store::Txid neededFrom = txid + 1;
+  for (const auto& [chunk, changed] : oldestChange_) {
+    if (!isFolded(chunk)) neededFrom = std::min(neededFrom, changed);
+  }
+  for (const auto& [page, pending] : pages) {
+    if (!isFolded(store::chunkOf(page))) neededFrom = std::min(neededFrom, txid);
+  }
+  return std::max(file_.head.logStart, neededFrom - 1);
+}
+
+}  // namespace skep::vfs

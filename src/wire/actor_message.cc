@@ -1,0 +1,42 @@
+#include "skep/wire/actor_message.h"
+
+#include <nlohmann/json.hpp>
+
+namespace skep::wire {
+namespace {
+
+std::string format(const nlohmann::json& message, call::Encoding encoding) {
+  std::string bytes;
+  if (encoding == call::Encoding::Cbor) {
+    nlohmann::json::to_cbor(message, bytes);
+  } else {
+    bytes = message.dump();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::string encodeActor(const call::ActorAddress& actor, call::Encoding encoding) {
+  return format({{"type", actor.type}, {"key", actor.key}}, encoding);
+}
+
+std::string encodeList(const call::ActorList& list, call::Encoding encoding) {
+  nlohmann::json actors = nlohmann::json::array();
+  for (const call::ActorInfo& info : list.actors) {
+    actors.push_back({{"type", info.actor.type},
+                      {"key", info.actor.key},
+                      {"createdMs", info.createdMs},
+                      {"bytes", info.bytes},
+                      {"awake", info.isAwake}});
+  }
+  nlohmann::json message = {{"actors", std::move(actors)}};
+  if (!list.next.empty()) message["next"] = list.next;
+  return format(message, encoding);
+}
+
+std::string encodeNull(call::Encoding encoding) {
+  return format(nullptr, encoding);
+}
+
+}  // namespace skep::wire
