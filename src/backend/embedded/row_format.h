@@ -10,8 +10,7 @@
 //   meta     'c'                            u8 version, u64 first id never given out, u32 checksum
 //   meta     'i' id                         u8 version, name, u32 checksum
 //   meta     'n' name                       u8 version, u64 id, createdMs, properties, u32 checksum
-//   meta     'r' id                         u8 version: a removed database whose files are yet to
-//                                           be rewritten
+//   meta     'r' id                         u8 version: removed, its files are still to be rewritten
 //   head     u64 id                         u8 version, base, u32 checksum
 //   log      u64 id, u64 txid               u8 version, commit, u32 checksum, record
 //   chunk    u64 id, u32 chunk, u64 ~txid   u8 version, chunk
