@@ -43,8 +43,8 @@ std::optional<Failure> ActorInstance::start(call::Existence existence,
   if (failed) {
     // A creation that failed leaves nothing behind.
     const bool neverWas = database_ != nullptr && database_->head().txid == 0;
-    (void)closeDatabase();
-    if (neverWas) (void)environment_.store.destroy(address_.databaseName());
+    const std::optional<store::Ownership> mine = closeDatabase();
+    if (neverWas) (void)environment_.store.destroy(address_.databaseName(), mine);
     return failed;
   }
   state_ = State::Awake;
@@ -134,7 +134,8 @@ call::Reply ActorInstance::run(const call::ActionRequest& request) {
     if (invocation.isTimedOut()) {
       reply = Failure(FailureCode::ActionTimedOut, "the action took too long");
     } else if (stopRequest_ == Stop::Destroy && invocation.abortToken().isAborted()) {
-      reply = Failure(FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed");
+      reply =
+          Failure(FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed");
     }
   } else if (Status committed = invocation.commit(); !committed) {
     reply = explain(committed.error(), &invocation);
@@ -195,10 +196,9 @@ bool ActorInstance::stop() {
   }
   calls_.close();
   if (database_->brokenBy() == nullptr) runLastHook();
-  // What a database that closes badly still had to write was never acknowledged to anybody.
-  (void)closeDatabase();
+  const std::optional<store::Ownership> mine = closeDatabase();
   if (*stopRequest_ == Stop::Destroy) {
-    Status gone = environment_.store.destroy(address_.databaseName());
+    Status gone = environment_.store.destroy(address_.databaseName(), mine);
     if (!gone) stopFailure_ = call::failureOf(gone.error(), address_.toString());
   }
   return true;
@@ -214,12 +214,15 @@ void ActorInstance::runLastHook() {
           {{"actor", address_.toString()}, {"error", failed->toString()}});
 }
 
-Status ActorInstance::closeDatabase() {
+/// Gives what only this owner may remove.
+std::optional<store::Ownership> ActorInstance::closeDatabase() {
   behavior_.reset();
-  if (database_ == nullptr) return {};
-  Status closed = database_->close();
+  if (database_ == nullptr) return std::nullopt;
+  // What a database that closes badly still had to write was never acknowledged to anybody.
+  (void)database_->close();
+  const store::Ownership mine{.id = database_->file().id(), .epoch = database_->head().epoch};
   database_.reset();
-  return closed;
+  return mine;
 }
 
 void ActorInstance::becomeGone() {

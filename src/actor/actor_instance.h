@@ -101,7 +101,7 @@ class ActorInstance {
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook);
   call::Failure explain(const Error& error, const Invocation* invocation);
   void runLastHook();
-  Status closeDatabase();
+  std::optional<store::Ownership> closeDatabase();
 
   Owner& owner_;
   vfs::Environment& environment_;
