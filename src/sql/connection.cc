@@ -50,48 +50,48 @@ StatementKind kindOf(sqlite3_stmt* statement) {
 }
 
 Connection::Connection(vfs::Environment& environment, DatabaseOptions databaseOptions)
-    : options(std::move(databaseOptions)),
-      environment_(environment),
-      cache_(options.statementCacheBytesMax),
-      systemCache_(options.statementCacheBytesMax) {}
+    : environment_(environment),
+      options_(std::move(databaseOptions)),
+      cache_(options_.statementCacheBytesMax),
+      systemCache_(options_.statementCacheBytesMax) {}
 
 Connection::~Connection() {
   closeHandle();
 }
 
 Status Connection::open() {
-  SKEP_TRY(file, vfs::PagedFile::open(environment_,
-                                      {.name = options.name,
-                                       .create = options.create,
-                                       .mode = options.mode == DatabaseOptions::Mode::ReadOnly
-                                                   ? vfs::OpenFile::Mode::ReadOnly
-                                                   : vfs::OpenFile::Mode::ReadWrite,
-                                       .databaseBytesMax = options.limits.databaseBytesMax}));
-  account.bytesMax = options.limits.memoryBytesMax;
+  SKEP_TRY(file_, vfs::PagedFile::open(environment_,
+                                       {.name = options_.name,
+                                        .create = options_.create,
+                                        .mode = options_.mode == DatabaseOptions::Mode::ReadOnly
+                                                    ? vfs::OpenFile::Mode::ReadOnly
+                                                    : vfs::OpenFile::Mode::ReadWrite,
+                                        .databaseBytesMax = options_.limits.databaseBytesMax}));
+  account_.bytesMax = options_.limits.memoryBytesMax;
   Status opened = [&]() -> Status {
-    vfs::AccountScope scope(account);
-    SKEP_TRY(handle, vfs::openConnection(*file));
+    vfs::AccountScope scope(account_);
+    SKEP_TRY(handle_, vfs::openConnection(*file_));
     return {};
   }();
   if (opened) opened = setUp();
   if (opened) return {};
   closeHandle();
   // Nothing was written: what the close may say adds nothing to why it is closed.
-  (void)file->close();
+  (void)file_->close();
   return opened;
 }
 
 Status Connection::setUp() {
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, lengthLimit(options.limits.valueBytesMax));
-  sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, lengthLimit(options.limits.sqlBytesMax));
-  sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_limit(handle_, SQLITE_LIMIT_LENGTH, lengthLimit(options_.limits.valueBytesMax));
+  sqlite3_limit(handle_, SQLITE_LIMIT_SQL_LENGTH, lengthLimit(options_.limits.sqlBytesMax));
+  sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
   SKEP_CHECK_OK(limitPages());
-  sqlite3_set_authorizer(handle, authorize, this);
-  sqlite3_progress_handler(handle, kProgressSteps, progress, this);
-  sqlite3_rollback_hook(handle, rolledBack, this);
-  countedTxid_ = file->committedTxid();
+  sqlite3_set_authorizer(handle_, authorize, this);
+  sqlite3_progress_handler(handle_, kProgressSteps, progress, this);
+  sqlite3_rollback_hook(handle_, rolledBack, this);
+  countedTxid_ = file_->committedTxid();
   return {};
 }
 
@@ -99,26 +99,26 @@ Status Connection::setUp() {
 /// transaction's pages out before they use up the memory limit.
 Status Connection::limitPages() {
   std::string pragmas;
-  if (const std::uint64_t bytes = options.limits.databaseBytesMax; bytes != 0) {
+  if (const std::uint64_t bytes = options_.limits.databaseBytesMax; bytes != 0) {
     pragmas += "PRAGMA max_page_count = " + std::to_string(pagesOf(bytes)) + ";";
   }
-  if (const std::size_t bytes = options.limits.memoryBytesMax;
+  if (const std::size_t bytes = options_.limits.memoryBytesMax;
       bytes != 0 && bytes / 4 < environment_.options.dirtyPagesMax * store::kPageBytes) {
     pragmas += "PRAGMA cache_spill = " +
                std::to_string(std::max<std::size_t>(bytes / 4 / store::kPageBytes, 1)) + ";";
   }
-  vfs::AccountScope scope(account);
-  const int rc = sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr);
+  vfs::AccountScope scope(account_);
+  const int rc = sqlite3_exec(handle_, pragmas.c_str(), nullptr, nullptr, nullptr);
   return rc == SQLITE_OK ? Status{} : Status(explain(rc));
 }
 
 /// The same for the database of temporary tables, once there is one: asking earlier would make it.
 Status Connection::limitTemporaryPages() {
-  if (temporaryLimited_ || options.limits.databaseBytesMax == 0) return {};
+  if (temporaryLimited_ || options_.limits.databaseBytesMax == 0) return {};
   const std::string pragma =
-      "PRAGMA temp.max_page_count = " + std::to_string(pagesOf(options.limits.databaseBytesMax));
+      "PRAGMA temp.max_page_count = " + std::to_string(pagesOf(options_.limits.databaseBytesMax));
   internal_ = true;
-  const int rc = sqlite3_exec(handle, pragma.c_str(), nullptr, nullptr, nullptr);
+  const int rc = sqlite3_exec(handle_, pragma.c_str(), nullptr, nullptr, nullptr);
   internal_ = false;
   if (rc != SQLITE_OK) return explain(rc);
   temporaryLimited_ = true;
@@ -126,30 +126,30 @@ Status Connection::limitTemporaryPages() {
 }
 
 void Connection::closeHandle() {
-  if (handle == nullptr) return;
-  SKEP_CHECK(statementCount == 0, "%zu statements outlive their database '%s'", statementCount,
-             options.name.c_str());
-  vfs::AccountScope scope(account);
+  if (handle_ == nullptr) return;
+  SKEP_CHECK(statementCount_ == 0, "%zu statements outlive their database '%s'", statementCount_,
+             options_.name.c_str());
+  vfs::AccountScope scope(account_);
   for (const Released& each : released_) sqlite3_finalize(each.statement);
   released_.clear();
   clearCaches();
-  const int rc = sqlite3_close(handle);
+  const int rc = sqlite3_close(handle_);
   SKEP_CHECK(rc == SQLITE_OK, "sqlite3_close: %s", sqlite3_errstr(rc));
-  handle = nullptr;
+  handle_ = nullptr;
 }
 
 Connection::Entry::Entry(Connection& connection)
-    : connection_((connection.lock_.lock(), connection)), account_(connection.account) {
-  if (connection_.handle == nullptr)
+    : connection_((connection.lock_.lock(), connection)), account_(connection.account_) {
+  if (connection_.handle_ == nullptr)
     return;  // closed while this fiber waited: checkTransaction() says so
   if (!connection_.released_.empty()) {
     for (const Released& each : std::exchange(connection_.released_, {}))
       connection_.finish(each.statement, each.cached);
     connection_.settle();
   }
-  if (connection_.file->journalResetDue() && sqlite3_get_autocommit(connection_.handle) != 0) {
+  if (connection_.file_->journalResetDue() && sqlite3_get_autocommit(connection_.handle_) != 0) {
     connection_.internal_ = true;
-    vfs::resetJournal(connection_.handle, *connection_.file);
+    vfs::resetJournal(connection_.handle_, *connection_.file_);
     connection_.internal_ = false;
   }
 }
@@ -162,28 +162,20 @@ Connection::Entry::~Entry() {
 /// What is due once SQLite has done something: a rollback or a commit may have been among it. Does
 /// not suspend.
 void Connection::settle() {
-  if (handle == nullptr) return;
-  counters.commits += file->committedTxid() - std::exchange(countedTxid_, file->committedTxid());
+  if (handle_ == nullptr) return;
+  counters_.commits += file_->committedTxid() - std::exchange(countedTxid_, file_->committedTxid());
   // Pages without a transaction: SQLite does not say when it rolled back a VACUUM that failed; and
   // it puts pages back, when it next looks at the file, after a rollback that failed.
-  if (file->hasUncommitted() && sqlite3_txn_state(handle, "main") != SQLITE_TXN_WRITE)
-    file->dropPages();
+  if (file_->hasUncommitted() && sqlite3_txn_state(handle_, "main") != SQLITE_TXN_WRITE)
+    file_->dropPages();
   if (std::exchange(rolledBack_, false)) {
-    file->rollback();
-    if (transaction == Transaction::Explicit || (transaction == Transaction::Turn && turnOpened))
-      transactionLost = true;
+    file_->rollback();
+    if (transaction_ == Transaction::Explicit || (transaction_ == Transaction::Turn && turnOpened_))
+      transactionLost_ = true;
     undoFrom(0);
-  } else if (sqlite3_get_autocommit(handle) != 0 && transaction != Transaction::Turn) {
-    if (!undo.empty()) undo.clear();
-    file->flushAlarm();
-  }
-}
-
-void Connection::undoFrom(std::size_t first) {
-  while (undo.size() > first) {
-    const std::function<void()> callback = std::move(undo.back());
-    undo.pop_back();
-    callback();
+  } else if (sqlite3_get_autocommit(handle_) != 0 && transaction_ != Transaction::Turn) {
+    if (!undo_.empty()) undo_.clear();
+    file_->flushAlarm();
   }
 }
 
@@ -201,14 +193,14 @@ void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
 }
 
 void Connection::release(sqlite3_stmt* statement, CachedStatement* cached) {
-  --statementCount;
+  --statementCount_;
   const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
   if (writes || !lock_.try_lock()) {
     released_.push_back({statement, cached});
     return;
   }
   {
-    vfs::AccountScope scope(account);
+    vfs::AccountScope scope(account_);
     finish(statement, cached);
   }
   lock_.unlock();
@@ -221,17 +213,17 @@ Status Connection::finishReleased() {
 }
 
 Status Connection::checkTransaction() const {
-  if (const Error* broken = file->brokenBy()) return *broken;
-  if (handle == nullptr)
-    return Error{ErrorCode::Aborted, "database '" + options.name + "' is closed"};
-  if (!transactionLost) return {};
+  if (const Error* broken = file_->brokenBy()) return *broken;
+  if (handle_ == nullptr)
+    return Error{ErrorCode::Aborted, "database '" + options_.name + "' is closed"};
+  if (!transactionLost_) return {};
   return Error{ErrorCode::Aborted,
                "the transaction was rolled back by an earlier error; roll back and start again"};
 }
 
 Status Connection::checkText(std::string_view text) const {
   const std::size_t limit =
-      options.limits.sqlBytesMax == 0 ? kLengthMax : options.limits.sqlBytesMax;
+      options_.limits.sqlBytesMax == 0 ? kLengthMax : options_.limits.sqlBytesMax;
   if (text.size() > limit) {
     return Error{ErrorCode::LimitExceeded, "the SQL text has " + std::to_string(text.size()) +
                                                " bytes; the limit is " + std::to_string(limit)};
@@ -255,15 +247,14 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
   run_ = &run;
   const unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
   const int bytes = static_cast<int>(sql.size()) + (source.terminated ? 1 : 0);
-  const int rc = sqlite3_prepare_v3(handle, sql.data(), bytes, flags, &statement, &tail);
+  const int rc = sqlite3_prepare_v3(handle_, sql.data(), bytes, flags, &statement, &tail);
   run_ = nullptr;
   if (rc != SQLITE_OK) return explain(rc, static_cast<int>(source.offset));
   const std::size_t length =
       tail == nullptr ? sql.size() : static_cast<std::size_t>(tail - sql.data());
   tailOffset = source.offset + length;
   if (altersTable_) {
-    std::string refused = alterRefusal(
-        {.isSystem = isSystem()}, sql.substr(0, length));
+    std::string refused = alterRefusal({.isSystem = isSystem()}, sql.substr(0, length));
     if (!refused.empty()) {
       sqlite3_finalize(statement);
       return Error{ErrorCode::Sql, std::move(refused), SQLITE_AUTH};
@@ -281,22 +272,22 @@ Result<sqlite3_stmt*> Connection::compile(Source source, std::size_t& tailOffset
 Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, StatementRun& run) {
   SKEP_CHECK_OK(checkTransaction());
   if (sqlite3_stmt_busy(statement) == 0) {
-    if (transaction == Transaction::Turn && kind != StatementKind::Read) {
+    if (transaction_ == Transaction::Turn && kind != StatementKind::Read) {
       // The authorizer refused this when it was compiled, unless that was before the turn.
       if (kind == StatementKind::Transaction) {
         return Error{ErrorCode::Sql, "not available here: the turn is the transaction",
                      SQLITE_AUTH};
       }
-      if (sqlite3_get_autocommit(handle) != 0) {
+      if (sqlite3_get_autocommit(handle_) != 0) {
         SKEP_CHECK_OK(control("BEGIN"));
-        turnOpened = true;
+        turnOpened_ = true;
       }
     }
     start(run);
-    ++counters.statements;
+    ++counters_.statements;
   }
-  const std::int64_t changesBefore = sqlite3_total_changes64(handle);
-  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
+  const std::int64_t changesBefore = sqlite3_total_changes64(handle_);
+  const bool wasInTransaction = sqlite3_get_autocommit(handle_) == 0;
   inVacuum_ = kind == StatementKind::Vacuum;
   isStepping_ = true;
   run_ = &run;
@@ -305,10 +296,10 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   run_ = nullptr;
   isStepping_ = false;
   inVacuum_ = false;
-  counters.rowsWritten +=
-      static_cast<std::uint64_t>(sqlite3_total_changes64(handle) - changesBefore);
+  counters_.rowsWritten +=
+      static_cast<std::uint64_t>(sqlite3_total_changes64(handle_) - changesBefore);
   if (rc == SQLITE_ROW) {
-    ++counters.rowsRead;
+    ++counters_.rowsRead;
     return true;
   }
   if (rc == SQLITE_DONE) {
@@ -321,17 +312,11 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   return error;
 }
 
-/// A COMMIT that fails ends the transaction, too; SQLite calls its rollback hook only if something
-/// was written.
-void Connection::noteFailure(bool wasInTransaction) {
-  if (wasInTransaction && sqlite3_get_autocommit(handle) != 0) rolledBack_ = true;
-}
-
 Status Connection::control(const char* sql) {
-  const bool wasInTransaction = sqlite3_get_autocommit(handle) == 0;
+  const bool wasInTransaction = sqlite3_get_autocommit(handle_) == 0;
   internal_ = true;
   sqlite3_stmt* statement = nullptr;
-  int rc = sqlite3_prepare_v2(handle, sql, -1, &statement, nullptr);
+  int rc = sqlite3_prepare_v2(handle_, sql, -1, &statement, nullptr);
   if (rc == SQLITE_OK) rc = sqlite3_step(statement);
   Status result;
   if (rc != SQLITE_DONE) result = explain(rc);
@@ -342,8 +327,8 @@ Status Connection::control(const char* sql) {
 }
 
 Error Connection::explain(int code, int offsetBase) {
-  Error error = sqliteError(handle, code, offsetBase);
-  std::optional<Error> fileError = file->takeLastError();
+  Error error = sqliteError(handle_, code, offsetBase);
+  std::optional<Error> fileError = file_->takeLastError();
   const int primary = code & 0xff;
   if (primary == SQLITE_AUTH && !refusal_.empty()) {
     error.message = std::exchange(refusal_, {});
@@ -355,23 +340,23 @@ Error Connection::explain(int code, int offsetBase) {
               primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN)) {
     error.code = fileError->code;
     error.message = fileError->message;
-  } else if (primary == SQLITE_FULL && account.diskWasFull) {
+  } else if (primary == SQLITE_FULL && account_.diskWasFull) {
     Error full = vfs::temporaryFilesFull();
     error.code = full.code;
     error.message = std::move(full.message);
   } else if (primary == SQLITE_FULL) {
-    error.message = "database '" + options.name +
+    error.message = "database '" + options_.name +
                     "', or its temporary tables, would grow past the "
                     "quota of " +
-                    std::to_string(options.limits.databaseBytesMax) + " bytes";
+                    std::to_string(options_.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
-    error.message = account.limitReached
-                        ? "the database's memory limit of " + std::to_string(account.bytesMax) +
+    error.message = account_.limitReached
+                        ? "the database's memory limit of " + std::to_string(account_.bytesMax) +
                               " bytes is reached"
                         : "out of memory";
   }
-  account.limitReached = false;
-  account.diskWasFull = false;
+  account_.limitReached = false;
+  account_.diskWasFull = false;
   return error;
 }
 
@@ -402,7 +387,7 @@ int Connection::progress(void* self) {
 int Connection::lookUp() {
   if (run_ == nullptr) return 0;  // a statement of our own
   StatementRun& run = *run_;
-  const Limits& limits = options.limits;
+  const Limits& limits = options_.limits;
   run.steps += kProgressSteps;
   const auto stop = [this](ErrorCode code, std::string message) {
     stopReason_ = Error{code, std::move(message)};
@@ -424,7 +409,8 @@ int Connection::lookUp() {
     vfs::SuspendGuard guard;
     fiber::yield();
     sliceStart_ = environment_.loop.clock().monotonic();
-    if (options.keepRunning && !options.keepRunning()) return stop(ErrorCode::Aborted, "given up");
+    if (options_.keepRunning && !options_.keepRunning())
+      return stop(ErrorCode::Aborted, "given up");
   }
   return 0;
 }
@@ -446,7 +432,7 @@ int Connection::allow(int action, std::string_view first, std::string_view secon
   if (internal_) return SQLITE_OK;
   if (action == SQLITE_ALTER_TABLE) altersTable_ = true;
   const AuthorizerContext context{.isSystem = isSystem(),
-                                  .inTurn = transaction == Transaction::Turn,
+                                  .inTurn = transaction_ == Transaction::Turn,
                                   .inVacuum = inVacuum_,
                                   .isNested = isStepping_,
                                   .trigger = trigger};

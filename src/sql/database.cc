@@ -12,7 +12,7 @@ namespace skep::sql {
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
 Database::~Database() {
-  SKEP_CHECK(connection_->handle == nullptr || brokenBy() != nullptr,
+  SKEP_CHECK(connection_->handle() == nullptr || brokenBy() != nullptr,
              "database '%s' was not closed", name().c_str());
   connection_->closeHandle();
 }
@@ -30,7 +30,7 @@ Result<Statement> Database::prepare(std::string_view sql, std::size_t* tailOffse
   std::size_t tail = 0;
   SKEP_TRY(sqlite3_stmt * statement, connection_->compile({.text = sql}, tail, false));
   if (tailOffset != nullptr) *tailOffset = tail;
-  if (statement != nullptr) ++connection_->statementCount;
+  if (statement != nullptr) connection_->lend();
   return Statement(*connection_, statement);
 }
 
@@ -40,7 +40,7 @@ Result<Statement> Database::cached(std::string_view sql) {
   SKEP_CHECK_OK(connection_->checkTransaction());
   StatementCache& cache = connection_->cache();
   if (CachedStatement* cached = cache.take(sql)) {
-    ++connection_->statementCount;
+    connection_->lend();
     return Statement(*connection_, *cached);
   }
   SKEP_CHECK_OK(connection_->checkText(sql));
@@ -52,7 +52,7 @@ Result<Statement> Database::cached(std::string_view sql) {
                  static_cast<int>(tail)};
   }
   if (statement == nullptr) return Statement(*connection_, statement);
-  ++connection_->statementCount;
+  connection_->lend();
   CachedStatement* cached = cache.add(statement, kindOf(statement));
   return cached != nullptr ? Statement(*connection_, *cached) : Statement(*connection_, statement);
 }
@@ -95,7 +95,7 @@ Status Database::run(std::string_view script) {
                connection_->compile({.text = text, .offset = offset, .terminated = true}, offset,
                                     false));
       if (compiled == nullptr) continue;
-      ++connection_->statementCount;
+      connection_->lend();
       statement = Statement(*connection_, compiled);
     }
     for (bool row = true; row;) {
@@ -106,225 +106,109 @@ Status Database::run(std::string_view script) {
 }
 
 Status Database::asSystem(FunctionRef<Status()> body) {
-  SKEP_CHECK(!std::exchange(connection_->asSystem, true), "asSystem() does not nest");
-  Status done = body();
-  connection_->asSystem = false;
-  return done;
+  return connection_->asSystem(body);
 }
-
 Status Database::begin() {
-  Connection::Entry entry(*connection_);
-  SKEP_CHECK_OK(connection_->checkTransaction());
-  if (connection_->transaction != Connection::Transaction::None) {
-    return Error{ErrorCode::InvalidArgument, "a transaction is open already"};
-  }
-  SKEP_CHECK_OK(connection_->control("BEGIN"));
-  connection_->transaction = Connection::Transaction::Explicit;
-  return {};
+  return connection_->begin();
 }
-
-Result<store::Txid> Database::finishTransaction() {
-  SKEP_CHECK_OK(connection_->checkTransaction());
-  const store::Txid before = connection_->file->committedTxid();
-  Status committed = connection_->control("COMMIT");
-  if (!committed) {
-    // Nothing of it stays, whatever SQLite had done about it by itself.
-    if (sqlite3_get_autocommit(connection_->handle) == 0)
-      SKEP_CHECK_OK(connection_->control("ROLLBACK"));
-    return std::move(committed).error();
-  }
-  connection_->file->flushAlarm();
-  const store::Txid after = connection_->file->committedTxid();
-  return after == before ? store::Txid{0} : after;
-}
-
 Result<store::Txid> Database::commit() {
-  Connection::Entry entry(*connection_);
-  if (connection_->transaction != Connection::Transaction::Explicit) {
-    return Error{ErrorCode::InvalidArgument, "no transaction is open"};
-  }
-  Result<store::Txid> committed = finishTransaction();
-  connection_->transaction = Connection::Transaction::None;
-  connection_->transactionLost = false;
-  return committed;
+  return connection_->commit();
 }
-
-Status Database::endByRollback() {
-  Status result;
-  connection_->transaction = Connection::Transaction::None;
-  if (sqlite3_get_autocommit(connection_->handle) == 0) result = connection_->control("ROLLBACK");
-  connection_->transactionLost = false;
-  connection_->turnOpened = false;
-  connection_->noteRollback();
-  return result;
-}
-
 Status Database::rollback() {
-  Connection::Entry entry(*connection_);
-  if (connection_->transaction != Connection::Transaction::Explicit) {
-    return Error{ErrorCode::InvalidArgument, "no transaction is open"};
-  }
-  return endByRollback();
+  return connection_->rollback();
 }
-
 bool Database::inTransaction() const {
-  return connection_->handle != nullptr && sqlite3_get_autocommit(connection_->handle) == 0;
+  return connection_->inTransaction();
 }
-
 Status Database::beginTurn() {
-  Connection::Entry entry(*connection_);
-  SKEP_CHECK_OK(connection_->checkTransaction());
-  if (connection_->transaction != Connection::Transaction::None ||
-      sqlite3_get_autocommit(connection_->handle) == 0) {
-    return Error{ErrorCode::InvalidArgument, "a transaction is open already"};
-  }
-  connection_->transaction = Connection::Transaction::Turn;
-  connection_->turnOpened = false;
-  return {};
+  return connection_->beginTurn();
 }
-
 Result<store::Txid> Database::commitTurn() {
-  Connection::Entry entry(*connection_);
-  if (connection_->transaction != Connection::Transaction::Turn) {
-    return Error{ErrorCode::InvalidArgument, "no turn is open"};
-  }
-  Result<store::Txid> committed = store::Txid{0};
-  if (connection_->turnOpened || connection_->transactionLost) {
-    committed = finishTransaction();
-  } else {
-    connection_->file->flushAlarm();
-  }
-  connection_->transaction = Connection::Transaction::None;
-  connection_->transactionLost = false;
-  connection_->turnOpened = false;
-  return committed;
+  return connection_->commitTurn();
 }
-
 Status Database::rollbackTurn() {
-  Connection::Entry entry(*connection_);
-  if (connection_->transaction != Connection::Transaction::Turn) {
-    return Error{ErrorCode::InvalidArgument, "no turn is open"};
-  }
-  return endByRollback();
+  return connection_->rollbackTurn();
 }
-
 Status Database::savepoint(const std::function<Status()>& body) {
-  std::string name;
-  bool isOutermost = false;
-  std::size_t undoBefore = 0;
-  {
-    Connection::Entry entry(*connection_);
-    SKEP_CHECK_OK(connection_->checkTransaction());
-    if (connection_->transaction == Connection::Transaction::Turn && !inTransaction()) {
-      SKEP_CHECK_OK(connection_->control("BEGIN"));
-      connection_->turnOpened = true;
-    }
-    isOutermost = !inTransaction();
-    name = "_skep_savepoint_" + std::to_string(++connection_->savepointCount);
-    SKEP_CHECK_OK(connection_->control(("SAVEPOINT " + name).c_str()));
-    undoBefore = connection_->undo.size();
-  }
-  Status done = body();
-  Connection::Entry entry(*connection_);
-  if (!inTransaction()) {
-    if (!done) return done;
-    SKEP_CHECK_OK(connection_->checkTransaction());
-    return Error{ErrorCode::Aborted, "the transaction around the savepoint ended before it"};
-  }
-  if (done) {
-    done = connection_->control(("RELEASE " + name).c_str());
-    if (done || !inTransaction()) return done;
-    // The outermost RELEASE is a commit, which a deferred constraint may refuse.
-  }
-  if (isOutermost) {
-    SKEP_CHECK_OK(connection_->control("ROLLBACK"));
-  } else {
-    SKEP_CHECK_OK(connection_->control(("ROLLBACK TO " + name).c_str()));
-    SKEP_CHECK_OK(connection_->control(("RELEASE " + name).c_str()));
-    connection_->undoFrom(undoBefore);
-  }
-  return done;
+  return connection_->savepoint(body);
 }
-
 void Database::onRollback(std::function<void()> undo) {
-  connection_->undo.push_back(std::move(undo));
+  connection_->onRollback(std::move(undo));
 }
 
 Status Database::waitDurable() {
   SKEP_CHECK_OK(connection_->finishReleased());
-  return connection_->file->waitDurable();
+  return connection_->file().waitDurable();
 }
 Status Database::waitDurable(store::Txid txid) {
-  return connection_->file->waitDurable(txid);
+  return connection_->file().waitDurable(txid);
 }
 store::Txid Database::committedTxid() const {
-  return connection_->file->committedTxid();
+  return connection_->file().committedTxid();
 }
 store::Txid Database::durableTxid() const {
-  return connection_->file->durableTxid();
+  return connection_->file().durableTxid();
 }
 void Database::interrupt() {
   connection_->interrupt();
 }
 std::int64_t Database::lastInsertRowid() const {
-  return sqlite3_last_insert_rowid(connection_->handle);
+  return sqlite3_last_insert_rowid(connection_->handle());
 }
 std::int64_t Database::changes() const {
-  return sqlite3_changes64(connection_->handle);
+  return sqlite3_changes64(connection_->handle());
 }
 const Counters& Database::counters() const {
-  return connection_->counters;
+  return connection_->counters();
 }
 
 void Database::releaseMemory() {
   Connection::Entry entry(*connection_);
-  if (connection_->handle == nullptr) return;
+  if (connection_->handle() == nullptr) return;
   connection_->clearCaches();
-  sqlite3_db_release_memory(connection_->handle);
-  connection_->file->releaseMemory();
+  sqlite3_db_release_memory(connection_->handle());
+  connection_->file().releaseMemory();
 }
 
 std::size_t Database::memoryBytes() const {
-  return connection_->account.bytes;
+  return connection_->account().bytes;
 }
 
 Status Database::close() {
-  if (connection_->handle == nullptr) return {};
+  if (connection_->handle() == nullptr) return {};
   Status closed;
   {
     Connection::Entry entry(*connection_);
-    if (connection_->transaction != Connection::Transaction::None || inTransaction())
-      closed = endByRollback();
+    closed = connection_->endTransaction();
   }
   connection_->closeHandle();
-  Status durable = connection_->file->close();
+  Status durable = connection_->file().close();
   return closed ? durable : closed;
 }
 
 Status Database::setAlarm(std::optional<std::int64_t> alarmMs) {
   SKEP_CHECK_OK(connection_->checkTransaction());
-  if (connection_->file->isReadOnly())
+  if (connection_->file().isReadOnly())
     return Error{ErrorCode::ReadOnly, "database '" + name() + "' is open for reading only"};
-  connection_->file->setAlarm(alarmMs);
-  if (connection_->transaction == Connection::Transaction::None && !inTransaction())
-    connection_->file->flushAlarm();
+  connection_->file().setAlarm(alarmMs);
+  if (connection_->isBetweenTransactions()) connection_->file().flushAlarm();
   return {};
 }
 
 const std::string& Database::name() const {
-  return connection_->options.name;
+  return connection_->options().name;
 }
 const store::Head& Database::head() const {
-  return connection_->file->head();
+  return connection_->file().head();
 }
 const Error* Database::brokenBy() const {
-  return connection_->file->brokenBy();
+  return connection_->file().brokenBy();
 }
 vfs::PagedFile& Database::file() {
-  return *connection_->file;
+  return connection_->file();
 }
 sqlite3* Database::handle() {
-  return connection_->handle;
+  return connection_->handle();
 }
 
 }  // namespace skep::sql

@@ -158,8 +158,6 @@ class Database {
 
  private:
   explicit Database(std::unique_ptr<Connection> connection);
-  Result<store::Txid> finishTransaction();
-  Status endByRollback();
 
   std::unique_ptr<Connection> connection_;
 };

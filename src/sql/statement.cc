@@ -52,7 +52,7 @@ Status Statement::bind(int index, const ValueView& value) {
   }
   // Needs no lock: it touches only this statement. A fiber that waits inside the database is not
   // disturbed.
-  vfs::AccountScope scope(connection_->account);
+  vfs::AccountScope scope(connection_->account());
   int rc = SQLITE_OK;
   switch (value.type()) {
     case ValueType::Null:

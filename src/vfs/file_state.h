@@ -60,7 +60,6 @@ struct FileState {
   Environment& environment;
   const OpenFile options;
   store::DatabaseId id;
-  bool created = false;
   std::optional<Error> broken;
 
   // Durable, as the store has it: changed by whoever has written to the store.

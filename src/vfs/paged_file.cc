@@ -31,7 +31,6 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   file_.id = opened.id;
   file_.head = opened.head;
   file_.properties = std::move(opened.properties);
-  file_.created = opened.created;
   file_.pageCount = file_.head.pageCount;
   file_.committedTxid = file_.head.txid;
   file_.log = LogTail(file_.id);

@@ -113,7 +113,6 @@ class PagedFile final {
   const store::Head& head() const { return file_.head; }
   const store::Properties& properties() const { return file_.properties; }
   bool isReadOnly() const { return file_.isReadOnly(); }
-  bool wasCreated() const { return file_.created; }
   const FileCounters& counters() const { return file_.counters; }
   Environment& environment() { return file_.environment; }
   /// Applied with the next write to the store.

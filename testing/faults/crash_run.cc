@@ -277,6 +277,8 @@ ScriptReport runScriptThroughFault(const ScriptOptions& options) {
     });
     store->reopen();
   }
+  report.opened = context.opened;
+  report.laterErrors = context.laterErrors;
   context.limits = {};
   context.expectsErrors = false;
   if (!findings.any()) {

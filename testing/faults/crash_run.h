@@ -67,6 +67,9 @@ struct ScriptOptions {
 struct ScriptReport {
   std::string failure;  // empty: all is well
   bool fired = false;   // the fault
+  // Of the lives before the last look:
+  std::uint64_t opened = 0;       // opens that succeeded
+  std::uint64_t laterErrors = 0;  // errors of what was done with an open database
 };
 
 ScriptReport runScriptThroughFault(const ScriptOptions& options);

@@ -47,6 +47,7 @@ void Owner::note(const std::string& what) {
 /// An error needs a reason: a fault that fired in this process, or another owner.
 void Owner::expectCause(const Error& error, const std::string& doing) {
   note("  " + doing + ": " + error.toString());
+  if (database_ != nullptr) ++context_.laterErrors;
   if (context_.expectsErrors || process_.store().hasFired() || process_.store().hasCrashed() ||
       lineage_.wasShared)
     return;
@@ -65,6 +66,7 @@ bool Owner::open() {
     return false;
   }
   database_ = std::move(opened).value();
+  ++context_.opened;
   if (!adopt()) return false;
   checkDigest();
   compareContent();

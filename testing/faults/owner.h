@@ -65,6 +65,8 @@ struct RunContext {
   sql::Limits limits;
   bool expectsErrors = false;     // the limits are tight: an error needs no other cause
   std::ostream* trace = nullptr;  // gets every operation, before it is done
+  std::uint64_t opened = 0;       // opens that succeeded
+  std::uint64_t laterErrors = 0;  // errors of what was done with an open database
 };
 
 class Owner {

@@ -139,11 +139,26 @@ TEST(EveryAllocation, may_fail_and_nothing_is_lost) {
   ScriptOptions options = tellStory();
   options.fault = {.action = FaultAction::Before, .kind = std::nullopt, .nth = ~0u};
   options.expectsErrors = true;
+  int unopened = 0;
+  int failedLater = 0;
+  int untouched = 0;
   for (std::size_t limit = 1000; limit < 400'000; limit += kStepBytes) {
     options.limits.memoryBytesMax = limit;
     const ScriptReport report = runScriptThroughFault(options);
     ASSERT_EQ(report.failure, "") << "with a memory limit of " << limit << " bytes";
+    if (report.opened == 0) {
+      ++unopened;
+    } else if (report.laterErrors > 0) {
+      ++failedLater;
+    } else {
+      ++untouched;
+    }
   }
+  // Every stage is met, many times over: the open fails, it succeeds and a later step fails, all of
+  // it succeeds.
+  EXPECT_GT(unopened, 20);
+  EXPECT_GT(failedLater, 50);
+  EXPECT_GT(untouched, 50);
   options.limits.memoryBytesMax = kEnoughBytes;
   options.expectsErrors = false;
   EXPECT_EQ(runScriptThroughFault(options).failure, "")
