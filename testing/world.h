@@ -17,6 +17,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "skep/base/clock.h"
@@ -26,18 +27,26 @@
 #include "skep/store/page_store.h"
 #include "skep/vfs/environment.h"
 
-#define ASSERT_OK(...)                                                                         \
-  do {                                                                                         \
-    auto&& skepAsserted = (__VA_ARGS__);                                                       \
-    ASSERT_TRUE(skepAsserted.ok()) << #__VA_ARGS__ << ": " << skepAsserted.error().toString(); \
+// The result is looked at within the same full expression: it may be a part of a temporary.
+#define ASSERT_OK(...)                                                             \
+  do {                                                                             \
+    const auto skepFailure = ::skep::testing::failureOf(__VA_ARGS__);              \
+    ASSERT_FALSE(skepFailure.has_value()) << #__VA_ARGS__ << ": " << *skepFailure; \
   } while (false)
-#define EXPECT_OK(...)                                                                         \
-  do {                                                                                         \
-    auto&& skepExpected = (__VA_ARGS__);                                                       \
-    EXPECT_TRUE(skepExpected.ok()) << #__VA_ARGS__ << ": " << skepExpected.error().toString(); \
+#define EXPECT_OK(...)                                                                   \
+  do {                                                                                   \
+    const auto skepUnexpected = ::skep::testing::failureOf(__VA_ARGS__);                 \
+    EXPECT_FALSE(skepUnexpected.has_value()) << #__VA_ARGS__ << ": " << *skepUnexpected; \
   } while (false)
 
 namespace skep::testing {
+
+/// What went wrong, if anything.
+template <class T>
+std::optional<std::string> failureOf(const Result<T>& result) {
+  if (result) return std::nullopt;
+  return result.error().toString();
+}
 
 class World {
  public:

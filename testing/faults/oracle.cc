@@ -146,7 +146,7 @@ void Oracle::restore(const Snapshot& snapshot) {
   rollback();
   const std::size_t size = snapshot->size();
   auto* bytes = static_cast<unsigned char*>(sqlite3_malloc64(size + 1));
-  std::memcpy(bytes, snapshot->data(), size);
+  if (size != 0) std::memcpy(bytes, snapshot->data(), size);
   const int rc = sqlite3_deserialize(
       handle_, "main", bytes, static_cast<sqlite3_int64>(size), static_cast<sqlite3_int64>(size),
       SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE);
