@@ -26,7 +26,7 @@ endif()
 # SQLite with the options of docs/decisions/0003-sqlite-build.md. Hidden symbols: another SQLite in the
 # same process (Node's own, say) must never mix with ours.
 add_library(skep_sqlite STATIC ${SKEP_SQLITE_DIR}/sqlite3.c)
-target_include_directories(skep_sqlite SYSTEM PUBLIC ${SKEP_SQLITE_DIR})
+target_include_directories(skep_sqlite SYSTEM PUBLIC $<BUILD_INTERFACE:${SKEP_SQLITE_DIR}>)
 set(skep_sqlite_options
   SQLITE_THREADSAFE=2
   SQLITE_DQS=0
@@ -61,3 +61,4 @@ target_compile_definitions(skep_sqlite
   PUBLIC SQLITE_ENABLE_SESSION SQLITE_ENABLE_PREUPDATE_HOOK SQLITE_ENABLE_COLUMN_METADATA)
 target_compile_options(skep_sqlite PRIVATE -w $<$<CONFIG:Release>:-O2>)
 target_link_libraries(skep_sqlite PUBLIC Threads::Threads ${CMAKE_DL_LIBS} m)
+skep_install_library(skep_sqlite sqlite)
