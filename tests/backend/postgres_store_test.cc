@@ -249,6 +249,26 @@ TEST_F(PostgresStoreTest, an_open_and_a_batch_are_one_round_trip_each) {
   EXPECT_EQ(again.properties.hotChunks, std::vector<store::ChunkNumber>{3});
 }
 
+TEST_F(PostgresStoreTest, damaged_rows_of_one_database_leave_the_others_of_its_batch_alone) {
+  const auto store = freshStore();
+  const OpenedDatabase first = own(*store, "first");
+  const OpenedDatabase damaged = own(*store, "damaged");
+  const OpenedDatabase last = own(*store, "last");
+  query("CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = " +
+        std::to_string(damaged.id.value) +
+        " THEN RAISE EXCEPTION 'as when a page is torn' USING ERRCODE = 'XX001'; END IF; "
+        "RETURN NEW; END $$; "
+        "CREATE TRIGGER damage BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION damage()");
+  const std::vector<DatabaseWrite> batch = {commitTo(first, 1), commitTo(damaged, 1),
+                                            commitTo(last, 1)};
+  const std::vector<Status> statuses = store->write(batch);
+  EXPECT_EQ(codeOf(statuses[0]), "ok");
+  EXPECT_EQ(statuses[1].error().code, ErrorCode::Corrupt);
+  EXPECT_EQ(codeOf(statuses[2]), "ok");
+  EXPECT_EQ(own(*store, "first").head.txid, 1u);
+  EXPECT_EQ(own(*store, "damaged").head.txid, 0u);
+}
+
 TEST_F(PostgresStoreTest, commits_update_their_heads_in_place) {
   const auto store = freshStore();
   const OpenedDatabase acme = own(*store, "acme");

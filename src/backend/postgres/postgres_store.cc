@@ -147,6 +147,12 @@ struct PostgresStore::Impl {
   postgres::ConnectionPool pool;
 };
 
+// Whether an error may come from the rows of one database, so that the others of its batch can go
+// without it.
+static bool mayBeOneWrites(ErrorCode code) {
+  return code == ErrorCode::Corrupt || code == ErrorCode::Internal;
+}
+
 PostgresStore::PostgresStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PostgresStore::~PostgresStore() = default;
 
@@ -227,7 +233,12 @@ std::vector<Status> PostgresStore::write(std::span<const DatabaseWrite> writes) 
                      : Duration(std::chrono::milliseconds(impl_->options.requestTimeoutMs))) +
         std::chrono::milliseconds(plan.sizeBytes * 1000 / kBytesPerSecondMin);
     Answer answer = impl_->pool.ask(request);
-    if (answer.fate != Fate::Done) {
+    if (answer.fate == Fate::NotApplied && plan.planned.size() > 1 &&
+        mayBeOneWrites(answer.error.code)) {
+      for (const std::size_t index : plan.planned) {
+        plan.statuses[index] = write(writes.subspan(index, 1)).front();
+      }
+    } else if (answer.fate != Fate::Done) {
       const Error failure = failureOf(std::move(answer), "the commit");
       for (const std::size_t index : plan.planned) plan.statuses[index] = failure;
     } else {
