@@ -21,6 +21,7 @@ std::uint64_t newCommitId() {
 
 Status CommitWriter::start() {
   file_.log.forEachPage([&](store::Txid txid, PageNumber page) { folds_.note(txid, page); });
+  folds_.update();
   if (file_.isReadOnly()) return {};
   SKEP_CHECK_OK(cleaner_.start());
   if (cleaner_.isDue()) schedule();
@@ -149,6 +150,11 @@ Status CommitWriter::writeOnce() {
     const bool isAlone =
         file_.committedTxid == file_.head.txid && !pendingAlarm_ && !pendingProperties_;
     if (!loaded && isAlone) return store_.backOff(loaded.error());
+    if (flip_) {
+      // A staged transaction has committed meanwhile: its pages are not in memory any more.
+      flight.folds = false;
+      flight.folded.clear();
+    }
   }
   store::DatabaseWrite write = encode(flight);
   foldPages.clear();

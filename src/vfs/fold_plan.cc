@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace skep::vfs {
+namespace {
+
+constexpr std::size_t kLargerFoldsMax = 4;
+
+}  // namespace
+
+FoldPlan::FoldPlan(const FileState& file) : file_(file), logBytesLimit_(logBytesLimit()) {}
 
 void FoldPlan::forget(std::span<const store::ChunkNumber> chunks) {
   for (const store::ChunkNumber chunk : chunks) oldestChange_.erase(chunk);
@@ -16,21 +23,30 @@ void FoldPlan::forgetPastEnd(std::uint32_t pageCount) {
 std::size_t FoldPlan::logBytesLimit() const {
   const PagedFileOptions& options = file_.environment.options;
   // A log beside the chunks that it changes, and for the time of a fold beside their next versions:
-  // together less than three times what the pages take.
+  // together less than three times what the pages take, but for logBytesMin of a small database.
   const std::size_t bySize = std::size_t{file_.pageCount} * kPageBytes / 4;
   const std::size_t byContent = file_.compression.bytesOf(file_.pageCount) * 5 / 4;
   return std::clamp(std::min(bySize, byContent), options.logBytesMin, options.logBytesMax);
 }
 
 bool FoldPlan::isDue() const {
-  return file_.head.logBytes > (isFolding_ ? logBytesLimit() / 2 : logBytesLimit());
+  return file_.head.logBytes > (isFolding_ ? logBytesLimit_ / 2 : logBytesLimit_);
+}
+
+void FoldPlan::update() {
+  logBytesLimit_ = logBytesLimit();
+  isFolding_ = isDue();
 }
 
 std::vector<store::ChunkNumber> FoldPlan::candidates() const {
   std::vector<std::pair<store::Txid, store::ChunkNumber>> byAge;
   byAge.reserve(oldestChange_.size());
   for (const auto& [chunk, txid] : oldestChange_) byAge.emplace_back(txid, chunk);
-  const std::size_t count = std::min(byAge.size(), file_.environment.options.foldChunksMax);
+  // A log that grows although it is folded needs larger folds.
+  const std::size_t behind = file_.head.logBytes / std::max<std::size_t>(1, logBytesLimit_);
+  const std::size_t count =
+      std::min(byAge.size(), file_.environment.options.foldChunksMax *
+                                 std::clamp<std::size_t>(behind, 1, kLargerFoldsMax));
   std::partial_sort(byAge.begin(), byAge.begin() + static_cast<std::ptrdiff_t>(count), byAge.end());
   std::vector<store::ChunkNumber> chunks;
   for (std::size_t i = 0; i < count; ++i) chunks.push_back(byAge[i].second);

@@ -16,7 +16,7 @@ namespace skep::vfs {
 
 class FoldPlan {
  public:
-  explicit FoldPlan(const FileState& file) : file_(file) {}
+  explicit FoldPlan(const FileState& file);
 
   /// The record of `txid`, which is the newest so far, changes `page`.
   void note(store::Txid txid, PageNumber page) {
@@ -28,8 +28,8 @@ class FoldPlan {
 
   /// Whether the log has passed its limit, or is on its way down to half of it.
   bool isDue() const;
-  /// After each write.
-  void update() { isFolding_ = isDue(); }
+  /// After each write: only then what is due changes.
+  void update();
   /// The chunks that hold the log's oldest records, ascending.
   std::vector<store::ChunkNumber> candidates() const;
   /// How far the log can be trimmed by a write that rewrites `folded` (ascending) as of `txid`,
@@ -42,6 +42,7 @@ class FoldPlan {
 
   const FileState& file_;
   std::map<store::ChunkNumber, store::Txid> oldestChange_;
+  std::size_t logBytesLimit_;
   bool isFolding_ = false;  // from the log's limit down to half of it
 };
 
