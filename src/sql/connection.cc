@@ -350,14 +350,18 @@ Error Connection::explain(int code, int offsetBase) {
                     "quota of " +
                     std::to_string(options_.limits.databaseBytesMax) + " bytes";
   } else if (primary == SQLITE_NOMEM) {
-    error.message = account_.limitReached
-                        ? "the database's memory limit of " + std::to_string(account_.bytesMax) +
-                              " bytes is reached"
-                        : "out of memory";
+    error.message = account_.limitReached ? memoryLimitReached().message : "out of memory";
   }
   account_.limitReached = false;
   account_.diskWasFull = false;
   return error;
+}
+
+Error Connection::memoryLimitReached() const {
+  return {
+      ErrorCode::LimitExceeded,
+      "the database's memory limit of " + std::to_string(account_.bytesMax) + " bytes is reached",
+      SQLITE_NOMEM};
 }
 
 void Connection::start(StatementRun& run) {

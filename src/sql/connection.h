@@ -95,6 +95,7 @@ class Connection {
   void interrupt() { interrupted_ = true; }
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
   Error explain(int code, int offsetBase = 0);
+  Error memoryLimitReached() const;
 
   // --- Transactions (transactions.cc), as Database has them. ---
 

@@ -153,10 +153,12 @@ void Database::interrupt() {
   connection_->interrupt();
 }
 std::int64_t Database::lastInsertRowid() const {
-  return sqlite3_last_insert_rowid(connection_->handle());
+  sqlite3* handle = connection_->handle();
+  return handle == nullptr ? 0 : sqlite3_last_insert_rowid(handle);
 }
 std::int64_t Database::changes() const {
-  return sqlite3_changes64(connection_->handle());
+  sqlite3* handle = connection_->handle();
+  return handle == nullptr ? 0 : sqlite3_changes64(handle);
 }
 const Counters& Database::counters() const {
   return connection_->counters();

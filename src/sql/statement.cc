@@ -7,6 +7,18 @@
 #include "skep/sql/connection.h"
 
 namespace skep::sql {
+namespace {
+
+// More than SQLite adds to a value that it copies.
+constexpr std::size_t kBindSlack = 1024;
+
+std::size_t sizeOf(const ValueView& value) {
+  if (value.type() == ValueType::Text) return value.text().size();
+  return value.type() == ValueType::Blob ? value.blob().size() : 0;
+}
+
+}  // namespace
+
 Statement::Statement(Connection& connection, sqlite3_stmt* statement)
     : connection_(&connection),
       statement_(statement),
@@ -50,8 +62,12 @@ Status Statement::bind(int index, const ValueView& value) {
                  "the statement has " + std::to_string(parameterCount()) +
                      " parameters; there is no parameter " + std::to_string(index)};
   }
-  // Needs no lock: it touches only this statement. A fiber that waits inside the database is not
-  // disturbed.
+  // Needs no lock: it touches only this statement. SQLite must not run out of memory here, or it
+  // would end the statement of a fiber that waits inside the database.
+  const vfs::MemoryAccount& account = connection_->account();
+  if (account.bytesMax != 0 && account.bytes + sizeOf(value) + kBindSlack > account.bytesMax) {
+    return connection_->memoryLimitReached();
+  }
   vfs::AccountScope scope(connection_->account());
   int rc = SQLITE_OK;
   switch (value.type()) {

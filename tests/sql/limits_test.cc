@@ -227,6 +227,43 @@ TEST_F(LimitsTest, an_idle_database_holds_little_memory_and_a_closed_one_none) {
   });
 }
 
+TEST_F(LimitsTest, a_value_above_the_memory_limit_does_not_disturb_a_statement_that_waits) {
+  run({}, [](Database& db) {
+    ASSERT_OK(db.run("INSERT INTO t(v) VALUES (randomblob(200000)), (randomblob(200000))"));
+  });
+  run({.memoryBytesMax = 1024 * 1024}, [&](Database& db) {
+    auto other = db.prepare("SELECT length(?)");
+    ASSERT_OK(other);
+    fiber::Event changed;
+    bool isReading = false;
+    bool mayRead = false;
+    world_.watch().beforeRead = [&](const store::ChunkReadRequest&) -> Status {
+      isReading = true;
+      changed.notifyAll();
+      fiber::waitUntil(changed, [&] { return mayRead; });
+      return {};
+    };
+    std::string sum;
+    bool isDone = false;
+    world_.loop().spawn("reader", [&] {
+      sum = scalar(db, "SELECT sum(length(v)) FROM t");
+      isDone = true;
+      changed.notifyAll();
+    });
+    fiber::waitUntil(changed, [&] { return isReading || isDone; });
+    ASSERT_TRUE(isReading);
+    Status bound = other->bind(1, ValueView(std::string(2'000'000, 'a')));
+    ASSERT_FALSE(bound.ok());
+    EXPECT_EQ(bound.error().code, ErrorCode::LimitExceeded);
+    EXPECT_EQ(bound.error().sqliteCode, 7) << "SQLITE_NOMEM";
+    mayRead = true;
+    changed.notifyAll();
+    fiber::waitUntil(changed, [&] { return isDone; });
+    EXPECT_EQ(sum, "400000");
+    world_.watch().beforeRead = nullptr;
+  });
+}
+
 TEST_F(LimitsTest, memory_is_given_back_in_the_middle_of_reading_and_of_a_transaction) {
   run({}, [&](Database& db) {
     ASSERT_OK(

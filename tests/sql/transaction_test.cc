@@ -628,6 +628,8 @@ TEST_F(TransactionTest, a_database_that_is_closed_or_closing_refuses_everything)
       EXPECT_EQ(db.savepoint([] { return Status{}; }).error().code, ErrorCode::Aborted);
       EXPECT_FALSE(db.inTransaction());
       db.releaseMemory();
+      (void)db.lastInsertRowid();
+      (void)db.changes();
     };
     EXPECT_FALSE(closed);
     expectRefusals();

@@ -80,7 +80,7 @@ void addListCommand(CLI::App& app, CommandContext& context) {
   command.add_option("PREFIX", options->prefix, "Only names that begin with this");
   command.add_option("--limit", options->limit, "At most this many")
       ->type_name("COUNT")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}));
   command
       .add_option("--after", options->after,
                   "Begin behind this name, to go on with an earlier list")
