@@ -10,13 +10,13 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/server/engine.h"
+#include "skep/server/loop_threads.h"
 #include "skep/sql/database.h"
 #include "skep/vfs/paged_file.h"
 
@@ -57,52 +57,31 @@ inline void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width,
 /// The engine's loop, and more of them on threads of their own.
 class Loops {
  public:
-  Loops(server::Engine& engine, std::size_t count) : own_(engine.environment()) {
-    for (std::size_t i = 1; i < count; ++i) others_.push_back(std::make_unique<Other>(engine));
+  Loops(server::Engine& engine, std::size_t count)
+      : own_(engine.environment()), threads_(clock_, count - 1), others_(count - 1) {
+    threads_.onEach(
+        [&](fiber::Loop& loop, std::size_t i) { others_[i] = engine.makeEnvironment(loop); });
   }
   ~Loops() {
-    for (auto& other : others_) other->end.set(true);
+    threads_.onEach([&](fiber::Loop&, std::size_t i) { others_[i].reset(); });
   }
-  std::size_t count() const { return others_.size() + 1; }
+  std::size_t count() const { return threads_.size() + 1; }
   /// Runs `body(environment, part)` on each loop at once, with parts from 0, and waits for all.
   void run(const std::function<void(vfs::Environment&, std::size_t)>& body) {
-    std::vector<fiber::OneShot<bool>> done(others_.size());
-    for (std::size_t i = 0; i < others_.size(); ++i) {
-      vfs::Environment& environment = *others_[i]->environment;
-      environment.loop.spawn("bench", [&, i] {
-        body(environment, i + 1);
-        done[i].set(true);
-      });
-    }
-    body(own_, 0);
-    for (auto& each : done) (void)each.wait();
+    fiber::OneShot<bool> done;
+    own_.loop.spawn("bench", [&] {
+      body(own_, 0);
+      done.set(true);
+    });
+    threads_.onEach([&](fiber::Loop&, std::size_t i) { body(*others_[i], i + 1); });
+    (void)done.wait();
   }
 
  private:
-  struct Other {
-    explicit Other(server::Engine& engine)
-        : thread([this, &engine] {
-            fiber::runOnFreshLoop(clock, [&](fiber::Loop& loop) {
-              vfs::Environment mine{.loop = loop,
-                                    .store = engine.store(),
-                                    .pipeline = engine.environment().pipeline,
-                                    .cache = engine.environment().cache,
-                                    .options = {}};
-              ready.set(&mine);
-              (void)end.wait();
-            });
-          }),
-          environment(ready.wait()) {}
-    ~Other() { thread.join(); }
-    SystemClock clock;
-    fiber::OneShot<vfs::Environment*> ready;
-    fiber::OneShot<bool> end;
-    std::thread thread;
-    vfs::Environment* environment;
-  };
-
+  SystemClock clock_;
   vfs::Environment& own_;
-  std::vector<std::unique_ptr<Other>> others_;
+  server::LoopThreads threads_;
+  std::vector<std::unique_ptr<vfs::Environment>> others_;
 };
 
 /// Databases with one table and an index, spread over the loops, which commit rows at once.

@@ -76,6 +76,7 @@ class ActorInstance {
   const std::optional<call::Failure>& stopFailure() const { return stopFailure_; }
 
   State state() const { return state_; }
+  std::optional<Stop> stopRequest() const { return stopRequest_; }
   /// Calls shall wait for the next instance.
   bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
   /// No call is under way.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "skep/actor/actor_type.h"
+#include "skep/base/latency_histogram.h"
 #include "skep/call/router.h"
 #include "skep/vfs/environment.h"
 
@@ -30,6 +31,10 @@ struct HostStats {
   std::uint64_t wakes = 0;
   std::uint64_t creations = 0;
   std::uint64_t actions = 0;
+  std::uint64_t actionsFailed = 0;
+  std::uint64_t broken = 0;  // actors that ended because a commit failed
+  LatencyHistogram::Counts actionTime;
+  LatencyHistogram::Counts wakeTime;
 };
 
 class Host final : public call::Router {

@@ -37,8 +37,12 @@ call::Reply HostLoop::run(const call::ActionRequest& request) {
   auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
   if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
   bump(actions_);
+  const MonotonicTime start = environment_.loop.clock().monotonic();
   const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  return instance->run(request);
+  call::Reply reply = instance->run(request);
+  actionTime_.record(environment_.loop.clock().monotonic() - start);
+  if (std::holds_alternative<Failure>(reply)) bump(actionsFailed_);
+  return reply;
 }
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
@@ -97,6 +101,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
       const InstancePtr instance =
           std::make_shared<ActorInstance>(*this, environment_, *type, actor);
       place->second = instance;
+      const MonotonicTime start = environment_.loop.clock().monotonic();
       std::optional<Failure> failed = instance->start(existence, input);
       if (failed) {
         instances_.erase(name);
@@ -104,6 +109,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
         return std::move(*failed);
       }
       bump(wakes_);
+      wakeTime_.record(environment_.loop.clock().monotonic() - start);
       if (instance->wasCreated()) bump(creations_);
       if (created != nullptr) *created = instance->wasCreated();
       awake_.store(instances_.size(), std::memory_order_relaxed);
@@ -132,6 +138,7 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 
 void HostLoop::stop(const InstancePtr& instance) {
   if (!instance->stop()) return;  // another fiber does
+  if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
   instances_.erase(instance->address().databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   instance->becomeGone();
@@ -170,6 +177,10 @@ void HostLoop::addTo(HostStats& stats) const {
   stats.wakes += wakes_.load(std::memory_order_relaxed);
   stats.creations += creations_.load(std::memory_order_relaxed);
   stats.actions += actions_.load(std::memory_order_relaxed);
+  stats.actionsFailed += actionsFailed_.load(std::memory_order_relaxed);
+  stats.broken += broken_.load(std::memory_order_relaxed);
+  stats.actionTime.add(actionTime_.counts());
+  stats.wakeTime.add(wakeTime_.counts());
 }
 
 }  // namespace skep::actor

@@ -57,6 +57,10 @@ class HostLoop final : public ActorInstance::Owner {
   std::atomic<std::uint64_t> wakes_{0};
   std::atomic<std::uint64_t> creations_{0};
   std::atomic<std::uint64_t> actions_{0};
+  std::atomic<std::uint64_t> actionsFailed_{0};
+  std::atomic<std::uint64_t> broken_{0};
+  LatencyHistogram actionTime_;
+  LatencyHistogram wakeTime_;
 };
 
 }  // namespace skep::actor

@@ -36,11 +36,11 @@ HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, Shared& shar
     : stream_(std::move(socket)), shared_(shared) {
   beast::error_code ignored;
   stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-  ++shared_.stats.connections;
+  ++shared_.connectionCount;
 }
 
 HttpConnection::~HttpConnection() {
-  --shared_.stats.connections;
+  --shared_.connectionCount;
 }
 
 void HttpConnection::read() {
@@ -95,7 +95,7 @@ void HttpConnection::received(beast::error_code error) {
 /// Runs on a fiber; answers what has arrived, one request after the other.
 void HttpConnection::handle() {
   HttpRequest request = parser_->release();
-  ++shared_.stats.requests;
+  ++shared_.requestCount;
   HttpResponse response = shared_.handler.handle(request);
   if (shared_.isClosing) response.keep_alive(false);
   const bool isWritten = write(response);

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -23,13 +24,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  /// What all connections of a server share; outlives them.
+  /// What all connections of one loop share; outlives them.
   struct Shared {
     fiber::Loop& loop;
     const ServerOptions& options;
     HttpHandler& handler;
     fiber::Gate requests;  // those under way
-    ServerStats stats;
+    std::atomic<std::size_t> connectionCount{0};
+    std::atomic<std::uint64_t> requestCount{0};
     bool isClosing = false;
   };
 

@@ -17,6 +17,7 @@ using call::FailureCode;
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kCbor = "application/cbor";
+constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
@@ -76,6 +77,10 @@ HttpResponse HttpHandler::handle(HttpRequest& request) {
   switch (route.kind) {
     case Route::Kind::Health:
       return respond(request, 200, Encoding::Json, "{\"status\":\"ok\"}");
+    case Route::Kind::Ready:
+      return ready(request);
+    case Route::Kind::Metrics:
+      return metrics(request);
     case Route::Kind::List:
       return list(request, route);
     case Route::Kind::Actor:
@@ -84,6 +89,21 @@ HttpResponse HttpHandler::handle(HttpRequest& request) {
       return action(request, route);
   }
   SKEP_UNREACHABLE();
+}
+
+HttpResponse HttpHandler::ready(const HttpRequest& request) const {
+  const auto wrong = options_.notReady ? options_.notReady() : std::nullopt;
+  if (wrong) return failureResponse(request, *wrong);
+  return respond(request, 200, Encoding::Json, "{\"status\":\"ready\"}");
+}
+
+HttpResponse HttpHandler::metrics(const HttpRequest& request) const {
+  if (!options_.metrics) {
+    return failureResponse(request, {FailureCode::RouteNotFound, "nothing is measured here"});
+  }
+  HttpResponse response = respond(request, 200, Encoding::Json, options_.metrics());
+  response.set(http::field::content_type, kPrometheusText);
+  return response;
 }
 
 HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {

@@ -10,6 +10,7 @@
 
 #include "skep/call/router.h"
 #include "skep/gateway/route.h"
+#include "skep/gateway/server.h"
 
 namespace skep::gateway {
 
@@ -18,15 +19,20 @@ using HttpResponse = boost::beast::http::response<boost::beast::http::string_bod
 
 class HttpHandler {
  public:
-  explicit HttpHandler(call::Router& router) : router_(router) {}
+  /// Both outlive it.
+  HttpHandler(call::Router& router, const ServerOptions& options)
+      : router_(router), options_(options) {}
   HttpResponse handle(HttpRequest& request);
 
  private:
   HttpResponse action(HttpRequest& request, Route& route);
   HttpResponse actor(HttpRequest& request, Route& route);
   HttpResponse list(HttpRequest& request, const Route& route);
+  HttpResponse ready(const HttpRequest& request) const;
+  HttpResponse metrics(const HttpRequest& request) const;
 
   call::Router& router_;
+  const ServerOptions& options_;
 };
 
 /// A failure as the response to `request`.

@@ -58,6 +58,14 @@ call::Outcome<Route> parseRoute(std::string_view target) {
   route.limit = kListLimitDefault;
   if (auto failed = parseQuery(url, route)) return *failed;
   if (raw.size() == 1 && raw[0] == "health") return route;
+  if (raw.size() == 1 && raw[0] == "ready") {
+    route.kind = Route::Kind::Ready;
+    return route;
+  }
+  if (raw.size() == 1 && raw[0] == "metrics") {
+    route.kind = Route::Kind::Metrics;
+    return route;
+  }
   if (raw.size() < 2 || raw[0] != "actors") return notFound(url.encoded_path());
 
   std::vector<std::string> segments;

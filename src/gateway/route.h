@@ -3,7 +3,7 @@
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
 //   /actors/{type}                           the actors of a type
-//   /health
+//   /health, /ready, /metrics
 //
 // Each part of a key is a segment of its own, percent-encoded. Words of the routes are looked for
 // before the segments are decoded: a key part that is such a word is sent with its first letter
@@ -21,7 +21,14 @@
 namespace skep::gateway {
 
 struct Route {
-  enum class Kind : std::uint8_t { Health, List, Actor, Action } kind = Kind::Health;
+  enum class Kind : std::uint8_t {
+    Health,
+    Ready,
+    Metrics,
+    List,
+    Actor,
+    Action
+  } kind = Kind::Health;
   call::ActorAddress actor;  // of a List its type alone
   std::string action;
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create

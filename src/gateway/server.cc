@@ -1,27 +1,30 @@
 #include "skep/gateway/server.h"
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <utility>
 
+#include "skep/base/check.h"
 #include "skep/base/log.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
-#include "skep/gateway/http_connection.h"
+#include "skep/gateway/loop_connections.h"
 
 namespace skep::gateway {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
+class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
  public:
-  Impl(fiber::Loop& loop, call::Router& router, ServerOptions options)
+  Listener(const std::vector<fiber::Loop*>& loops, call::Router& router, ServerOptions options)
       : options_(std::move(options)),
-        handler_(router),
-        shared_{.loop = loop, .options = options_, .handler = handler_},
-        acceptor_(loop.context()),
-        retry_(loop) {}
+        handler_(router, options_),
+        acceptor_(loops.front()->context()),
+        retry_(*loops.front()) {
+    for (fiber::Loop* loop : loops) {
+      loops_.push_back(std::make_unique<LoopConnections>(*loop, options_, handler_));
+    }
+  }
 
   Status listen() {
     boost::system::error_code error;
@@ -50,21 +53,25 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     return error ? std::uint16_t{0} : endpoint.port();
   }
 
-  ServerStats stats() const { return shared_.stats; }
+  ServerStats stats() const {
+    ServerStats stats;
+    for (const auto& loop : loops_) loop->addTo(stats);
+    return stats;
+  }
 
   void close() {
-    shared_.isClosing = true;
+    isClosing_ = true;
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     retry_.cancel();
-    for (HttpConnection& connection : connections_) connection.finish();
-    fiber::Timer patience(shared_.loop);
-    patience.callAfter(options_.drainTime, [this] {
-      for (HttpConnection& connection : connections_) connection.cut();
-    });
-    shared_.requests.close();
-    // What was cancelled still has to tell its handler.
-    while (shared_.stats.connections > 0) fiber::sleepFor(std::chrono::milliseconds(1));
+    std::vector<fiber::OneShot<bool>> closed(loops_.size());
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      loops_[i]->loop().spawn("close connections", [this, &closed, i] {
+        loops_[i]->close();
+        closed[i].set(true);
+      });
+    }
+    for (auto& each : closed) (void)each.wait();
   }
 
  private:
@@ -76,45 +83,67 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   }
 
   void accepted(boost::system::error_code error, tcp::socket socket) {
-    if (shared_.isClosing) return;
+    if (isClosing_) return;
     if (error) {
       // No descriptor is free, most likely: those who are served leave some.
       logWarn("gateway", "cannot accept a connection", {{"error", error.message()}});
       retry_.callAfter(kAcceptRetry, [this] { accept(); });
       return;
     }
-    const auto connection = std::make_shared<HttpConnection>(std::move(socket), shared_);
-    connections_.push_back(*connection);
-    connection->read();
+    LoopConnections& next = *loops_[next_++ % loops_.size()];
+    if (&next == loops_.front().get()) {
+      next.serve(std::move(socket));
+    } else {
+      handOver(std::move(socket), next);
+    }
     accept();
+  }
+
+  /// To another loop, whose context the socket then belongs to.
+  static void handOver(tcp::socket socket, LoopConnections& next) {
+    boost::system::error_code error;
+    const tcp::endpoint local = socket.local_endpoint(error);
+    const auto handle = error ? -1 : socket.release(error);
+    if (error) return;  // the client has gone
+    next.loop().post([&next, handle, protocol = local.protocol()] {
+      tcp::socket own(next.loop().context());
+      boost::system::error_code failed;
+      own.assign(protocol, handle, failed);
+      SKEP_CHECK(!failed, "a socket cannot be handed over: %s", failed.message().c_str());
+      next.serve(std::move(own));
+    });
   }
 
   static constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
 
   const ServerOptions options_;
   HttpHandler handler_;
-  HttpConnection::Shared shared_;
+  std::vector<std::unique_ptr<LoopConnections>> loops_;
+  std::size_t next_ = 0;
+  bool isClosing_ = false;
   tcp::acceptor acceptor_;
   fiber::Timer retry_;
-  boost::intrusive::list<HttpConnection, boost::intrusive::constant_time_size<false>> connections_;
 };
 
 Server::Server(fiber::Loop& loop, call::Router& router, ServerOptions options)
-    : impl_(std::make_shared<Impl>(loop, router, std::move(options))) {}
+    : Server(std::vector{&loop}, router, std::move(options)) {}
+
+Server::Server(const std::vector<fiber::Loop*>& loops, call::Router& router, ServerOptions options)
+    : listener_(std::make_shared<Listener>(loops, router, std::move(options))) {}
 
 Server::~Server() = default;
 
 Status Server::listen() {
-  return impl_->listen();
+  return listener_->listen();
 }
 std::uint16_t Server::port() const {
-  return impl_->port();
+  return listener_->port();
 }
 ServerStats Server::stats() const {
-  return impl_->stats();
+  return listener_->stats();
 }
 void Server::close() {
-  impl_->close();
+  listener_->close();
 }
 
 }  // namespace skep::gateway

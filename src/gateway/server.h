@@ -1,7 +1,8 @@
-// Server: listens for HTTP on one loop and serves a Router.
+// Server: listens for HTTP and serves a Router.
 //
-// Idle connections cost no fiber: a request gets one when it has arrived whole. Threading: belongs to
-// its loop. Lifetime: loop and router outlive it; close() it before it goes away.
+// The first loop accepts connections and deals them out to all; each stays with its loop. Idle ones
+// cost no fiber: a request gets one when it has arrived whole. Threading: belongs to its first loop,
+// but for stats(). Lifetime: loops and router outlive it; close() it before it goes away.
 //
 //   gateway::Server server(loop, router, {.port = 6420});
 //   SKEP_CHECK_OK(server.listen());
@@ -12,8 +13,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
@@ -31,6 +35,11 @@ struct ServerOptions {
   Duration idleTimeout = std::chrono::seconds(75);   // between two requests
   Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
   Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
+
+  /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.
+  std::function<std::string()> metrics;
+  /// Why /ready says no. Called on a fiber of any loop; may suspend.
+  std::function<std::optional<call::Failure>()> notReady;
 };
 
 struct ServerStats {
@@ -41,6 +50,7 @@ struct ServerStats {
 class Server {
  public:
   Server(fiber::Loop& loop, call::Router& router, ServerOptions options);
+  Server(const std::vector<fiber::Loop*>& loops, call::Router& router, ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -50,15 +60,15 @@ class Server {
   Status listen();
   /// The port that listen() got.
   std::uint16_t port() const;
-  ServerStats stats() const;
+  ServerStats stats() const;  // any thread
 
   /// Stops accepting, closes idle connections, waits for requests under way (at most drainTime, then
   /// cuts them off). Suspends.
   void close();
 
  private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;  // shared with the socket operations that are under way
+  class Listener;
+  std::shared_ptr<Listener> listener_;  // shared with the accept that is under way
 };
 
 }  // namespace skep::gateway

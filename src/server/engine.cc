@@ -32,6 +32,11 @@ Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
 
 Engine::~Engine() = default;
 
+std::unique_ptr<vfs::Environment> Engine::makeEnvironment(fiber::Loop& loop) {
+  return std::unique_ptr<vfs::Environment>(new vfs::Environment{
+      .loop = loop, .store = *store_, .pipeline = pipeline_, .cache = cache_, .options = {}});
+}
+
 void Engine::close() {
   pipeline_.close();
 }

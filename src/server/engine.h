@@ -34,6 +34,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   vfs::Environment& environment() { return environment_; }
+  /// For another loop, on which the caller is.
+  std::unique_ptr<vfs::Environment> makeEnvironment(fiber::Loop& loop);
   store::PageStore& store() { return *store_; }
   store::CommitPipelineStats pipelineStats() const { return pipeline_.stats(); }
 

@@ -1,13 +1,20 @@
 #include "skep/server/serve.h"
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
+
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <map>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "skep/actor/host.h"
 #include "skep/base/log.h"
@@ -15,6 +22,8 @@
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
 #include "skep/server/engine.h"
+#include "skep/server/loop_threads.h"
+#include "skep/server/metrics.h"
 #include "skep/server/store_url.h"
 
 namespace skep {
@@ -23,8 +32,19 @@ namespace {
 struct ServeOptions {
   std::string store = "embedded:./data";
   std::string listen = "127.0.0.1:6420";
+  std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
+  std::size_t cacheBytes = server::EngineOptions{}.cacheBytes;
+  std::size_t bodyBytesMax = gateway::ServerOptions{}.bodyBytesMax;
+  double drainSeconds = 10;
+  std::string logLevel = "info";
   bool isInsecure = false;
 };
+
+const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::Debug},
+                                                    {"info", LogLevel::Info},
+                                                    {"warn", LogLevel::Warn},
+                                                    {"error", LogLevel::Error},
+                                                    {"off", LogLevel::Off}};
 
 /// "127.0.0.1:6420", "[::1]:6420", or a port alone.
 Result<gateway::ServerOptions> listenOptions(const std::string& text) {
@@ -70,13 +90,56 @@ void waitForSignal(fiber::Loop& loop) {
   });
 }
 
+std::size_t residentBytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// The store answers.
+std::optional<call::Failure> checkStore(store::PageStore& store) {
+  const auto listed = store.list("", "", 1);
+  if (listed) return std::nullopt;
+  return call::failureOf(listed.error(), "the store");
+}
+
 Status runServer(fiber::Loop& loop, const ServeOptions& options, const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(options.store));
   SKEP_TRY(gateway::ServerOptions listening, listenOptions(options.listen));
   SKEP_CHECK_OK(checkExposure(listening, options));
-  SKEP_TRY(std::unique_ptr<server::Engine> engine, server::Engine::open(loop, url, {}));
-  actor::Host host(registry, {&engine->environment()});
-  gateway::Server server(loop, host, listening);
+  SKEP_TRY(std::unique_ptr<server::Engine> engine,
+           server::Engine::open(loop, url, {.cacheBytes = options.cacheBytes}));
+  server::LoopThreads others(loop.clock(), options.threads - 1);
+  std::vector<fiber::Loop*> loops(options.threads, &loop);
+  std::vector<vfs::Environment*> environments(options.threads, &engine->environment());
+  std::vector<std::unique_ptr<vfs::Environment>> owned(others.size());
+  others.onEach([&](fiber::Loop& other, std::size_t i) {
+    owned[i] = engine->makeEnvironment(other);
+    environments[i + 1] = owned[i].get();
+    loops[i + 1] = &other;
+  });
+
+  actor::Host host(registry, environments);
+  gateway::Server* front = nullptr;
+  const MonotonicTime started = loop.clock().monotonic();
+  listening.bodyBytesMax = options.bodyBytesMax;
+  listening.drainTime =
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.drainSeconds));
+  listening.notReady = [&] { return checkStore(engine->store()); };
+  listening.metrics = [&] {
+    return server::formatMetrics(
+        {.host = host.stats(),
+         .gateway = front->stats(),
+         .pipeline = engine->pipelineStats(),
+         .cache = engine->environment().cache.stats(),
+         .residentBytes = residentBytes(),
+         .uptimeSeconds =
+             std::chrono::duration<double>(loop.clock().monotonic() - started).count()});
+  };
+  gateway::Server server(loops, host, listening);
+  front = &server;
   Status listens = server.listen();
   if (listens) {
     std::printf("Skep listens on http://%s:%u\n", listening.address.c_str(), server.port());
@@ -86,8 +149,48 @@ Status runServer(fiber::Loop& loop, const ServeOptions& options, const Registry&
     server.close();
   }
   host.close();
+  others.onEach([&](fiber::Loop&, std::size_t i) { owned[i].reset(); });
   engine->close();
   return listens;
+}
+
+void addOptions(CLI::App& app, ServeOptions& options) {
+  app.set_config("--config", "", "settings in a TOML file: store = \"memory:\"", false);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  const auto add = [&](const char* name, auto& value, const char* help, const char* variable) {
+    return app.add_option(name, value, help)->envname(variable)->take_last()->capture_default_str();
+  };
+  add("--store", options.store, "embedded:DIR, postgres://… or memory:", "SKEP_STORE");
+  add("--listen", options.listen, "HOST:PORT or PORT", "SKEP_LISTEN");
+  add("--threads", options.threads, "event loops that run actors and connections", "SKEP_THREADS")
+      ->check(CLI::Range(1, 1024));
+  add("--cache", options.cacheBytes, "memory for pages of databases, as 256MB", "SKEP_CACHE")
+      ->transform(CLI::AsSizeValue(false));
+  add("--body-max", options.bodyBytesMax, "largest request body, as 20MB", "SKEP_BODY_MAX")
+      ->transform(CLI::AsSizeValue(false));
+  add("--drain-seconds", options.drainSeconds, "time that requests get at shutdown",
+      "SKEP_DRAIN_SECONDS")
+      ->check(CLI::NonNegativeNumber);
+  add("--log-level", options.logLevel, "debug, info, warn, error or off", "SKEP_LOG_LEVEL")
+      ->check(CLI::IsMember(kLogLevels));
+  app.add_flag("--insecure", options.isInsecure,
+               "let other machines in without asking who they are")
+      ->envname("SKEP_INSECURE")
+      ->take_last();
+}
+
+/// The environment's settings, then the command line's: the last one counts, and both count more
+/// than the file's. (CLI11 itself would let the file win over the environment.)
+std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string& variable = option->get_envname();
+    const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+    if (value != nullptr) arguments.push_back(option->get_name() + "=" + value);
+  }
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  return arguments;
 }
 
 }  // namespace
@@ -95,15 +198,13 @@ Status runServer(fiber::Loop& loop, const ServeOptions& options, const Registry&
 int serve(int argc, char** argv, Registry registry) {
   CLI::App app("A server of actors, each with its own SQLite database.");
   ServeOptions options;
-  app.add_option("--store", options.store, "embedded:DIR, postgres://… or memory:")
-      ->envname("SKEP_STORE")
-      ->capture_default_str();
-  app.add_option("--listen", options.listen, "HOST:PORT or PORT")
-      ->envname("SKEP_LISTEN")
-      ->capture_default_str();
-  app.add_flag("--insecure", options.isInsecure,
-               "let other machines in without asking who they are");
-  CLI11_PARSE(app, argc, argv);
+  addOptions(app, options);
+  try {
+    app.parse(gatherArguments(app, argc, argv));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  setLogLevel(kLogLevels.at(options.logLevel));
   SystemClock clock;
   Status served;
   fiber::runOnFreshLoop(clock,

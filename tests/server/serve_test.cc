@@ -1,0 +1,222 @@
+// A server as a process of its own: the program of examples/counter, spoken to over HTTP, stopped,
+// killed and started again.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <regex>
+#include <sstream>
+#include <thread>
+
+#include "skep/testing/child_process/child_process.h"
+#include "skep/testing/temp_directory.h"
+
+namespace skep {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+
+/// One connection to a server. Gives an empty text when the server goes away.
+class Client {
+ public:
+  explicit Client(std::uint16_t port) : socket_(context_) {
+    beast::error_code error;
+    socket_.connect({asio::ip::make_address("127.0.0.1"), port}, error);
+  }
+  std::string ask(http::verb verb, const std::string& target, const std::string& body = "") {
+    http::request<http::string_body> request(verb, target, 11);
+    request.set(http::field::host, "localhost");
+    request.body() = body;
+    request.prepare_payload();
+    beast::error_code error;
+    http::write(socket_, request, error);
+    http::response<http::string_body> response;
+    if (!error) http::read(socket_, buffer_, response, error);
+    status = error ? 0 : response.result_int();
+    return error ? "" : response.body();
+  }
+  std::string increment(const std::string& key, int by = 1) {
+    return ask(http::verb::post, "/actors/counter/" + key + "/actions/increment",
+               "[" + std::to_string(by) + "]");
+  }
+  std::string value(const std::string& key) {
+    return ask(http::verb::post, "/actors/counter/" + key + "/actions/value");
+  }
+  unsigned status = 0;
+
+ private:
+  asio::io_context context_;
+  asio::ip::tcp::socket socket_;
+  beast::flat_buffer buffer_;
+};
+
+class ServeTest : public ::testing::Test {
+ protected:
+  using Arguments = std::vector<std::string>;
+  ServeTest() { unsetenv("SKEP_STORE"); }
+
+  std::string storeUrl() const { return "embedded:" + directory_ / "store"; }
+  void start(Arguments more = {}) {
+    Arguments arguments = {SKEP_COUNTER, "--store", storeUrl(), "--listen", "0"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    startWith(arguments);
+  }
+  void startWith(const Arguments& arguments) {
+    server_ = std::make_unique<testing::ChildProcess>(arguments);
+    const auto line = server_->readLine();
+    ASSERT_TRUE(line.has_value());
+    ASSERT_THAT(*line, StartsWith("Skep listens on http://127.0.0.1:"));
+    port_ = static_cast<std::uint16_t>(std::stoul(line->substr(line->rfind(':') + 1)));
+  }
+  void stop() {
+    ::kill(server_->pid(), SIGTERM);
+    EXPECT_EQ(server_->wait(), 0);
+    server_.reset();
+  }
+  int exitCodeOf(const Arguments& arguments) {
+    Arguments all = {SKEP_COUNTER};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return testing::ChildProcess(all).wait();
+  }
+  std::string writeFile(const std::string& name, const std::string& content) {
+    std::ofstream(directory_ / name) << content;
+    return directory_ / name;
+  }
+
+  testing::TempDirectory directory_;
+  std::unique_ptr<testing::ChildProcess> server_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(ServeTest, actors_on_all_threads_answer_every_connection_and_outlive_a_restart) {
+  start({"--threads", "3"});
+  for (int connection = 0; connection < 6; ++connection) {
+    Client client(port_);
+    for (int actor = 0; actor < 12; ++actor) {
+      EXPECT_EQ(client.increment("a" + std::to_string(actor)), std::to_string(connection + 1));
+    }
+  }
+  stop();
+  start({"--threads", "2"});
+  Client client(port_);
+  for (int actor = 0; actor < 12; ++actor) {
+    EXPECT_EQ(client.value("a" + std::to_string(actor)), "6");
+  }
+  stop();
+}
+
+// Each client counts in an actor of its own: the value it was told last is there after the kill, and
+// at the most one more, whose reply was lost.
+TEST_F(ServeTest, a_server_that_is_killed_under_load_has_kept_what_it_answered) {
+  constexpr std::size_t kClients = 8;
+  std::vector<long> acknowledged(kClients, 0);
+  for (int round = 0; round < 6; ++round) {
+    start({"--threads", "2"});
+    std::atomic<std::size_t> total = 0;
+    std::vector<std::thread> clients;
+    for (std::size_t i = 0; i < kClients; ++i) {
+      clients.emplace_back([&, i] {
+        Client client(port_);
+        while (true) {
+          const std::string reply = client.increment("c" + std::to_string(i));
+          if (client.status != 200) return;
+          acknowledged[i] = std::stol(reply);
+          ++total;
+        }
+      });
+    }
+    while (total < 500u + 100u * static_cast<unsigned>(round)) std::this_thread::yield();
+    server_->kill();
+    for (std::thread& client : clients) client.join();
+    server_->wait();
+
+    start();
+    Client client(port_);
+    for (std::size_t i = 0; i < kClients; ++i) {
+      const long value = std::stol(client.value("c" + std::to_string(i)));
+      EXPECT_GE(value, acknowledged[i]) << "client " << i << " in round " << round;
+      EXPECT_LE(value, acknowledged[i] + 1) << "client " << i << " in round " << round;
+      acknowledged[i] = value;
+    }
+    stop();
+  }
+}
+
+TEST_F(ServeTest, flags_count_more_than_the_environment_and_that_more_than_the_file) {
+  const std::string file =
+      writeFile("skep.toml", "store = \"memory:\"\nlisten = \"127.0.0.1:0\"\nbody-max = \"1kb\"\n");
+  startWith({SKEP_COUNTER, "--config", file});
+  const std::string large = "[" + std::string(1500, ' ') + "1]";
+  Client first(port_);
+  first.ask(http::verb::post, "/actors/counter/a/actions/increment", large);
+  EXPECT_EQ(first.status, 413u);
+  stop();
+
+  setenv("SKEP_BODY_MAX", "2kb", 1);
+  startWith({SKEP_COUNTER, "--config", file});
+  Client second(port_);
+  EXPECT_EQ(second.ask(http::verb::post, "/actors/counter/a/actions/increment", large), "1");
+  stop();
+
+  startWith({SKEP_COUNTER, "--config", file, "--body-max", "500"});
+  Client third(port_);
+  third.ask(http::verb::post, "/actors/counter/a/actions/increment", large);
+  EXPECT_EQ(third.status, 413u);
+  stop();
+  unsetenv("SKEP_BODY_MAX");
+}
+
+TEST_F(ServeTest, settings_that_make_no_sense_are_refused) {
+  EXPECT_NE(exitCodeOf({"--threads", "0"}), 0);
+  EXPECT_NE(exitCodeOf({"--cache", "much"}), 0);
+  EXPECT_NE(exitCodeOf({"--log-level", "loud"}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "elsewhere:x"}), 0);
+  EXPECT_NE(exitCodeOf({"--listen", "127.0.0.1:99999"}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0.0.0.0:0"}), 0) << "open to everybody";
+  EXPECT_NE(exitCodeOf({"--config", writeFile("bad.toml", "nonsense = 1\n")}), 0);
+}
+
+TEST_F(ServeTest, a_port_that_is_taken_is_an_error) {
+  start();
+  EXPECT_EQ(exitCodeOf({"--store", "memory:", "--listen", std::to_string(port_)}), 1);
+  stop();
+}
+
+TEST_F(ServeTest, metrics_count_and_each_is_documented) {
+  start();
+  Client client(port_);
+  EXPECT_EQ(client.increment("a"), "1");
+  client.ask(http::verb::post, "/actors/counter/a/actions/nothing");
+  EXPECT_THAT(client.ask(http::verb::get, "/ready"), HasSubstr("ready"));
+  const std::string metrics = client.ask(http::verb::get, "/metrics");
+  EXPECT_THAT(metrics, HasSubstr("\nskep_actions_total 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nskep_actions_failed_total 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nskep_actor_creations_total 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nskep_action_seconds_count 2\n"));
+  stop();
+
+  std::ostringstream page;
+  page << std::ifstream(std::string(SKEP_DOCS) + "/metrics.md").rdbuf();
+  std::size_t names = 0;
+  const std::regex line("# TYPE (\\S+) ");
+  for (std::sregex_iterator it(metrics.begin(), metrics.end(), line), end; it != end; ++it) {
+    EXPECT_THAT(page.str(), HasSubstr("`" + (*it)[1].str() + "`"));
+    ++names;
+  }
+  EXPECT_GT(names, 10u);
+}
+
+}  // namespace
+}  // namespace skep
