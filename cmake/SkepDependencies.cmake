@@ -16,6 +16,13 @@ find_package(GTest REQUIRED)
 if(NOT SKEP_FUZZ)
   find_package(benchmark REQUIRED)
 endif()
+# Time zones. Debian's package says nothing to CMake or pkg-config.
+find_path(SKEP_CCTZ_INCLUDE cctz/time_zone.h REQUIRED)
+find_library(SKEP_CCTZ_LIBRARY cctz REQUIRED)
+add_library(cctz::cctz UNKNOWN IMPORTED)
+set_target_properties(cctz::cctz PROPERTIES
+  IMPORTED_LOCATION ${SKEP_CCTZ_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${SKEP_CCTZ_INCLUDE})
+
 include(GoogleTest)
 
 set(SKEP_SQLITE_DIR ${CMAKE_SOURCE_DIR}/node_modules/better-sqlite3/deps/sqlite3)

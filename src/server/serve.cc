@@ -76,6 +76,7 @@ Status runServer(fiber::Loop& loop, const ServeOptions& options, const Registry&
   SKEP_CHECK_OK(checkExposure(listening, options));
   SKEP_TRY(std::unique_ptr<server::Engine> engine, server::Engine::open(loop, url, {}));
   actor::Host host(registry, {&engine->environment()});
+  host.start();
   gateway::Server server(loop, host, listening);
   Status listens = server.listen();
   if (listens) {
