@@ -122,14 +122,17 @@ class Definition {
     return *this;
   }
 
-  template <class Result, class... Args>
-  Definition& action(std::string name, Result (T::*function)(Context&, Args...)) {
+  /// A function of T or of a base of it.
+  template <class Class, class Result, class... Args>
+  Definition& action(std::string name, Result (Class::*function)(Context&, Args...)) {
+    static_assert(std::is_base_of_v<Class, T>, "an action is a member of the actor type");
     return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
       return (self.*function)(c, std::forward<decltype(args)>(args)...);
     });
   }
-  template <class Result, class... Args>
-  Definition& action(std::string name, Result (T::*function)(Context&, Args...) const) {
+  template <class Class, class Result, class... Args>
+  Definition& action(std::string name, Result (Class::*function)(Context&, Args...) const) {
+    static_assert(std::is_base_of_v<Class, T>, "an action is a member of the actor type");
     return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
       return (self.*function)(c, std::forward<decltype(args)>(args)...);
     });
@@ -138,9 +141,10 @@ class Definition {
   /// A queue whose messages this handles. When it returns, the message is done: what it wrote commits
   /// along with that, and a sender that waits gets what it returns. When it throws, the message is tried
   /// again later; after the last try it is dead.
-  template <class Body = void, class Result, class Argument>
-  Definition& queue(std::string name, Result (T::*function)(Context&, Argument),
+  template <class Body = void, class Class, class Result, class Argument>
+  Definition& queue(std::string name, Result (Class::*function)(Context&, Argument),
                     QueueOptions options = {}) {
+    static_assert(std::is_base_of_v<Class, T>, "a handler is a member of the actor type");
     using Plain = std::remove_cvref_t<Argument>;
     static_assert(std::is_void_v<Body> || std::is_same_v<Body, Plain>,
                   "the handler of a queue takes a Context& and the body of a message");
