@@ -100,6 +100,10 @@ void Host::sleep(const call::ActorAddress& actor) {
   });
 }
 
+bool Host::isAwake(const call::ActorAddress& actor) {
+  return loopOf(actor).isAwake(actor.databaseName());
+}
+
 HostStats Host::stats() const {
   HostStats stats;
   for (const auto& loop : loops_) loop->addTo(stats);

@@ -56,6 +56,8 @@ class Host final : public call::Router {
 
   /// Puts the actor to sleep if it is awake, and waits for it.
   void sleep(const call::ActorAddress& actor);
+  /// Whether the actor is in memory. On its loop's thread.
+  bool isAwake(const call::ActorAddress& actor);
   HostStats stats() const;
 
   /// Refuses new calls, waits for those under way and puts every actor to sleep. Suspends.
