@@ -41,6 +41,7 @@ class WatchedStore final : public store::PageStore {
   std::function<Status(const store::DatabaseWrite&)> beforeWrite;
   std::function<Status(const store::ChunkReadRequest&)> beforeRead;
   std::function<Status(std::string_view name)> beforeDestroy;
+  std::function<Status(std::int64_t nowMs, std::size_t limit)> beforeDueAlarms;
   std::function<void(store::OpenedDatabase&)> afterOpen;
   std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
   std::function<void(std::vector<store::ChunkVersion>&)> afterList;
@@ -118,6 +119,7 @@ class WatchedStore final : public store::PageStore {
   }
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
     ++calls_.others;
+    if (beforeDueAlarms) SKEP_CHECK_OK(beforeDueAlarms(nowMs, limit));
     return store_.dueAlarms(nowMs, limit);
   }
   std::string_view kind() const override { return store_.kind(); }

@@ -27,9 +27,13 @@ Attempt attempt(ActorInstance& instance, const AttemptSteps& steps) {
   Invocation invocation(instance, instance.type().options.actionTimeout);
   if (!invocation.begin()) return {.end = End::Lost};
   const Result<bool> taken = steps.take();
-  if (!taken || !*taken) {
+  if (!taken) {
     invocation.rollback();
-    return {.end = taken ? End::Nothing : End::Unreadable};
+    return {.end = End::Unreadable};
+  }
+  if (!*taken) {
+    (void)invocation.commit();  // of nothing
+    return {.end = End::Nothing};
   }
   call::Reply reply = steps.handle(invocation);
   Status ended;

@@ -37,7 +37,7 @@ Dispatcher::Dispatcher(ActorInstance& instance, Schedule& schedule, Queues& queu
 
 void Dispatcher::start() {
   isStarted_ = true;
-  look();
+  arm(alarmMs_);
 }
 
 void Dispatcher::stop() {
@@ -205,12 +205,13 @@ void Dispatcher::runCall(std::int64_t id) {
            },
        .finish = [&] { return schedule_.finish(ran, startedMs, instance_.clock().wallMs()); }});
   const bool isSettled = settleCall(ran, made, startedMs);
+  const bool wasFull = running_.size() >= kRunningMax;
   running_.erase(id);
   if (ran.isJob && isAlone) runningJobs_.erase(ran.name);
   if (!isSettled) {
     // What is wrong may pass.
     arm(instance_.clock().wallMs() + kRetryMs);
-  } else if (isAlone) {
+  } else if (wasFull) {
     look();
   }
   (void)instance_.waitDurable();

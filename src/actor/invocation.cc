@@ -107,6 +107,8 @@ Duration Invocation::timeLeft() const {
 }
 
 Status Invocation::pause(FunctionRef<void()> wait) {
+  // Code that tries again and again after it was told to stop must not keep the loop from the others.
+  if (!inTurn_) fiber::yield();
   SKEP_CHECK_OK(commit());
   wait();
   return begin();

@@ -73,7 +73,8 @@ call::Outcome<std::int64_t> Queues::send(const std::string& queue, Bytes body, D
                                                " messages already; try again later");
   }
   const std::int64_t now = nowMs();
-  const std::int64_t delayMs = std::max<std::int64_t>(0, (delay.count() + 999'999) / 1'000'000);
+  const std::int64_t delayMs =
+      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(delay).count());
   std::int64_t id = 0;
   Status written = write(queue, [&]() -> Status {
     SKEP_CHECK_OK(database_.execute(

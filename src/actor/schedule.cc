@@ -16,6 +16,7 @@ using call::Failure;
 using call::FailureCode;
 
 constexpr std::size_t kNameBytesMax = 256;
+constexpr std::int64_t kIntervalMsMax = 100LL * 365 * 24 * 60 * 60 * 1000;  // 100 years
 // A try that was none of the handler's: the store or another actor did not answer.
 constexpr std::int64_t kPostponeMs = 5000;
 
@@ -196,9 +197,10 @@ call::Outcome<bool> Schedule::cancel(const std::string& name) {
 call::Outcome<std::monostate> Schedule::setJob(const JobSpec& spec, std::int64_t nowMs) {
   if (auto bad = check(spec.call, spec.name)) return *bad;
   if (spec.name.empty()) return Failure(FailureCode::InvalidSchedule, "a job has a name");
-  if (spec.intervalMs < 0 || (spec.intervalMs == 0) == spec.expression.empty()) {
+  if (spec.intervalMs < 0 || spec.intervalMs > kIntervalMsMax ||
+      (spec.intervalMs == 0) == spec.expression.empty()) {
     return Failure(FailureCode::InvalidSchedule,
-                   "a job has a cron expression or an interval of 1 ms or more");
+                   "a job has a cron expression, or an interval of 1 ms to 100 years");
   }
   const Result<std::int64_t> slot = firstSlot(spec, nowMs);
   if (!slot) return Failure(FailureCode::InvalidSchedule, slot.error().message);

@@ -1,11 +1,12 @@
 #include "skep/api/context.h"
 
-#include "skep/actor/services.h"
+#include "skep/api/turn.h"
 #include "skep/fiber/timer.h"
 
 namespace skep {
 
 Rows Context::run(std::string_view sql, std::initializer_list<sql::Value> parameters) {
+  api::checkInTurn(invocation_);
   Result<Rows> rows = invocation_.database().execute(sql, parameters);
   if (!rows) api::throwError(rows.error());
   return std::move(rows).value();

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "skep/actor/services.h"
+#include "skep/api/turn.h"
 
 namespace skep {
 namespace {
@@ -52,7 +52,7 @@ JobInfo infoOf(const actor::Job& job) {
 // ---- Schedule
 
 actor::Schedule& Schedule::rows() {
-  return invocation_.services().schedule();
+  return api::servicesOf(invocation_).schedule();
 }
 
 std::int64_t Schedule::set(std::int64_t dueMs, std::string action, const Value& arguments) {
@@ -98,7 +98,7 @@ bool Schedule::cancel(const std::string& name) {
 // ---- Cron
 
 actor::Schedule& Cron::rows() {
-  return invocation_.services().schedule();
+  return api::servicesOf(invocation_).schedule();
 }
 
 void Cron::setJob(actor::JobSpec spec, const Value& arguments) {

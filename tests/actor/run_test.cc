@@ -93,6 +93,24 @@ struct Idler : Base {
   KeepAwake held;
 };
 
+/// Takes no notice of being told to stop.
+struct Stubborn : Base {
+  static void define(Definition<Stubborn>& d) { defineBase(d); }
+  void run(Context& c) {
+    for (int i = 0; i < 3; ++i) {
+      try {
+        c.sleepFor(1h);
+      } catch (const ActorError&) {
+        trail.push_back("told");
+      }
+    }
+    EXPECT_THROW(c.execute("INSERT INTO done VALUES ('late')"), ActorError);
+    EXPECT_THROW(c.kv().put("late", 1), ActorError);
+    EXPECT_THROW(c.schedule().after(1s, "done"), ActorError);
+    EXPECT_THROW(c.queue<Task>("tasks").send({"late"}), ActorError);
+  }
+};
+
 class RunTest : public ::testing::Test {
  protected:
   RunTest() {
@@ -101,6 +119,7 @@ class RunTest : public ::testing::Test {
     world_.add<Taker>("taker");
     world_.add<Busy>("busy");
     world_.add<Idler>("idler");
+    world_.add<Stubborn>("stubborn");
   }
   std::string call(const std::string& type, const std::string& action,
                    const std::string& arguments = "[]") {
@@ -228,6 +247,13 @@ TEST_F(RunTest, run_is_told_to_stop_before_the_actor_sleeps) {
   call("busy", "done");
   world_.run([&] { world_.host().sleep({.type = "busy", .key = {"a"}}); });
   EXPECT_THAT(trail, ElementsAre("run", "sleep"));
+}
+
+TEST_F(RunTest, code_that_goes_on_after_it_was_told_to_stop_writes_nothing) {
+  call("stubborn", "done");
+  world_.run([&] { world_.host().sleep({.type = "stubborn", .key = {"a"}}); });
+  EXPECT_THAT(trail, ElementsAre("told", "told", "told", "sleep"));
+  EXPECT_EQ(call("stubborn", "done"), "[]");
 }
 
 TEST_F(RunTest, an_idle_wait_does_not_keep_the_actor_awake) {

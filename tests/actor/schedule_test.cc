@@ -29,6 +29,7 @@ struct Reminder : Actor {
     d.action("chain", &Reminder::chain).action("many", &Reminder::many);
     d.action("failure", &Reminder::failure).action("unknown", &Reminder::unknown);
     d.action("callOther", &Reminder::callOther).action("forever", &Reminder::forever);
+    d.action("sleepAndCallSelf", &Reminder::sleepAndCallSelf);
     d.onWake(&Reminder::onWake);
     d.options().schedule.retry = {.triesMax = 3, .first = 1s, .longest = 10s};
     d.options().schedule.timersMax = 5;
@@ -89,6 +90,11 @@ struct Reminder : Actor {
   void unknown(Context& c) { c.schedule().after(1s, "nothing"); }
   void callOther(Context& c, std::string) {
     c.call<>("reminder", {"other"}, "remind", std::string("called"));
+  }
+  void sleepAndCallSelf(Context& c) {
+    c.sleep();
+    c.sleepFor(1s);
+    c.call("reminder", {"a"}, "done");
   }
   void forever(Context& c, std::string) {
     while (true) c.sleepFor(10s);
@@ -314,6 +320,75 @@ TEST_F(ScheduleTest, another_actor_that_does_not_answer_is_no_try) {
   isAway = false;
   for (int i = 0; i < 6; ++i) world_.advance(1s);
   EXPECT_EQ(world_.call("reminder", "other", "done"), R"(["called"])");
+}
+
+TEST_F(ScheduleTest, a_store_whose_alarms_cannot_be_read_is_asked_again) {
+  call("after", R"([10000, "remind", "milk"])");
+  sleepNow();
+  int asked = 0;
+  bool isAway = true;
+  world_.store().beforeDueAlarms = [&](std::int64_t, std::size_t) -> Status {
+    ++asked;
+    if (isAway) return Error{ErrorCode::Unavailable, "away"};
+    return {};
+  };
+  for (int i = 0; i < 20; ++i) world_.advance(1s);
+  EXPECT_THAT(asked, ::testing::AllOf(::testing::Gt(5), ::testing::Lt(25)));
+  EXPECT_THAT(trail, ElementsAre("wake"));
+  isAway = false;
+  for (int i = 0; i < 2; ++i) world_.advance(1s);
+  EXPECT_THAT(trail, ElementsAre("wake", "wake", "milk"));
+}
+
+TEST_F(ScheduleTest, an_alarm_that_another_node_set_is_found) {
+  call("done");
+  sleepNow();
+  world_.run([&] {
+    // Another process, with a loop of its own, has the actor for a while.
+    auto opened = world_.store().open(
+        {.name = "reminder/b", .create = store::Create::IfMissing, .claim = store::Claim::Take});
+    const store::DatabaseWrite write{.id = opened->id,
+                                     .epoch = opened->head.epoch,
+                                     .alarmChanged = true,
+                                     .alarmMs = world_.clock().wallMs() + 1000};
+    ASSERT_TRUE(world_.store().write({&write, 1}).front().ok());
+  });
+  int opens = 0;
+  world_.store().beforeOpen = [&](const store::OpenRequest& request) -> Status {
+    if (request.name == "reminder/b") ++opens;
+    return {};
+  };
+  for (int i = 0; i < 7; ++i) world_.advance(1s);
+  EXPECT_GE(opens, 1);
+}
+
+TEST_F(ScheduleTest, many_wakes_are_spread) {
+  for (int i = 0; i < 100; ++i) {
+    world_.call("reminder", std::to_string(i), "after", R"([60000, "remind", "x"])");
+  }
+  for (int i = 0; i < 35; ++i) world_.advance(1s);
+  int opening = 0;
+  int most = 0;
+  world_.store().beforeOpen = [&](const store::OpenRequest&) -> Status {
+    most = std::max(most, ++opening);
+    fiber::sleepFor(100ms);
+    --opening;
+    return {};
+  };
+  for (int i = 0; i < 300; ++i) world_.advance(100ms);
+  EXPECT_EQ(std::count(trail.begin(), trail.end(), "x"), 100);
+  EXPECT_EQ(most, 16);
+}
+
+TEST_F(ScheduleTest, an_actor_that_goes_and_calls_itself_is_told) {
+  std::string reply;
+  world_.spawn([&] {
+    reply = ActorWorld::textOf(
+        world_.host().run(ActorWorld::request("reminder", "a", "sleepAndCallSelf")));
+  });
+  world_.settle();
+  world_.advance(1s);
+  EXPECT_THAT(reply, StartsWith("actor.stopped: "));
 }
 
 TEST_F(ScheduleTest, bounds_have_names) {
