@@ -32,7 +32,10 @@ namespace skep::testing {
 class ActorWorld {
  public:
   ActorWorld() : memory_(clock_), store_(memory_) {}
-  ~ActorWorld() { end(); }
+  ~ActorWorld() {
+    store_.forgetHooks();
+    end();
+  }
 
   template <class T>
   void add(const std::string& name) {

@@ -42,10 +42,26 @@ class WatchedStore final : public store::PageStore {
   std::function<Status(const store::ChunkReadRequest&)> beforeRead;
   std::function<Status(std::string_view name)> beforeDestroy;
   std::function<Status(std::int64_t nowMs, std::size_t limit)> beforeDueAlarms;
+  /// An error that this returns is the outcome of a write that was applied all the same.
+  std::function<Status(const store::DatabaseWrite&)> afterWrite;
   std::function<void(store::OpenedDatabase&)> afterOpen;
   std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
   std::function<void(std::vector<store::ChunkVersion>&)> afterList;
   std::function<void(std::vector<store::StoredRecord>&)> afterReadLog;
+
+  /// For the end of a test: what the hooks refer to may be gone.
+  void forgetHooks() {
+    beforeOpen = nullptr;
+    beforeWrite = nullptr;
+    beforeRead = nullptr;
+    beforeDestroy = nullptr;
+    beforeDueAlarms = nullptr;
+    afterWrite = nullptr;
+    afterOpen = nullptr;
+    afterRead = nullptr;
+    afterList = nullptr;
+    afterReadLog = nullptr;
+  }
 
   const Calls& calls() const { return calls_; }
   void resetCalls() { calls_ = {}; }
@@ -67,6 +83,7 @@ class WatchedStore final : public store::PageStore {
       Status refused = beforeWrite ? beforeWrite(write) : Status{};
       outcomes.push_back(refused ? std::move(store_.write({&write, 1}).front())
                                  : std::move(refused));
+      if (outcomes.back() && afterWrite) outcomes.back() = afterWrite(write);
     }
     return outcomes;
   }
