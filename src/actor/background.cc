@@ -42,7 +42,8 @@ void Background::runAgainAndAgain() {
       isWaiting_ = false;
     }
     if (!failed) return;
-    if (stop_.isAborted()) return;
+    // A broken actor goes; the next one has a run() of its own.
+    if (stop_.isAborted() || instance_.database().brokenBy() != nullptr) return;
     if (instance_.clock().monotonic() - startedAt >= kLongRun) failures = 0;
     ++failures;
     logWarn("actor", "run failed and starts again",

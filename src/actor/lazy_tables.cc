@@ -4,7 +4,7 @@ namespace skep::actor {
 namespace {
 
 // Ids are never given twice: whoever holds one that is gone must not meet another's.
-constexpr std::array<std::string_view, 3> kLazyTables = {
+constexpr std::array<std::string_view, kLazyTables> kScripts = {
     R"sql(
 CREATE TABLE _skep_kv(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 )sql",
@@ -14,6 +14,8 @@ CREATE TABLE _skep_timer(
   arguments BLOB NOT NULL, slot_ms INTEGER NOT NULL, due_ms INTEGER, tries INTEGER NOT NULL DEFAULT 0,
   error TEXT, expression TEXT, time_zone TEXT, interval_ms INTEGER, UNIQUE (is_job, name));
 CREATE INDEX _skep_timer_due ON _skep_timer(due_ms) WHERE due_ms IS NOT NULL;
+)sql",
+    R"sql(
 CREATE TABLE _skep_job_run(
   job TEXT NOT NULL, number INTEGER NOT NULL, slot_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL,
   ended_ms INTEGER NOT NULL, error TEXT, PRIMARY KEY (job, number)) WITHOUT ROWID;
@@ -24,22 +26,23 @@ CREATE TABLE _skep_queue(
   sent_ms INTEGER NOT NULL, due_ms INTEGER, tries INTEGER NOT NULL DEFAULT 0, error TEXT);
 CREATE INDEX _skep_queue_due ON _skep_queue(queue, due_ms);
 )sql"};
-constexpr std::array<std::string_view, 3> kLazyNames = {"_skep_kv", "_skep_timer", "_skep_queue"};
+constexpr std::array<std::string_view, kLazyTables> kNames = {"_skep_kv", "_skep_timer",
+                                                              "_skep_job_run", "_skep_queue"};
 
 }  // namespace
 
 Status LazyTables::ensure(sql::Database& database, LazyTable table) {
   if (has(table)) return {};
   const auto index = static_cast<std::size_t>(table);
-  SKEP_CHECK_OK(database.run(kLazyTables[index]));
+  SKEP_CHECK_OK(database.run(kScripts[index]));
   exists_[index] = true;
   database.onRollback([this, index] { exists_[index] = false; });
   return {};
 }
 
 void LazyTables::note(std::string_view name) {
-  for (std::size_t i = 0; i < kLazyNames.size(); ++i) {
-    if (name == kLazyNames[i]) exists_[i] = true;
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (name == kNames[i]) exists_[i] = true;
   }
 }
 

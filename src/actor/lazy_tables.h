@@ -16,7 +16,8 @@
 
 namespace skep::actor {
 
-enum class LazyTable : std::uint8_t { KeyValue, Timer, Queue };
+enum class LazyTable : std::uint8_t { KeyValue, Timer, JobRun, Queue };
+inline constexpr std::size_t kLazyTables = 4;
 
 class LazyTables {
  public:
@@ -27,7 +28,7 @@ class LazyTables {
   void note(std::string_view name);
 
  private:
-  std::array<bool, 3> exists_{};
+  std::array<bool, kLazyTables> exists_{};
 };
 
 }  // namespace skep::actor

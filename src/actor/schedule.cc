@@ -270,6 +270,7 @@ call::Outcome<bool> Schedule::removeJob(const std::string& name) {
         database_.execute("DELETE FROM _skep_timer WHERE is_job = 1 AND name = ?", {name}));
     wasThere = database_.changes() != 0;
     if (wasThere && count_) --*count_;
+    if (!tables_.has(LazyTable::JobRun)) return {};
     SKEP_CHECK_OK(database_.execute("DELETE FROM _skep_job_run WHERE job = ?", {name}));
     return {};
   });
@@ -280,7 +281,7 @@ call::Outcome<bool> Schedule::removeJob(const std::string& name) {
 call::Outcome<std::vector<JobRun>> Schedule::history(const std::string& name,
                                                      std::size_t countMax) {
   std::vector<JobRun> runs;
-  if (!tables_.has(LazyTable::Timer)) return runs;
+  if (!tables_.has(LazyTable::JobRun)) return runs;
   Result<sql::Rows> rows = database_.execute(
       "SELECT slot_ms, started_ms, ended_ms, error FROM _skep_job_run "
       "WHERE job = ? ORDER BY number DESC LIMIT ?",
@@ -426,6 +427,7 @@ Status Schedule::finishJob(const DueCall& ran, const std::optional<std::string>&
 Status Schedule::record(const DueCall& ran, const std::optional<std::string>& error,
                         std::int64_t startedMs, std::int64_t nowMs) {
   return write([&]() -> Status {
+    SKEP_CHECK_OK(tables_.ensure(database_, LazyTable::JobRun));
     // A job that removed itself has no history.
     SKEP_CHECK_OK(
         database_.execute("INSERT INTO _skep_job_run SELECT ?1, coalesce((SELECT max(number) FROM "
