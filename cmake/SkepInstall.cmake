@@ -15,6 +15,6 @@ function(skep_install_package)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ DESTINATION include)
   install(EXPORT SkepTargets NAMESPACE skep:: DESTINATION ${destination})
   write_basic_package_version_file(${CMAKE_BINARY_DIR}/SkepConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-  install(FILES ${CMAKE_SOURCE_DIR}/cmake/SkepConfig.cmake ${CMAKE_BINARY_DIR}/SkepConfigVersion.cmake
+  install(FILES ${CMAKE_SOURCE_DIR}/cmake/SkepConfig.cmake ${CMAKE_SOURCE_DIR}/cmake/FindCctz.cmake ${CMAKE_BINARY_DIR}/SkepConfigVersion.cmake
     DESTINATION ${destination})
 endfunction()

@@ -14,7 +14,7 @@ build_packages=(
   build-essential cmake ninja-build pkg-config ccache mold
   libboost1.81-dev libboost-context1.81-dev libboost-url1.81-dev libssl-dev
   librocksdb-dev libpq-dev libzstd-dev libxxhash-dev
-  libcli11-dev nlohmann-json3-dev libspdlog-dev libedit-dev prometheus-cpp-dev
+  libcctz-dev tzdata libcli11-dev nlohmann-json3-dev libspdlog-dev libedit-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 case $what in

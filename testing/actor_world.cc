@@ -49,11 +49,23 @@ void ActorWorld::advance(Duration duration) {
 
 void ActorWorld::end() {
   if (process_ == nullptr) return;
-  run([&] {
+  bool done = false;
+  process_->loop.spawn("end", [&] {
     process_->host.close();
     process_->pipeline.close();
+    done = true;
   });
+  settle();
+  // What is under way may need its time.
+  for (int seconds = 0; !done && seconds < 600; ++seconds) advance(std::chrono::seconds(1));
+  ASSERT_TRUE(done) << "the host does not close";
   process_.reset();
+}
+
+void ActorWorld::crash() {
+  // A process that is dead does nothing any more, not even free its memory; kept where leak checkers see it.
+  static auto& graves = *new std::vector<std::unique_ptr<Process>>();
+  if (process_ != nullptr) graves.push_back(std::move(process_));
 }
 
 void ActorWorld::restart() {

@@ -4,7 +4,8 @@
 //   world.add<Counter>("counter");
 //   EXPECT_EQ(world.call("counter", "a", "increment", "[5]"), "5");
 //   world.advance(31s);               // the actor falls asleep
-//   world.restart();                  // what a crash and a new process are to the actors
+//   world.restart();                  // a new process, in good order
+//   world.crash();                    // a new process, after the death of the old one
 //
 // call() gives the reply as JSON, or "group.code: message" of a failure. Fibers of the test's own:
 // spawn() them, then settle().
@@ -31,7 +32,10 @@ namespace skep::testing {
 class ActorWorld {
  public:
   ActorWorld() : memory_(clock_), store_(memory_) {}
-  ~ActorWorld() { end(); }
+  ~ActorWorld() {
+    store_.forgetHooks();
+    end();
+  }
 
   template <class T>
   void add(const std::string& name) {
@@ -59,8 +63,11 @@ class ActorWorld {
   void settle() { process().loop.runUntilIdle(); }
   void advance(Duration duration);
 
-  /// The process dies: what was not durable is gone. The next call starts a new one.
+  /// The process ends in good order. The next call starts a new one.
   void restart();
+  /// The process dies: it never runs again, and what was not durable is gone. The next call starts a new
+  /// one; so does settle().
+  void crash();
 
   actor::Host& host() { return process().host; }
   WatchedStore& store() { return store_; }
@@ -74,7 +81,10 @@ class ActorWorld {
           pipeline(loop, store),
           cache(64 * 1024 * 1024),
           environment{loop, store, pipeline, cache, {}},
-          host(registry, {&environment}) {}
+          host(registry, {&environment}) {
+      loop.spawn("start", [this] { host.start(); });
+      loop.runUntilIdle();
+    }
     fiber::Loop loop;
     store::CommitPipeline pipeline;
     vfs::PageCache cache;

@@ -41,10 +41,27 @@ class WatchedStore final : public store::PageStore {
   std::function<Status(const store::DatabaseWrite&)> beforeWrite;
   std::function<Status(const store::ChunkReadRequest&)> beforeRead;
   std::function<Status(std::string_view name)> beforeDestroy;
+  std::function<Status(std::int64_t nowMs, std::size_t limit)> beforeDueAlarms;
+  /// An error that this returns is the outcome of a write that was applied all the same.
+  std::function<Status(const store::DatabaseWrite&)> afterWrite;
   std::function<void(store::OpenedDatabase&)> afterOpen;
   std::function<void(const store::ChunkReadRequest&, store::ChunkRead&)> afterRead;
   std::function<void(std::vector<store::ChunkVersion>&)> afterList;
   std::function<void(std::vector<store::StoredRecord>&)> afterReadLog;
+
+  /// For the end of a test: what the hooks refer to may be gone.
+  void forgetHooks() {
+    beforeOpen = nullptr;
+    beforeWrite = nullptr;
+    beforeRead = nullptr;
+    beforeDestroy = nullptr;
+    beforeDueAlarms = nullptr;
+    afterWrite = nullptr;
+    afterOpen = nullptr;
+    afterRead = nullptr;
+    afterList = nullptr;
+    afterReadLog = nullptr;
+  }
 
   const Calls& calls() const { return calls_; }
   void resetCalls() { calls_ = {}; }
@@ -66,6 +83,7 @@ class WatchedStore final : public store::PageStore {
       Status refused = beforeWrite ? beforeWrite(write) : Status{};
       outcomes.push_back(refused ? std::move(store_.write({&write, 1}).front())
                                  : std::move(refused));
+      if (outcomes.back() && afterWrite) outcomes.back() = afterWrite(write);
     }
     return outcomes;
   }
@@ -118,6 +136,7 @@ class WatchedStore final : public store::PageStore {
   }
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
     ++calls_.others;
+    if (beforeDueAlarms) SKEP_CHECK_OK(beforeDueAlarms(nowMs, limit));
     return store_.dueAlarms(nowMs, limit);
   }
   std::string_view kind() const override { return store_.kind(); }

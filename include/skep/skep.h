@@ -7,4 +7,5 @@
 
 #include "skep/api/context.h"
 #include "skep/api/definition.h"
+#include "skep/api/registry.h"
 #include "skep/server/serve.h"

@@ -50,7 +50,11 @@ std::optional<Failure> ActorInstance::start(call::Existence existence,
   }
   state_ = State::Awake;
   changed_.notifyAll();
-  if (stopRequest_) owner_.stopRequested(*this);
+  if (stopRequest_) {
+    owner_.stopRequested(*this);
+  } else {
+    services_->start();
+  }
   return std::nullopt;
 }
 
@@ -68,6 +72,7 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
     return explain(opened.error(), nullptr);
   }
   database_ = std::move(*opened);
+  services_ = std::make_unique<Services>(*this);
   // A database without a commit is what a creation that was cut short has left.
   wasCreated_ = database_->head().txid == 0;
   if (wasCreated_ && existence == call::Existence::Get) {
@@ -83,7 +88,7 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
 std::optional<Failure> ActorInstance::initialize(const std::optional<call::Payload>& input) {
   behavior_ = type_.makeBehavior();
   std::optional<Failure> failed = runHook([&](Invocation& invocation) -> Done {
-    if (Status prepared = prepareSystemTables(*database_); !prepared) {
+    if (Status prepared = prepareSystemTables(*database_, services_->tables()); !prepared) {
       return explain(prepared.error(), &invocation);
     }
     if (auto bad = migrate(*database_, type_.migrations, clock().wallMs())) return *bad;
@@ -123,9 +128,7 @@ call::Reply ActorInstance::run(const call::ActionRequest& request) {
     return Failure(FailureCode::CallCycle,
                    address_.toString() + " is called by a call that it waits for itself");
   }
-  std::unique_lock<fiber::Mutex> alone(exclusive_, std::defer_lock);
-  if (isExclusive) alone.lock();
-
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
   const Duration limit = type_.options.actionTimeout;
   Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
@@ -145,6 +148,37 @@ call::Reply ActorInstance::run(const call::ActionRequest& request) {
   if (auto lost = waitDurable(invocation.seenTxid())) reply = *lost;
   lastUsed_ = clock().monotonic();
   return reply;
+}
+
+call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
+  if (calls_.count() > type_.options.callsMax) {
+    return Failure(FailureCode::ActorOverloaded,
+                   "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
+  }
+  noteUse();
+  return services_->dispatcher().send(message);
+}
+
+std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
+  std::unique_lock<fiber::Mutex> alone(exclusive_, std::defer_lock);
+  if (type_.options.concurrency == Concurrency::OneAtATime) alone.lock();
+  return alone;
+}
+
+std::optional<Failure> ActorInstance::runBackground(Invocation& invocation) {
+  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  const Done done = behavior_->run(invocation);
+  if (auto failed = failureIn(done)) {
+    invocation.rollback();
+    if (database_->brokenBy() != nullptr) requestStop(Stop::Broken);
+    return failed;
+  }
+  if (Status committed = invocation.commit(); !committed) {
+    return explain(committed.error(), &invocation);
+  }
+  return waitDurable(invocation.seenTxid());
 }
 
 std::optional<Failure> ActorInstance::waitDurable() {
@@ -192,10 +226,12 @@ bool ActorInstance::stop() {
   if (state_ != State::Awake || !stopRequest_) return false;
   state_ = State::Stopping;
   changed_.notifyAll();
+  services_->stop();
   if (*stopRequest_ != Stop::Sleep) {
     for (Invocation& invocation : invocations_) invocation.stop();
   }
   calls_.close();
+  services_->join();
   if (database_->brokenBy() == nullptr) runLastHook();
   const std::optional<store::Ownership> mine = closeDatabase();
   if (*stopRequest_ == Stop::Destroy) {
@@ -219,9 +255,11 @@ void ActorInstance::runLastHook() {
 std::optional<store::Ownership> ActorInstance::closeDatabase() {
   behavior_.reset();
   if (database_ == nullptr) return std::nullopt;
+  alarmMs_ = services_->dispatcher().alarmMs();
   // What a database that closes badly still had to write was never acknowledged to anybody.
   (void)database_->close();
   const store::Ownership mine{.id = database_->file().id(), .epoch = database_->head().epoch};
+  services_.reset();
   database_.reset();
   return mine;
 }

@@ -18,11 +18,13 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/invocation.h"
+#include "skep/actor/services.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/sql/database.h"
@@ -61,6 +63,8 @@ class ActorInstance {
 
   /// Runs an action and waits for durability. Suspends. Awake only.
   call::Reply run(const call::ActionRequest& request);
+  /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
+  call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// Suspends until everything committed so far, or up to `txid`, is durable.
   std::optional<call::Failure> waitDurable();
   std::optional<call::Failure> waitDurable(store::Txid txid);
@@ -79,9 +83,10 @@ class ActorInstance {
   std::optional<Stop> stopRequest() const { return stopRequest_; }
   /// Calls shall wait for the next instance.
   bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
-  /// No call is under way.
-  bool isIdle() const { return calls_.count() == 0; }
+  /// No call is under way, and nothing else keeps it awake.
+  bool isIdle() const { return calls_.count() == 0 && services_->isIdle(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
+  void noteUse() { lastUsed_ = clock().monotonic(); }
   /// The host has taken it out of its table: the next instance may start.
   void becomeGone();
   /// Suspends until the state changes.
@@ -94,6 +99,15 @@ class ActorInstance {
   fiber::Loop& loop() { return environment_.loop; }
   Clock& clock() { return environment_.loop.clock(); }
   call::Router& router() { return owner_.router(); }
+  Services& services() { return *services_; }
+  /// Calls under way: who does the actor's work on a fiber of its own is inside.
+  fiber::Gate& calls() { return calls_; }
+  /// For Concurrency::OneAtATime, once the call before has ended; else not locked. Suspends.
+  std::unique_lock<fiber::Mutex> lockIfOneAtATime();
+  /// One run of Behavior::run(). Suspends.
+  std::optional<call::Failure> runBackground(Invocation& invocation);
+  /// When something of it is due, once it is Gone.
+  std::optional<std::int64_t> alarmMs() const { return alarmMs_; }
 
  private:
   friend class Invocation;
@@ -114,7 +128,9 @@ class ActorInstance {
   bool wasCreated_ = false;
   MonotonicTime lastUsed_;
   std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<Services> services_;  // as long as the database
   std::unique_ptr<Behavior> behavior_;
+  std::optional<std::int64_t> alarmMs_;
   fiber::Mutex turn_;
   fiber::Mutex exclusive_;  // for Concurrency::OneAtATime
   fiber::Gate calls_;

@@ -15,6 +15,9 @@
 #include <vector>
 
 #include "skep/actor/behavior.h"
+#include "skep/actor/key_value.h"
+#include "skep/actor/queue.h"
+#include "skep/actor/schedule.h"
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/sql/limits.h"
@@ -43,6 +46,8 @@ struct ActorOptions {
   Concurrency concurrency = Concurrency::Interleaved;
   Durability durability = Durability::Durable;
   std::size_t callsMax = 10'000;  // under way or waiting, of one actor
+  KeyValueLimits keyValue;
+  ScheduleLimits schedule;
   sql::Limits limits;
 };
 
@@ -50,6 +55,8 @@ struct ActorType {
   std::string name;
   std::vector<Migration> migrations;
   ActorOptions options;
+  QueueTypes queues;
+  bool hasRun = false;  // Behavior::run() is worth calling
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

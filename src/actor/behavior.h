@@ -9,7 +9,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
+#include "skep/base/bytes.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
 
@@ -30,6 +32,17 @@ class Behavior {
   /// After create() or load(): volatile memory is made.
   virtual Done wake(Invocation& invocation) = 0;
   virtual call::Reply action(Invocation& invocation, const call::ActionRequest& request) = 0;
+  /// Whether action() knows this name.
+  virtual bool hasAction(const std::string& name) const = 0;
+  /// What a sender gave as a message of `queue`, checked and encoded as it is stored (CBOR).
+  virtual call::Outcome<Bytes> encodeMessage(const std::string& queue,
+                                             const call::Payload& body) = 0;
+  /// Handles a message of a queue that has a handler.
+  virtual call::Reply message(Invocation& invocation, const std::string& queue, const Bytes& body,
+                              call::Encoding replyEncoding) = 0;
+  /// What the actor does of its own while it is awake. Ends when its invocation is aborted, at the
+  /// latest.
+  virtual Done run(Invocation& invocation) = 0;
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
   virtual Done sleep(Invocation& invocation) = 0;
   /// Before everything of the actor is removed.

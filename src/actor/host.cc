@@ -22,11 +22,19 @@ auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
 
 }  // namespace
 
-Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments)
+Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments,
+           AlarmWatchOptions alarms)
     : registry_(registry) {
   SKEP_CHECK(!environments.empty(), "a host has a loop");
+  alarms_ = std::make_shared<AlarmWatch>(
+      environments.front()->loop, environments.front()->store,
+      [this](const call::ActorAddress& actor) {
+        HostLoop& loop = loopOf(actor);
+        return onLoop(loop.loop(), [&] { return loop.wake(actor); });
+      },
+      alarms);
   for (vfs::Environment* environment : environments) {
-    loops_.push_back(std::make_unique<HostLoop>(*this, registry_, *environment));
+    loops_.push_back(std::make_unique<HostLoop>(*this, registry_, *environment, *alarms_));
   }
 }
 
@@ -37,9 +45,21 @@ HostLoop& Host::loopOf(const call::ActorAddress& actor) {
   return *loops_[std::hash<std::string>{}(actor.databaseName()) % loops_.size()];
 }
 
+void Host::start() {
+  onLoop(loops_.front()->loop(), [this] {
+    alarms_->start();
+    return true;
+  });
+}
+
 call::Reply Host::run(call::ActionRequest request) {
   HostLoop& loop = loopOf(request.actor);
   return onLoop(loop.loop(), [&] { return loop.run(request); });
+}
+
+call::Outcome<call::QueueSent> Host::send(call::QueueSend message) {
+  HostLoop& loop = loopOf(message.actor);
+  return onLoop(loop.loop(), [&] { return loop.send(message); });
 }
 
 call::Outcome<bool> Host::resolve(const call::ActorAddress& actor, call::Existence existence,
@@ -80,6 +100,10 @@ void Host::sleep(const call::ActorAddress& actor) {
   });
 }
 
+bool Host::isAwake(const call::ActorAddress& actor) {
+  return loopOf(actor).isAwake(actor.databaseName());
+}
+
 HostStats Host::stats() const {
   HostStats stats;
   for (const auto& loop : loops_) loop->addTo(stats);
@@ -87,6 +111,10 @@ HostStats Host::stats() const {
 }
 
 void Host::close() {
+  onLoop(loops_.front()->loop(), [this] {
+    alarms_->close();
+    return true;
+  });
   for (const auto& loop : loops_) {
     onLoop(loop->loop(), [&] {
       loop->close();

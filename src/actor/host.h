@@ -8,6 +8,7 @@
 // Lifetime: the loops, the store and the registry outlive it.
 //
 //   Host host(registry, {&environment});
+//   host.start();
 //   Reply reply = host.run({.actor = address, .action = "increment"});
 //   host.close();
 
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "skep/actor/actor_type.h"
+#include "skep/actor/alarm_watch.h"
 #include "skep/base/latency_histogram.h"
 #include "skep/call/router.h"
 #include "skep/vfs/environment.h"
@@ -40,12 +42,17 @@ struct HostStats {
 class Host final : public call::Router {
  public:
   /// One environment for each loop that shall run actors.
-  Host(const Registry& registry, std::vector<vfs::Environment*> environments);
+  Host(const Registry& registry, std::vector<vfs::Environment*> environments,
+       AlarmWatchOptions alarms = {});
   ~Host() override;
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  /// From now on, actors whose timers or messages are due are woken.
+  void start();
+
   call::Reply run(call::ActionRequest request) override;
+  call::Outcome<call::QueueSent> send(call::QueueSend message) override;
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               std::optional<call::Payload> input) override;
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor) override;
@@ -54,6 +61,8 @@ class Host final : public call::Router {
 
   /// Puts the actor to sleep if it is awake, and waits for it.
   void sleep(const call::ActorAddress& actor);
+  /// Whether the actor is in memory. On its loop's thread.
+  bool isAwake(const call::ActorAddress& actor);
   HostStats stats() const;
 
   /// Refuses new calls, waits for those under way and puts every actor to sleep. Suspends.
@@ -63,6 +72,7 @@ class Host final : public call::Router {
   HostLoop& loopOf(const call::ActorAddress& actor);
 
   const Registry& registry_;
+  std::shared_ptr<AlarmWatch> alarms_;  // shared: see there
   std::vector<std::unique_ptr<HostLoop>> loops_;
 };
 

@@ -1,5 +1,6 @@
 #include "skep/actor/host_loop.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -25,15 +26,21 @@ void bump(std::atomic<std::uint64_t>& counter) {
 
 }  // namespace
 
-HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment)
+HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment,
+                   AlarmWatch& alarms)
     : router_(router),
       registry_(registry),
       environment_(environment),
+      alarms_(alarms),
       idleTimer_(environment.loop) {}
 
 call::Reply HostLoop::run(const call::ActionRequest& request) {
   fiber::GateHolder inside(calls_);
   if (!inside) return shuttingDown();
+  if (waitsToGo(request)) {
+    return Failure(FailureCode::ActorStopped,
+                   "the actor is on its way out and waits for the end of this call");
+  }
   auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
   if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
   bump(actions_);
@@ -43,6 +50,37 @@ call::Reply HostLoop::run(const call::ActionRequest& request) {
   actionTime_.record(environment_.loop.clock().monotonic() - start);
   if (std::holds_alternative<Failure>(reply)) bump(actionsFailed_);
   return reply;
+}
+
+bool HostLoop::waitsToGo(const call::ActionRequest& request) const {
+  if (request.callers.empty()) return false;
+  const std::string name = request.actor.databaseName();
+  const auto& callers = request.callers;
+  if (std::find(callers.begin(), callers.end(), name) == callers.end()) return false;
+  const auto found = instances_.find(name);
+  return found != instances_.end() && found->second->isLeaving();
+}
+
+call::Outcome<call::QueueSent> HostLoop::send(const call::QueueSend& message) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  auto acquired = acquire(message.actor, message.existence, message.input, nullptr);
+  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  return instance->send(message);
+}
+
+AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
+  using Woken = AlarmWatch::Woken;
+  fiber::GateHolder inside(calls_);
+  if (!inside || registry_.find(actor.type) == nullptr) return Woken::NotHere;
+  if (isAwake(actor.databaseName())) return Woken::Before;
+  const auto acquired = acquire(actor, Existence::Get, std::nullopt, nullptr);
+  const auto* failed = std::get_if<Failure>(&acquired);
+  if (failed == nullptr) return Woken::Now;
+  logWarn("actor", "an actor cannot wake for its alarm",
+          {{"actor", actor.toString()}, {"error", failed->toString()}});
+  return Woken::Failed;
 }
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
@@ -141,6 +179,7 @@ void HostLoop::stop(const InstancePtr& instance) {
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
   instances_.erase(instance->address().databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
+  if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());
   instance->becomeGone();
 }
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "skep/actor/actor_instance.h"
+#include "skep/actor/alarm_watch.h"
 #include "skep/actor/host.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
@@ -18,9 +19,13 @@ namespace skep::actor {
 
 class HostLoop final : public ActorInstance::Owner {
  public:
-  HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment);
+  HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment,
+           AlarmWatch& alarms);
 
   call::Reply run(const call::ActionRequest& request);
+  call::Outcome<call::QueueSent> send(const call::QueueSend& message);
+  /// For its alarm.
+  AlarmWatch::Woken wake(const call::ActorAddress& actor);
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               const std::optional<call::Payload>& input);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
@@ -42,6 +47,8 @@ class HostLoop final : public ActorInstance::Owner {
   /// The awake instance, woken if need be. Suspends.
   call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
                                      const std::optional<call::Payload>& input, bool* created);
+  /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
+  bool waitsToGo(const call::ActionRequest& request) const;
   void stop(const InstancePtr& instance);
   void watchIdle();
   void sleepIdle();
@@ -49,6 +56,7 @@ class HostLoop final : public ActorInstance::Owner {
   call::Router& router_;
   const Registry& registry_;
   vfs::Environment& environment_;
+  AlarmWatch& alarms_;
   std::unordered_map<std::string, InstancePtr> instances_;
   fiber::Gate calls_;
   fiber::Gate stops_;

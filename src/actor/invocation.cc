@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
+#include "skep/actor/services.h"
 
 namespace skep::actor {
 
@@ -50,13 +51,19 @@ Status Invocation::begin() {
 Status Invocation::endTurn() {
   sql::Database& database = instance_.database();
   Status ended = instance_.behavior().beforeCommit(*this);
+  if (ended) ended = services().beforeCommit();
   if (ended) {
     Result<store::Txid> committed = database.commitTurn();
     if (!committed) ended = std::move(committed).error();
   } else {
     (void)database.rollbackTurn();
   }
-  if (!ended) (void)instance_.behavior().afterRollback(*this);
+  if (ended) {
+    services().committed();
+  } else {
+    (void)instance_.behavior().afterRollback(*this);
+    services().rolledBack();
+  }
   seenTxid_ = database.committedTxid();
   inTurn_ = false;
   instance_.turn_.unlock();
@@ -73,6 +80,7 @@ void Invocation::rollback() {
   // What cannot be rolled back is a broken database, whose memory goes with it.
   (void)database.rollbackTurn();
   (void)instance_.behavior().afterRollback(*this);
+  services().rolledBack();
   seenTxid_ = database.committedTxid();
   inTurn_ = false;
   instance_.turn_.unlock();
@@ -86,14 +94,35 @@ sql::Database& Invocation::database() {
   return instance_.database();
 }
 
+Services& Invocation::services() {
+  return instance_.services();
+}
+
+Clock& Invocation::clock() {
+  return instance_.clock();
+}
+
 Duration Invocation::timeLeft() const {
   return std::max(Duration{}, deadline_ - instance_.clock().monotonic());
 }
 
 Status Invocation::pause(FunctionRef<void()> wait) {
+  // Code that tries again and again after it was told to stop must not keep the loop from the others.
+  if (!inTurn_) fiber::yield();
   SKEP_CHECK_OK(commit());
   wait();
   return begin();
+}
+
+Status Invocation::pauseIdle(FunctionRef<void()> wait) {
+  Background& background = services().background();
+  if (!background.isRun(*this)) return pause(wait);
+  return pause([&] {
+    background.setWaiting(true);
+    instance_.noteUse();
+    wait();
+    background.setWaiting(false);
+  });
 }
 
 Status Invocation::flush() {
@@ -114,6 +143,24 @@ call::Reply Invocation::call(call::ActionRequest request) {
   });
   if (!paused) return call::failureOf(paused.error(), "the actor's database");
   return reply;
+}
+
+call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
+  call::Outcome<call::QueueSent> sent;
+  Status paused = pause([&] {
+    Status durable = instance_.database().waitDurable(seenTxid_);
+    if (durable) {
+      sent = instance_.router().send(std::move(message));
+    } else {
+      sent = call::failureOf(durable.error(), "the actor's database");
+    }
+  });
+  if (!paused) return call::failureOf(paused.error(), "the actor's database");
+  return sent;
+}
+
+bool Invocation::hasAction(const std::string& name) const {
+  return instance_.behavior().hasAction(name);
 }
 
 void Invocation::destroyActor() {

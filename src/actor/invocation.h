@@ -23,6 +23,7 @@
 namespace skep::actor {
 
 class ActorInstance;
+class Services;
 
 class Invocation : public boost::intrusive::list_base_hook<
                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
@@ -44,6 +45,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   void rollback();
   /// Everything that this invocation could have seen is in this version.
   store::Txid seenTxid() const { return seenTxid_; }
+  /// Whether there is a turn to commit: not after an error of pause().
+  bool isInTurn() const { return inTurn_; }
   /// Whether the time ran out.
   bool isTimedOut() const { return isTimedOut_; }
   /// Aborts abortToken() and interrupts running SQL. Does not suspend.
@@ -53,17 +56,25 @@ class Invocation : public boost::intrusive::list_base_hook<
 
   const call::ActorAddress& actor() const;
   sql::Database& database();
+  Services& services();
+  Clock& clock();
   fiber::AbortToken abortToken() const { return abort_.token(); }
   Duration timeLeft() const;
 
   /// Commits the turn, runs `wait`, which may suspend, and begins the next turn. Aborted when the
   /// invocation was told to stop meanwhile; there is no open turn then.
   Status pause(FunctionRef<void()> wait);
+  /// As pause(). When this is the actor's run(), the actor may fall asleep meanwhile.
+  Status pauseIdle(FunctionRef<void()> wait);
   /// Suspends (as pause() does) until everything written so far is durable.
   Status flush();
   /// Calls another actor; its reply is what Router::run() gives. A pause; what was written before is
   /// durable before the other actor hears of it.
   call::Reply call(call::ActionRequest request);
+  /// As call(), with a message for a queue of another actor.
+  call::Outcome<call::QueueSent> send(call::QueueSend message);
+  /// Whether this actor's type has an action of that name.
+  bool hasAction(const std::string& name) const;
   /// After this invocation the actor and everything of it is removed.
   void destroyActor();
   /// After this invocation the actor goes to sleep as soon as nothing else runs.

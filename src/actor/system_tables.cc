@@ -22,12 +22,6 @@ Result<std::int64_t> integerOf(sql::Database& database, std::string_view query) 
   return rows.rows[0][0].integer();
 }
 
-Result<bool> hasTables(sql::Database& database) {
-  SKEP_TRY(const std::int64_t count,
-           integerOf(database, "SELECT count(*) FROM sqlite_schema WHERE name = '_skep_version'"));
-  return count != 0;
-}
-
 call::Failure migrationFailure(std::int64_t version, const Error& error) {
   return {call::FailureCode::MigrationFailed,
           "migration " + std::to_string(version) + ": " + error.message,
@@ -38,9 +32,11 @@ call::Failure migrationFailure(std::int64_t version, const Error& error) {
 
 }  // namespace
 
-Status prepareSystemTables(sql::Database& database) {
-  SKEP_TRY(const bool exists, hasTables(database));
-  if (exists) {
+Status prepareSystemTables(sql::Database& database, LazyTables& tables) {
+  SKEP_TRY(const sql::Rows found, database.execute("SELECT name FROM sqlite_schema WHERE type = "
+                                                   "'table' AND name GLOB '_skep_*'"));
+  if (!found.rows.empty()) {
+    for (const auto& row : found.rows) tables.note(row[0].text());
     SKEP_TRY(const std::int64_t version, integerOf(database, "SELECT version FROM _skep_version"));
     if (version == kTablesVersion) return {};
     return Error{ErrorCode::VersionMismatch,

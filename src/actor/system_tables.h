@@ -9,14 +9,15 @@
 #include <span>
 
 #include "skep/actor/actor_type.h"
+#include "skep/actor/lazy_tables.h"
 #include "skep/call/failure.h"
 #include "skep/sql/database.h"
 
 namespace skep::actor {
 
-/// Makes the tables where they are missing, or brings them to this version. VersionMismatch when a
-/// newer Skep has written them.
-Status prepareSystemTables(sql::Database& database);
+/// Makes the tables that every actor has where they are missing, and finds out about the others.
+/// VersionMismatch when a newer Skep has written them.
+Status prepareSystemTables(sql::Database& database, LazyTables& tables);
 
 /// Applies the migrations that the database has not seen, in order. MigrationFailed, with the
 /// version, SQLite's code and the offset in the migration's text as metadata; also when the database

@@ -57,6 +57,35 @@ class TypedBehavior final : public actor::Behavior {
     return reply;
   }
 
+  bool hasAction(const std::string& name) const override { return parts_->actions.contains(name); }
+
+  call::Outcome<Bytes> encodeMessage(const std::string& queue, const call::Payload& body) override {
+    const auto found = parts_->queues.find(queue);
+    if (found == parts_->queues.end()) {
+      return Failure(FailureCode::UnknownQueue,
+                     "the actor type has no queue named '" + queue + "'");
+    }
+    try {
+      const Value value = fromCaller([&] { return parse(body); });
+      return toStored(found->second.check(value));
+    } catch (const ActorError& wrong) {
+      return wrong.failure();
+    }
+  }
+
+  call::Reply message(Invocation& invocation, const std::string& queue, const Bytes& body,
+                      call::Encoding replyEncoding) override {
+    call::Reply reply;
+    const Done done = guarded(invocation, [&](Context& c) {
+      const auto& handle = parts_->queues.find(queue)->second.handle;
+      reply = format(handle(*actor_, c, fromStored(body)), replyEncoding);
+    });
+    if (const auto* failure = std::get_if<Failure>(&done)) return *failure;
+    return reply;
+  }
+
+  Done run(Invocation& invocation) override { return hook(invocation, parts_->run); }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -123,9 +152,15 @@ class TypedBehavior final : public actor::Behavior {
 actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
                                ActorOptions options, ActorParts parts) {
   auto shared = std::make_shared<const ActorParts>(std::move(parts));
+  actor::QueueTypes queues;
+  for (const auto& [queue, part] : shared->queues) {
+    queues[queue] = {.options = part.options, .hasHandler = part.handle != nullptr};
+  }
   return {.name = std::move(name),
           .migrations = std::move(migrations),
           .options = options,
+          .queues = std::move(queues),
+          .hasRun = shared->run != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

@@ -1,18 +1,12 @@
 #include "skep/api/context.h"
 
+#include "skep/api/turn.h"
 #include "skep/fiber/timer.h"
 
 namespace skep {
 
-namespace api {
-
-void throwError(const Error& error) {
-  throw ActorError(call::failureOf(error, "the actor's log"));
-}
-
-}  // namespace api
-
 Rows Context::run(std::string_view sql, std::initializer_list<sql::Value> parameters) {
+  api::checkInTurn(invocation_);
   Result<Rows> rows = invocation_.database().execute(sql, parameters);
   if (!rows) api::throwError(rows.error());
   return std::move(rows).value();
@@ -22,6 +16,16 @@ void Context::sleepFor(std::chrono::milliseconds duration) {
   Status paused =
       invocation_.pause([&] { (void)fiber::sleepFor(duration, invocation_.abortToken()); });
   if (!paused) api::throwError(paused.error());
+}
+
+void Context::idleFor(std::chrono::milliseconds duration) {
+  Status paused =
+      invocation_.pauseIdle([&] { (void)fiber::sleepFor(duration, invocation_.abortToken()); });
+  if (!paused) api::throwError(paused.error());
+}
+
+KeepAwake Context::keepAwake() {
+  return invocation_.services().background().keepAwake();
 }
 
 void Context::flush() {
@@ -40,6 +44,17 @@ Value Context::callValue(std::string type, std::vector<std::string> key, std::st
                         .replyEncoding = call::Encoding::Cbor});
   if (const auto* failure = std::get_if<call::Failure>(&reply)) throw ActorError(*failure);
   return api::parse(std::get<call::Payload>(reply));
+}
+
+std::int64_t Context::sendValue(std::string type, std::vector<std::string> key, std::string queue,
+                                const Value& body, const SendOptions& options) {
+  Result<call::ActorAddress> address = call::ActorAddress::make(std::move(type), std::move(key));
+  if (!address) api::throwError(address.error());
+  return api::unwrap(invocation_.send({.actor = std::move(*address),
+                                       .queue = std::move(queue),
+                                       .body = api::format(body, call::Encoding::Cbor),
+                                       .delay = options.delay}))
+      .id;
 }
 
 }  // namespace skep

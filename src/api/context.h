@@ -19,13 +19,18 @@
 #include <utility>
 #include <vector>
 
+#include "skep/actor/background.h"
 #include "skep/actor/invocation.h"
 #include "skep/api/codec.h"
 #include "skep/api/errors.h"
+#include "skep/api/key_value.h"
+#include "skep/api/queue.h"
+#include "skep/api/schedule.h"
 #include "skep/sql/database.h"
 
 namespace skep {
 
+using actor::KeepAwake;
 using sql::Rows;
 
 class Context {
@@ -58,10 +63,24 @@ class Context {
     invocation_.database().onRollback(std::move(undo));
   }
 
+  // --- What else is stored; each belongs to the turn, like SQL. ---
+
+  KeyValue kv() { return KeyValue(invocation_); }
+  Schedule schedule() { return Schedule(invocation_); }
+  Cron cron() { return Cron(invocation_); }
+  template <class Body>
+  Queue<Body> queue(std::string name) {
+    return Queue<Body>(invocation_, std::move(name));
+  }
+  /// The time of the actor's clock, which a test may move.
+  Time now() const { return Time(std::chrono::milliseconds(invocation_.clock().wallMs())); }
+
   // --- Waiting: other calls of this actor run meanwhile. ---
 
   /// Waits for that long.
   void sleepFor(std::chrono::milliseconds duration);
+  /// As sleepFor(), but the actor may fall asleep when only its run() waits, and only in this way.
+  void idleFor(std::chrono::milliseconds duration);
   /// Waits until everything written so far is durable.
   void flush();
   /// Calls an action of another actor, which is made when it does not exist. ActorError with its
@@ -70,6 +89,16 @@ class Context {
   Result call(std::string type, std::vector<std::string> key, std::string action,
               const Args&... args);
 
+  /// Sends a message to a queue of another actor, which is made when it does not exist. Its id.
+  template <class Body>
+  std::int64_t send(std::string type, std::vector<std::string> key, std::string queue,
+                    const Body& body, const SendOptions& options = {}) {
+    return sendValue(std::move(type), std::move(key), std::move(queue), api::toValue(body),
+                     options);
+  }
+
+  /// While what this gives exists, the actor does not fall asleep for being idle.
+  [[nodiscard]] KeepAwake keepAwake();
   /// Whether this call should come to its end: its time ran out, or the actor is on its way out.
   bool isAborted() const { return invocation_.abortToken().isAborted(); }
   /// After this call: the actor and all it stored is removed.
@@ -85,13 +114,13 @@ class Context {
   Rows run(std::string_view sql, std::initializer_list<sql::Value> parameters);
   Value callValue(std::string type, std::vector<std::string> key, std::string action,
                   Value arguments);
+  std::int64_t sendValue(std::string type, std::vector<std::string> key, std::string queue,
+                         const Value& body, const SendOptions& options);
 
   actor::Invocation& invocation_;
 };
 
 namespace api {
-
-[[noreturn]] void throwError(const Error& error);
 
 /// A column's value as a C++ value; InvalidValue when it is of another type.
 template <class T>

@@ -55,9 +55,17 @@ struct ActorParts {
     std::function<void(Actor&, const Value&)> load;
   };
 
+  struct Queue {
+    QueueOptions options;
+    std::function<Value(const Value& body)> check;                     // gives it as it is stored
+    std::function<Value(Actor&, Context&, const Value& body)> handle;  // empty: read by run()
+  };
+
   std::function<std::unique_ptr<Actor>()> make;
   std::map<std::string, Action, std::less<>> actions;
+  std::map<std::string, Queue, std::less<>> queues;
   std::optional<State> state;
+  Hook run;
   CreateHook onCreate;
   Hook onWake;
   Hook onSleep;
@@ -87,8 +95,7 @@ Value invokeWith(const Value& arguments, Call&& call, std::type_identity<std::tu
   static_assert((!isBorrow<Args> && ...),
                 "an action's arguments are values or const references: they come from a caller");
   using Tuple = std::tuple<std::remove_cvref_t<Args>...>;
-  Tuple decoded =
-      fromCaller([&] { return Codec<Tuple>::decode(arguments, Place("arguments")); });
+  Tuple decoded = fromCaller([&] { return Codec<Tuple>::decode(arguments, Place("arguments")); });
   const auto run = [&](auto&... each) -> Result { return call(std::move(each)...); };
   if constexpr (std::is_void_v<Result>) {
     std::apply(run, decoded);
@@ -115,18 +122,61 @@ class Definition {
     return *this;
   }
 
-  template <class Result, class... Args>
-  Definition& action(std::string name, Result (T::*function)(Context&, Args...)) {
+  /// A function of T or of a base of it.
+  template <class Class, class Result, class... Args>
+  Definition& action(std::string name, Result (Class::*function)(Context&, Args...)) {
+    static_assert(std::is_base_of_v<Class, T>, "an action is a member of the actor type");
     return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
       return (self.*function)(c, std::forward<decltype(args)>(args)...);
     });
   }
-  template <class Result, class... Args>
-  Definition& action(std::string name, Result (T::*function)(Context&, Args...) const) {
+  template <class Class, class Result, class... Args>
+  Definition& action(std::string name, Result (Class::*function)(Context&, Args...) const) {
+    static_assert(std::is_base_of_v<Class, T>, "an action is a member of the actor type");
     return add<Result, Args...>(std::move(name), [function](T& self, Context& c, auto&&... args) {
       return (self.*function)(c, std::forward<decltype(args)>(args)...);
     });
   }
+
+  /// A queue whose messages this handles. When it returns, the message is done: what it wrote commits
+  /// along with that, and a sender that waits gets what it returns. When it throws, the message is tried
+  /// again later; after the last try it is dead.
+  template <class Body = void, class Class, class Result, class Argument>
+  Definition& queue(std::string name, Result (Class::*function)(Context&, Argument),
+                    QueueOptions options = {}) {
+    static_assert(std::is_base_of_v<Class, T>, "a handler is a member of the actor type");
+    using Plain = std::remove_cvref_t<Argument>;
+    static_assert(std::is_void_v<Body> || std::is_same_v<Body, Plain>,
+                  "the handler of a queue takes a Context& and the body of a message");
+    queue<Plain>(name, std::move(options));
+    parts_.queues[name].handle = [function](Actor& self, Context& c, const Value& body) -> Value {
+      Plain decoded = api::Codec<Plain>::decode(body, api::Place("message"));
+      if constexpr (std::is_void_v<Result>) {
+        (static_cast<T&>(self).*function)(c, std::move(decoded));
+        return nullptr;
+      } else {
+        return api::Codec<std::remove_cvref_t<Result>>::encode(
+            (static_cast<T&>(self).*function)(c, std::move(decoded)));
+      }
+    };
+    return *this;
+  }
+  /// A queue that the actor's own code reads.
+  template <class Body>
+  Definition& queue(const std::string& name, QueueOptions options = {}) {
+    parts_.queues[name] = {.options = std::move(options), .check = [](const Value& body) {
+                             return api::Codec<Body>::encode(api::fromCaller([&] {
+                               return api::Codec<Body>::decode(body, api::Place("message"));
+                             }));
+                           }};
+    return *this;
+  }
+
+  /// What the actor does of its own, while it is awake: started behind onWake; told to stop, by what it
+  /// waits for throwing and by isAborted(), before onSleep. Keeps the actor awake, but when it waits in
+  /// idleFor() or for a message. When it throws it starts again after a while; when it returns, with the
+  /// next wake.
+  Definition& run(void (T::*function)(Context&)) { return hook(parts_.run, function); }
 
   /// A member that is part of the database: saved with each turn that changed it, loaded on wake, put
   /// back when a turn is rolled back.

@@ -48,6 +48,25 @@ struct ActionRequest {
   std::vector<std::string> callers;  // databases of the actors that wait for this, outermost first
 };
 
+/// A message for one of an actor's queues.
+struct QueueSend {
+  ActorAddress actor;
+  Existence existence = Existence::GetOrCreate;
+  std::optional<Payload> input;  // for an actor that is created by this
+  std::string queue;
+  Payload body;
+  Duration delay{};  // handled that much later at the earliest
+  /// Wait so long for what the handler replies; absent: not at all. When it runs out: ReplyTimedOut, and
+  /// the message stays in its queue.
+  std::optional<Duration> replyTimeout;
+  Encoding replyEncoding = Encoding::Json;
+};
+
+struct QueueSent {
+  std::int64_t id = 0;
+  std::optional<Payload> reply;  // when it was waited for
+};
+
 struct ActorInfo {
   ActorAddress actor;
   std::int64_t createdMs = 0;
@@ -64,6 +83,8 @@ class Router {
  public:
   virtual ~Router() = default;
   virtual Reply run(ActionRequest request) = 0;
+  /// Puts a message into a queue: durable before it returns.
+  virtual Outcome<QueueSent> send(QueueSend message) = 0;
   /// Sees to it that the actor exists: its first commit is durable. True when this call made it.
   virtual Outcome<bool> resolve(const ActorAddress& actor, Existence existence,
                                 std::optional<Payload> input) = 0;

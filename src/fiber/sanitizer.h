@@ -26,6 +26,7 @@
 #ifdef SKEP_FIBER_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #ifdef SKEP_FIBER_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -101,6 +102,19 @@ class SanitizerStack {
 inline void unpoisonMemory([[maybe_unused]] const void* start, [[maybe_unused]] std::size_t bytes) {
 #ifdef SKEP_FIBER_ASAN
   __asan_unpoison_memory_region(start, bytes);
+#endif
+}
+
+/// What the frames of a suspended fiber point at is no leak.
+inline void addStackAsRoot([[maybe_unused]] const void* start, [[maybe_unused]] std::size_t bytes) {
+#ifdef SKEP_FIBER_ASAN
+  __lsan_register_root_region(start, bytes);
+#endif
+}
+inline void removeStackAsRoot([[maybe_unused]] const void* start,
+                              [[maybe_unused]] std::size_t bytes) {
+#ifdef SKEP_FIBER_ASAN
+  __lsan_unregister_root_region(start, bytes);
 #endif
 }
 

@@ -28,9 +28,11 @@ Stack::Stack(std::size_t bytes) : bytes_((bytes + pageBytes() - 1) / pageBytes()
   bottom_ = static_cast<std::byte*>(mapping) + pageBytes();
   SKEP_CHECK(::mprotect(bottom_, bytes_, PROT_READ | PROT_WRITE) == 0,
              "no mapping for another fiber stack: %s (see vm.max_map_count)", std::strerror(errno));
+  addStackAsRoot(bottom_, bytes_);
 }
 
 Stack::~Stack() {
+  removeStackAsRoot(bottom_, bytes_);
   // The last frames never returned, so their red zones are still poisoned for whoever gets the
   // memory next.
   unpoisonMemory(bottom_, bytes_);

@@ -122,6 +122,7 @@ Status runServer(fiber::Loop& loop, const ServeOptions& options, const Registry&
   });
 
   actor::Host host(registry, environments);
+  host.start();
   gateway::Server* front = nullptr;
   const MonotonicTime started = loop.clock().monotonic();
   listening.bodyBytesMax = options.bodyBytesMax;

@@ -10,25 +10,9 @@
 
 #pragma once
 
-#include "skep/actor/actor_type.h"
-#include "skep/api/definition.h"
+#include "skep/api/registry.h"
 
 namespace skep {
-
-using Registry = actor::Registry;
-
-/// A registry of actor types, each under its name. A bad name ends the process with a message.
-template <class... Actors, class... Names>
-Registry registry(Names... names) {
-  static_assert(sizeof...(Actors) == sizeof...(Names), "each actor type has one name");
-  Registry types;
-  const auto add = [&](actor::ActorType type) {
-    const Status added = types.add(std::move(type));
-    SKEP_CHECK(added.ok(), "%s", added.error().message.c_str());
-  };
-  (add(actorType<Actors>(names)), ...);
-  return types;
-}
 
 int serve(int argc, char** argv, Registry registry);
 

@@ -34,6 +34,9 @@ class EchoRouter final : public call::Router {
     last = request;
     return call::Payload{.encoding = request.replyEncoding, .bytes = request.arguments.bytes};
   }
+  call::Outcome<call::QueueSent> send(call::QueueSend message) override {
+    return call::QueueSent{.id = 1, .reply = message.body};
+  }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               std::optional<call::Payload> input) override {
     if (existence == call::Existence::Get) {

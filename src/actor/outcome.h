@@ -1,0 +1,23 @@
+// From Result to Outcome: the errors of the actor's own database as its code and its callers see them.
+
+#pragma once
+
+#include <utility>
+
+#include "skep/base/result.h"
+#include "skep/call/router.h"
+#include "skep/sql/database.h"
+
+namespace skep::actor {
+
+template <class T>
+call::Outcome<T> outcomeOf(Result<T> result, const sql::Database& database) {
+  if (!result) return call::failureOf(result.error(), database.name());
+  return std::move(result).value();
+}
+inline call::Outcome<std::monostate> outcomeOf(Status status, const sql::Database& database) {
+  if (!status) return call::failureOf(status.error(), database.name());
+  return std::monostate{};
+}
+
+}  // namespace skep::actor
