@@ -18,11 +18,14 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "skep/actor/actor_type.h"
+#include "skep/actor/audience.h"
 #include "skep/actor/invocation.h"
+#include "skep/actor/outbox.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/sql/database.h"
@@ -41,6 +44,10 @@ class ActorInstance {
     virtual call::Router& router() = 0;
     /// The instance asks to be stopped: a fiber shall call stop().
     virtual void stopRequested(ActorInstance& instance) = 0;
+    /// The connections of an actor; null: none.
+    virtual Audience* audience(const std::string& databaseName) = 0;
+    virtual void admit(const ConnectionPtr& connection) = 0;
+    virtual void endConnection(const ConnectionPtr& connection, const call::Closed& why) = 0;
 
    protected:
     ~Owner() = default;
@@ -59,8 +66,14 @@ class ActorInstance {
   /// Whether start() created the actor.
   bool wasCreated() const { return wasCreated_; }
 
-  /// Runs an action and waits for durability. Suspends. Awake only.
-  call::Reply run(const call::ActionRequest& request);
+  /// Runs an action and waits for durability. `from`: the connection that asks, or null. Suspends. Awake
+  /// only.
+  call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
+  /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
+  std::optional<call::Failure> letIn(const ConnectionPtr& connection,
+                                     const call::ConnectRequest& request);
+  /// Runs the hook that hears of a connection's end. Suspends. Awake only.
+  void disconnected(const ConnectionPtr& connection);
   /// Suspends until everything committed so far, or up to `txid`, is durable.
   std::optional<call::Failure> waitDurable();
   std::optional<call::Failure> waitDurable(store::Txid txid);
@@ -78,8 +91,8 @@ class ActorInstance {
   State state() const { return state_; }
   /// Calls shall wait for the next instance.
   bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
-  /// No call is under way.
-  bool isIdle() const { return calls_.count() == 0; }
+  /// No call is under way, and no connection keeps it awake.
+  bool isIdle() { return calls_.count() == 0 && !isKeptAwake(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
   /// The host has taken it out of its table: the next instance may start.
   void becomeGone();
@@ -93,12 +106,25 @@ class ActorInstance {
   fiber::Loop& loop() { return environment_.loop; }
   Clock& clock() { return environment_.loop.clock(); }
   call::Router& router() { return owner_.router(); }
+  Owner& owner() { return owner_; }
+  Outbox& outbox() { return outbox_; }
+  Audience* audience() { return owner_.audience(address_.databaseName()); }
+  /// Who does the actor's work on a fiber of its own is inside.
+  fiber::Gate& calls() { return calls_; }
+  /// Why it stops, once that is requested.
+  std::optional<Stop> stopRequest() const { return stopRequest_; }
 
  private:
   friend class Invocation;
   std::optional<call::Failure> open(call::Existence existence);
   std::optional<call::Failure> initialize(const std::optional<call::Payload>& input);
-  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook);
+  bool isKeptAwake() { return type_.options.connections.keepAwake && audience() != nullptr; }
+  /// What a caller gets for `failure` of an invocation that was rolled back.
+  call::Failure explain(call::Failure failure, const Invocation& invocation) const;
+  std::unique_lock<fiber::Mutex> lockIfOneAtATime();
+  void finishOutbox();
+  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
+                                       const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
   void runLastHook();
   std::optional<store::Ownership> closeDatabase();
@@ -117,6 +143,7 @@ class ActorInstance {
   fiber::Mutex turn_;
   fiber::Mutex exclusive_;  // for Concurrency::OneAtATime
   fiber::Gate calls_;
+  Outbox outbox_{*this};
   fiber::Event changed_;
   boost::intrusive::list<Invocation, boost::intrusive::constant_time_size<false>> invocations_;
 };

@@ -10,11 +10,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "skep/actor/behavior.h"
+#include "skep/actor/connection_options.h"
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/sql/limits.h"
@@ -43,6 +45,7 @@ struct ActorOptions {
   Concurrency concurrency = Concurrency::Interleaved;
   Durability durability = Durability::Durable;
   std::size_t callsMax = 10'000;  // under way or waiting, of one actor
+  ConnectionOptions connections;
   sql::Limits limits;
 };
 
@@ -50,6 +53,8 @@ struct ActorType {
   std::string name;
   std::vector<Migration> migrations;
   ActorOptions options;
+  std::set<std::string> events;  // that clients may subscribe to
+  bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

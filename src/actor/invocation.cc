@@ -56,8 +56,13 @@ Status Invocation::endTurn() {
   } else {
     (void)database.rollbackTurn();
   }
-  if (!ended) (void)instance_.behavior().afterRollback(*this);
   seenTxid_ = database.committedTxid();
+  if (ended) {
+    instance_.outbox().committed(seenTxid_);
+  } else {
+    (void)instance_.behavior().afterRollback(*this);
+    instance_.outbox().rolledBack();
+  }
   inTurn_ = false;
   instance_.turn_.unlock();
   return ended;
@@ -73,6 +78,7 @@ void Invocation::rollback() {
   // What cannot be rolled back is a broken database, whose memory goes with it.
   (void)database.rollbackTurn();
   (void)instance_.behavior().afterRollback(*this);
+  instance_.outbox().rolledBack();
   seenTxid_ = database.committedTxid();
   inTurn_ = false;
   instance_.turn_.unlock();

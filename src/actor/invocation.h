@@ -11,9 +11,13 @@
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "skep/actor/connection.h"
 #include "skep/base/function_ref.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
@@ -23,6 +27,7 @@
 namespace skep::actor {
 
 class ActorInstance;
+class Outbox;
 
 class Invocation : public boost::intrusive::list_base_hook<
                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
@@ -46,6 +51,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   store::Txid seenTxid() const { return seenTxid_; }
   /// Whether the time ran out.
   bool isTimedOut() const { return isTimedOut_; }
+  /// The connection whose message or coming and going this is about; before begin().
+  void setConnection(ConnectionPtr connection) { connection_ = std::move(connection); }
   /// Aborts abortToken() and interrupts running SQL. Does not suspend.
   void stop();
 
@@ -64,6 +71,19 @@ class Invocation : public boost::intrusive::list_base_hook<
   /// Calls another actor; its reply is what Router::run() gives. A pause; what was written before is
   /// durable before the other actor hears of it.
   call::Reply call(call::ActionRequest request);
+  /// Null: this is not about one.
+  const ConnectionPtr& connection() const { return connection_; }
+  /// All that the hooks have let in, in that order; also while the actor was asleep.
+  std::vector<ConnectionPtr> connections() const;
+  /// What leaves with this turn: once that is durable, or never. Aborted when there is no open turn.
+  /// See Outbox for the other errors.
+  Status broadcast(std::string_view event, std::string value, std::string except);
+  Status send(const ConnectionPtr& to, std::string_view event, std::string value);
+  Status disconnect(const ConnectionPtr& connection, const std::string& reason);
+  /// State and tags follow the turn, as all memory of the actor should.
+  Status setState(const ConnectionPtr& connection, std::string state);
+  Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
+
   /// After this invocation the actor and everything of it is removed.
   void destroyActor();
   /// After this invocation the actor goes to sleep as soon as nothing else runs.
@@ -72,10 +92,12 @@ class Invocation : public boost::intrusive::list_base_hook<
  private:
   Status endTurn();
   Status checkGoing() const;
+  Status checkTurn() const;
 
   ActorInstance& instance_;
   const MonotonicTime deadline_;
   std::vector<std::string> callers_;
+  ConnectionPtr connection_;
   fiber::AbortSource abort_;
   fiber::Timer timer_;
   bool inTurn_ = false;

@@ -21,6 +21,7 @@
 
 #include "skep/actor/invocation.h"
 #include "skep/api/codec.h"
+#include "skep/api/connection.h"
 #include "skep/api/errors.h"
 #include "skep/sql/database.h"
 
@@ -30,7 +31,8 @@ using sql::Rows;
 
 class Context {
  public:
-  explicit Context(actor::Invocation& invocation) : invocation_(invocation) {}
+  Context(actor::Invocation& invocation, const api::ActorParts& parts)
+      : invocation_(invocation), parts_(parts) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -56,6 +58,28 @@ class Context {
   /// Calls `undo` if what is written since the last wait is rolled back.
   void onRollback(std::function<void()> undo) {
     invocation_.database().onRollback(std::move(undo));
+  }
+
+  // --- Connections and events. What is sent leaves once this turn is durable, in this order. ---
+
+  /// The connection whose call or hook this is, if it is one's.
+  std::optional<Connection> connection() const;
+  /// All that are connected now, the oldest first; after a wake too.
+  std::vector<Connection> connections() const;
+  /// Sends an event to all connections that subscribe to it. Clients that were away for a moment get it
+  /// when they come back. std::logic_error when it is not declared, or with another type.
+  template <class T>
+  void broadcast(std::string_view event, const T& value) {
+    broadcastEncoded(event, api::encodeEvent(parts_, event, value), {});
+  }
+  template <class T>
+  void broadcastExcept(const Connection& except, std::string_view event, const T& value) {
+    broadcastEncoded(event, api::encodeEvent(parts_, event, value), except.id());
+  }
+  /// Sends an event to all connections with that tag, as Connection::send() does.
+  template <class T>
+  void sendTagged(const std::string& tag, std::string_view event, const T& value) {
+    sendTaggedEncoded(tag, event, api::encodeEvent(parts_, event, value));
   }
 
   // --- Waiting: other calls of this actor run meanwhile. ---
@@ -86,12 +110,14 @@ class Context {
   Value callValue(std::string type, std::vector<std::string> key, std::string action,
                   Value arguments);
 
+  void broadcastEncoded(std::string_view event, std::string value, std::string except);
+  void sendTaggedEncoded(const std::string& tag, std::string_view event, const std::string& value);
+
   actor::Invocation& invocation_;
+  const api::ActorParts& parts_;
 };
 
 namespace api {
-
-[[noreturn]] void throwError(const Error& error);
 
 /// A column's value as a C++ value; InvalidValue when it is of another type.
 template <class T>
