@@ -16,6 +16,7 @@
 #include "skep/fiber/sync.h"
 #include "skep/gateway/http_handler.h"
 #include "skep/gateway/server.h"
+#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
@@ -28,6 +29,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     fiber::Loop& loop;
     const ServerOptions& options;
     HttpHandler& handler;
+    WebSocket::Shared& webSockets;
     fiber::Gate requests;  // those under way
     ServerStats stats;
     bool isClosing = false;
@@ -49,6 +51,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void readRest();
   void received(boost::beast::error_code error);
   void handle();
+  void upgrade();
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
   void shutDown();

@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /actors/{type}                           the actors of a type
 //   /health
 //
@@ -21,7 +22,7 @@
 namespace skep::gateway {
 
 struct Route {
-  enum class Kind : std::uint8_t { Health, List, Actor, Action } kind = Kind::Health;
+  enum class Kind : std::uint8_t { Health, List, Actor, Action, Connect } kind = Kind::Health;
   call::ActorAddress actor;  // of a List its type alone
   std::string action;
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create

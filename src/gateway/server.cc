@@ -3,11 +3,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
+#include <vector>
 
 #include "skep/base/log.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
 #include "skep/gateway/http_connection.h"
+#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
@@ -19,7 +21,9 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   Impl(fiber::Loop& loop, call::Router& router, ServerOptions options)
       : options_(std::move(options)),
         handler_(router),
-        shared_{.loop = loop, .options = options_, .handler = handler_},
+        sockets_{
+            .loop = loop, .router = router, .options = options_.webSocket, .stats = shared_.stats},
+        shared_{.loop = loop, .options = options_, .handler = handler_, .webSockets = sockets_},
         acceptor_(loop.context()),
         retry_(loop) {}
 
@@ -58,16 +62,27 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     acceptor_.close(ignored);
     retry_.cancel();
     for (HttpConnection& connection : connections_) connection.finish();
+    forWebSockets([](WebSocket& socket) { socket.finish(); });
     fiber::Timer patience(shared_.loop);
     patience.callAfter(options_.drainTime, [this] {
       for (HttpConnection& connection : connections_) connection.cut();
+      forWebSockets([](WebSocket& socket) { socket.cut(); });
     });
     shared_.requests.close();
     // What was cancelled still has to tell its handler.
-    while (shared_.stats.connections > 0) fiber::sleepFor(std::chrono::milliseconds(1));
+    while (shared_.stats.connections > 0 || shared_.stats.webSockets > 0)
+      fiber::sleepFor(std::chrono::milliseconds(1));
   }
 
  private:
+  /// One that is told to end may leave the list at once.
+  template <class Function>
+  void forWebSockets(Function function) {
+    std::vector<std::shared_ptr<WebSocket>> all;
+    for (WebSocket& socket : sockets_.open) all.push_back(socket.shared_from_this());
+    for (const std::shared_ptr<WebSocket>& socket : all) function(*socket);
+  }
+
   void accept() {
     acceptor_.async_accept(
         [self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
@@ -93,6 +108,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
 
   const ServerOptions options_;
   HttpHandler handler_;
+  WebSocket::Shared sockets_;
   HttpConnection::Shared shared_;
   tcp::acceptor acceptor_;
   fiber::Timer retry_;

@@ -1,4 +1,4 @@
-// Server: listens for HTTP on one loop and serves a Router.
+// Server: listens for HTTP, and WebSockets, on one loop and serves a Router.
 //
 // Idle connections cost no fiber: a request gets one when it has arrived whole. Threading: belongs to
 // its loop. Lifetime: loop and router outlive it; close() it before it goes away.
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
@@ -21,6 +22,17 @@
 #include "skep/fiber/loop.h"
 
 namespace skep::gateway {
+
+struct WebSocketOptions {
+  Duration connectTimeout = std::chrono::seconds(10);  // until the connect message has come
+  Duration pingInterval = std::chrono::seconds(30);    // a silent client is given up after two more
+  Duration closeTimeout = std::chrono::seconds(5);     // for the client's answer to a close
+  std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
+  std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
+  std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
+  /// Whose pages may connect, besides this server's own: "https://example.org", or "*".
+  std::vector<std::string> allowedOrigins = {};
+};
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
@@ -31,11 +43,14 @@ struct ServerOptions {
   Duration idleTimeout = std::chrono::seconds(75);   // between two requests
   Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
   Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
+  WebSocketOptions webSocket = {};
 };
 
 struct ServerStats {
-  std::size_t connections = 0;
+  std::size_t connections = 0;  // HTTP
+  std::size_t webSockets = 0;
   std::uint64_t requests = 0;
+  std::uint64_t messages = 0;  // from WebSockets
 };
 
 class Server {
@@ -52,7 +67,7 @@ class Server {
   std::uint16_t port() const;
   ServerStats stats() const;
 
-  /// Stops accepting, closes idle connections, waits for requests under way (at most drainTime, then
+  /// Stops accepting, closes idle connections and WebSockets, waits for requests under way (at most drainTime, then
   /// cuts them off). Suspends.
   void close();
 
