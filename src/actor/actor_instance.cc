@@ -98,8 +98,10 @@ std::optional<Failure> ActorInstance::initialize(const std::optional<call::Paylo
   return runHook([&](Invocation& invocation) { return behavior_->wake(invocation); });
 }
 
-std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hook) {
+std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hook,
+                                              const ConnectionPtr& about) {
   Invocation invocation(*this, type_.options.hookTimeout);
+  invocation.setConnection(about);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
   const Done done = hook(invocation);
   if (auto failed = failureIn(done)) {
@@ -114,7 +116,7 @@ std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hoo
 
 // ---- Calls
 
-call::Reply ActorInstance::run(const call::ActionRequest& request) {
+call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
   fiber::GateHolder inside(calls_);
   if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
   if (calls_.count() > type_.options.callsMax) {
@@ -131,16 +133,12 @@ call::Reply ActorInstance::run(const call::ActionRequest& request) {
   const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
   const Duration limit = type_.options.actionTimeout;
   Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers);
+  invocation.setConnection(from);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
   call::Reply reply = behavior_->action(invocation, request);
-  if (std::holds_alternative<Failure>(reply)) {
+  if (auto* failed = std::get_if<Failure>(&reply)) {
     invocation.rollback();
-    if (invocation.isTimedOut()) {
-      reply = Failure(FailureCode::ActionTimedOut, "the action took too long");
-    } else if (stopRequest_ == Stop::Destroy && invocation.abortToken().isAborted()) {
-      reply =
-          Failure(FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed");
-    }
+    reply = explain(std::move(*failed), invocation);
   } else if (Status committed = invocation.commit(); !committed) {
     reply = explain(committed.error(), &invocation);
   }
@@ -159,6 +157,16 @@ call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& messag
   }
   noteUse();
   return services_->dispatcher().send(message);
+}
+
+Failure ActorInstance::explain(Failure failure, const Invocation& invocation) const {
+  if (invocation.isTimedOut()) {
+    return {FailureCode::ActionTimedOut, "the action took too long"};
+  }
+  if (stopRequest_ == Stop::Destroy && invocation.abortToken().isAborted()) {
+    return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
+  }
+  return failure;
 }
 
 std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
@@ -191,8 +199,12 @@ std::optional<Failure> ActorInstance::waitDurable() {
 
 std::optional<Failure> ActorInstance::waitDurable(store::Txid txid) {
   if (database_->brokenBy() == nullptr) {
-    if (type_.options.durability == Durability::Relaxed) return std::nullopt;
-    if (database_->waitDurable(txid)) return std::nullopt;
+    const bool waits = type_.options.durability != Durability::Relaxed;
+    if (!waits || database_->waitDurable(txid)) {
+      // What the same turns, and those before, had to say comes first.
+      outbox_.flush();
+      return std::nullopt;
+    }
   }
   requestStop(Stop::Broken);
   return call::failureOf(*database_->brokenBy(), address_.toString());
@@ -233,6 +245,7 @@ bool ActorInstance::stop() {
   calls_.close();
   services_->join();
   if (database_->brokenBy() == nullptr) runLastHook();
+  if (database_->brokenBy() == nullptr) finishOutbox();
   const std::optional<store::Ownership> mine = closeDatabase();
   if (*stopRequest_ == Stop::Destroy) {
     Status gone = environment_.store.destroy(address_.databaseName(), mine);

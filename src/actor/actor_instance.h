@@ -23,7 +23,9 @@
 #include <string>
 
 #include "skep/actor/actor_type.h"
+#include "skep/actor/audience.h"
 #include "skep/actor/invocation.h"
+#include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
@@ -43,6 +45,10 @@ class ActorInstance {
     virtual call::Router& router() = 0;
     /// The instance asks to be stopped: a fiber shall call stop().
     virtual void stopRequested(ActorInstance& instance) = 0;
+    /// The connections of an actor; null: none.
+    virtual Audience* audience(const std::string& databaseName) = 0;
+    virtual void admit(const ConnectionPtr& connection) = 0;
+    virtual void endConnection(const ConnectionPtr& connection, const call::Closed& why) = 0;
 
    protected:
     ~Owner() = default;
@@ -61,10 +67,16 @@ class ActorInstance {
   /// Whether start() created the actor.
   bool wasCreated() const { return wasCreated_; }
 
-  /// Runs an action and waits for durability. Suspends. Awake only.
-  call::Reply run(const call::ActionRequest& request);
+  /// Runs an action and waits for durability. `from`: the connection that asks, or null. Suspends. Awake
+  /// only.
+  call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
+  /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
+  std::optional<call::Failure> letIn(const ConnectionPtr& connection,
+                                     const call::ConnectRequest& request);
+  /// Runs the hook that hears of a connection's end. Suspends. Awake only.
+  void disconnected(const ConnectionPtr& connection);
   /// Suspends until everything committed so far, or up to `txid`, is durable.
   std::optional<call::Failure> waitDurable();
   std::optional<call::Failure> waitDurable(store::Txid txid);
@@ -84,7 +96,7 @@ class ActorInstance {
   /// Calls shall wait for the next instance.
   bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
   /// No call is under way, and nothing else keeps it awake.
-  bool isIdle() const { return calls_.count() == 0 && services_->isIdle(); }
+  bool isIdle() { return calls_.count() == 0 && services_->isIdle() && !isKeptAwake(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
   void noteUse() { lastUsed_ = clock().monotonic(); }
   /// The host has taken it out of its table: the next instance may start.
@@ -108,12 +120,20 @@ class ActorInstance {
   std::optional<call::Failure> runBackground(Invocation& invocation);
   /// When something of it is due, once it is Gone.
   std::optional<std::int64_t> alarmMs() const { return alarmMs_; }
+  Owner& owner() { return owner_; }
+  Outbox& outbox() { return outbox_; }
+  Audience* audience() { return owner_.audience(address_.databaseName()); }
 
  private:
   friend class Invocation;
   std::optional<call::Failure> open(call::Existence existence);
   std::optional<call::Failure> initialize(const std::optional<call::Payload>& input);
-  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook);
+  bool isKeptAwake() { return type_.options.connections.keepAwake && audience() != nullptr; }
+  /// What a caller gets for `failure` of an invocation that was rolled back.
+  call::Failure explain(call::Failure failure, const Invocation& invocation) const;
+  void finishOutbox();
+  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
+                                       const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
   void runLastHook();
   std::optional<store::Ownership> closeDatabase();
@@ -134,6 +154,7 @@ class ActorInstance {
   fiber::Mutex turn_;
   fiber::Mutex exclusive_;  // for Concurrency::OneAtATime
   fiber::Gate calls_;
+  Outbox outbox_{*this};
   fiber::Event changed_;
   boost::intrusive::list<Invocation, boost::intrusive::constant_time_size<false>> invocations_;
 };

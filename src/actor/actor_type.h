@@ -10,11 +10,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "skep/actor/behavior.h"
+#include "skep/actor/connection_options.h"
 #include "skep/actor/key_value.h"
 #include "skep/actor/queue.h"
 #include "skep/actor/schedule.h"
@@ -48,6 +50,7 @@ struct ActorOptions {
   std::size_t callsMax = 10'000;  // under way or waiting, of one actor
   KeyValueLimits keyValue;
   ScheduleLimits schedule;
+  ConnectionOptions connections;
   sql::Limits limits;
 };
 
@@ -56,7 +59,9 @@ struct ActorType {
   std::vector<Migration> migrations;
   ActorOptions options;
   QueueTypes queues;
-  bool hasRun = false;  // Behavior::run() is worth calling
+  bool hasRun = false;           // Behavior::run() is worth calling
+  std::set<std::string> events;  // that clients may subscribe to
+  bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

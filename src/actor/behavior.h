@@ -43,6 +43,12 @@ class Behavior {
   /// What the actor does of its own while it is awake. Ends when its invocation is aborted, at the
   /// latest.
   virtual Done run(Invocation& invocation) = 0;
+  /// A client wants to connect: refuses it with a failure, or makes the state of invocation.connection().
+  virtual Done admit(Invocation& invocation, const call::ConnectRequest& request) = 0;
+  /// It is one of the actor's connections now. A failure ends it.
+  virtual Done connected(Invocation& invocation) = 0;
+  /// It is none any more. A failure is logged.
+  virtual Done disconnected(Invocation& invocation) = 0;
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
   virtual Done sleep(Invocation& invocation) = 0;
   /// Before everything of the actor is removed.

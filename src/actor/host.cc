@@ -92,6 +92,12 @@ call::Outcome<call::ActorList> Host::list(const std::string& type, const std::st
   return list;
 }
 
+std::unique_ptr<call::ConnectionHandle> Host::connect(call::ConnectRequest request,
+                                                      std::shared_ptr<call::ConnectionPeer> peer) {
+  ConnectionTable& connections = loopOf(request.actor).connections();
+  return connections.connect(std::move(request), std::move(peer));
+}
+
 void Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
   onLoop(loop.loop(), [&] {

@@ -58,6 +58,8 @@ class Host final : public call::Router {
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor) override;
   call::Outcome<call::ActorList> list(const std::string& type, const std::string& after,
                                       std::size_t countMax) override;
+  std::unique_ptr<call::ConnectionHandle> connect(
+      call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
 
   /// Puts the actor to sleep if it is awake, and waits for it.
   void sleep(const call::ActorAddress& actor);

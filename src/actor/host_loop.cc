@@ -32,9 +32,10 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       registry_(registry),
       environment_(environment),
       alarms_(alarms),
+      connections_(environment.loop, *this),
       idleTimer_(environment.loop) {}
 
-call::Reply HostLoop::run(const call::ActionRequest& request) {
+call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPtr& from) {
   fiber::GateHolder inside(calls_);
   if (!inside) return shuttingDown();
   if (waitsToGo(request)) {
@@ -46,7 +47,7 @@ call::Reply HostLoop::run(const call::ActionRequest& request) {
   bump(actions_);
   const MonotonicTime start = environment_.loop.clock().monotonic();
   const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  call::Reply reply = instance->run(request);
+  call::Reply reply = instance->run(request, from);
   actionTime_.record(environment_.loop.clock().monotonic() - start);
   if (std::holds_alternative<Failure>(reply)) bump(actionsFailed_);
   return reply;
@@ -81,6 +82,48 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
   logWarn("actor", "an actor cannot wake for its alarm",
           {{"actor", actor.toString()}, {"error", failed->toString()}});
   return Woken::Failed;
+}
+
+std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
+                                       const call::ConnectRequest& request) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
+  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  return instance->letIn(connection, request);
+}
+
+void HostLoop::disconnected(const ConnectionPtr& connection) {
+  const ActorType* type = typeOf(connection->actor());
+  if (type == nullptr || !type->hasOnDisconnect) return;
+  fiber::GateHolder inside(calls_);
+  if (!inside) return;
+  auto acquired = acquire(connection->actor(), Existence::Get, std::nullopt, nullptr);
+  if (const auto* failed = std::get_if<Failure>(&acquired)) {
+    // One that was destroyed has nothing left to tidy up.
+    if (failed->is(FailureCode::ActorNotFound)) return;
+    logWarn("actor", "onDisconnect could not run",
+            {{"actor", connection->actor().toString()}, {"error", failed->toString()}});
+    return;
+  }
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  instance->disconnected(connection);
+}
+
+/// Connections outlive sleep, and nothing else that ends an instance.
+void HostLoop::endConnections(const ActorInstance& instance) {
+  if (instance.stopRequest() == ActorInstance::Stop::Sleep) return;
+  if (instance.stopRequest() == ActorInstance::Stop::Destroy) {
+    return connections_.endAll(
+        instance.address(),
+        {.failure = {FailureCode::ActorDestroyed,
+                     "actor " + instance.address().toString() + " was destroyed"}});
+  }
+  connections_.endAll(
+      instance.address(),
+      {.failure = {FailureCode::ActorBroken, "the actor lost its database; connect again"},
+       .mayRetry = true});
 }
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
@@ -180,6 +223,7 @@ void HostLoop::stop(const InstancePtr& instance) {
   instances_.erase(instance->address().databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());
+  endConnections(*instance);
   instance->becomeGone();
 }
 
@@ -204,6 +248,7 @@ void HostLoop::sleepIdle() {
 }
 
 void HostLoop::close() {
+  connections_.close();
   calls_.close();
   idleTimer_.cancel();
   for (auto& [name, instance] : instances_) instance->requestStop(ActorInstance::Stop::Sleep);

@@ -11,21 +11,23 @@
 
 #include "skep/actor/actor_instance.h"
 #include "skep/actor/alarm_watch.h"
+#include "skep/actor/connection_table.h"
 #include "skep/actor/host.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
 
 namespace skep::actor {
 
-class HostLoop final : public ActorInstance::Owner {
+class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host {
  public:
   HostLoop(call::Router& router, const Registry& registry, vfs::Environment& environment,
            AlarmWatch& alarms);
 
-  call::Reply run(const call::ActionRequest& request);
+  call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr) override;
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// For its alarm.
   AlarmWatch::Woken wake(const call::ActorAddress& actor);
+  ConnectionTable& connections() { return connections_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               const std::optional<call::Payload>& input);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
@@ -43,6 +45,20 @@ class HostLoop final : public ActorInstance::Owner {
 
   call::Router& router() override { return router_; }
   void stopRequested(ActorInstance& instance) override;
+  Audience* audience(const std::string& databaseName) override {
+    return connections_.find(databaseName);
+  }
+  void admit(const ConnectionPtr& connection) override { connections_.admit(connection); }
+  void endConnection(const ConnectionPtr& connection, const call::Closed& why) override {
+    connections_.end(connection, why);
+  }
+  std::optional<call::Failure> letIn(const ConnectionPtr& connection,
+                                     const call::ConnectRequest& request) override;
+  void disconnected(const ConnectionPtr& connection) override;
+  const ActorType* typeOf(const call::ActorAddress& actor) const override {
+    return registry_.find(actor.type);
+  }
+  void endConnections(const ActorInstance& instance);
 
   /// The awake instance, woken if need be. Suspends.
   call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
@@ -58,6 +74,7 @@ class HostLoop final : public ActorInstance::Owner {
   vfs::Environment& environment_;
   AlarmWatch& alarms_;
   std::unordered_map<std::string, InstancePtr> instances_;
+  ConnectionTable connections_;
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;

@@ -58,13 +58,15 @@ Status Invocation::endTurn() {
   } else {
     (void)database.rollbackTurn();
   }
+  seenTxid_ = database.committedTxid();
   if (ended) {
     services().committed();
+    instance_.outbox().committed(seenTxid_);
   } else {
     (void)instance_.behavior().afterRollback(*this);
     services().rolledBack();
+    instance_.outbox().rolledBack();
   }
-  seenTxid_ = database.committedTxid();
   inTurn_ = false;
   instance_.turn_.unlock();
   return ended;
@@ -81,6 +83,7 @@ void Invocation::rollback() {
   (void)database.rollbackTurn();
   (void)instance_.behavior().afterRollback(*this);
   services().rolledBack();
+  instance_.outbox().rolledBack();
   seenTxid_ = database.committedTxid();
   inTurn_ = false;
   instance_.turn_.unlock();

@@ -11,9 +11,13 @@
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "skep/actor/connection.h"
 #include "skep/base/function_ref.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
@@ -23,6 +27,7 @@
 namespace skep::actor {
 
 class ActorInstance;
+class Outbox;
 class Services;
 
 class Invocation : public boost::intrusive::list_base_hook<
@@ -49,6 +54,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool isInTurn() const { return inTurn_; }
   /// Whether the time ran out.
   bool isTimedOut() const { return isTimedOut_; }
+  /// The connection whose message or coming and going this is about; before begin().
+  void setConnection(ConnectionPtr connection) { connection_ = std::move(connection); }
   /// Aborts abortToken() and interrupts running SQL. Does not suspend.
   void stop();
 
@@ -75,6 +82,19 @@ class Invocation : public boost::intrusive::list_base_hook<
   call::Outcome<call::QueueSent> send(call::QueueSend message);
   /// Whether this actor's type has an action of that name.
   bool hasAction(const std::string& name) const;
+  /// Null: this is not about one.
+  const ConnectionPtr& connection() const { return connection_; }
+  /// All that the hooks have let in, in that order; also while the actor was asleep.
+  std::vector<ConnectionPtr> connections() const;
+  /// What leaves with this turn: once that is durable, or never. Aborted when there is no open turn.
+  /// See Outbox for the other errors.
+  Status broadcast(std::string_view event, std::string value, std::string except);
+  Status send(const ConnectionPtr& to, std::string_view event, std::string value);
+  Status disconnect(const ConnectionPtr& connection, const std::string& reason);
+  /// State and tags follow the turn, as all memory of the actor should.
+  Status setState(const ConnectionPtr& connection, std::string state);
+  Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
+
   /// After this invocation the actor and everything of it is removed.
   void destroyActor();
   /// After this invocation the actor goes to sleep as soon as nothing else runs.
@@ -83,10 +103,12 @@ class Invocation : public boost::intrusive::list_base_hook<
  private:
   Status endTurn();
   Status checkGoing() const;
+  Status checkTurn() const;
 
   ActorInstance& instance_;
   const MonotonicTime deadline_;
   std::vector<std::string> callers_;
+  ConnectionPtr connection_;
   fiber::AbortSource abort_;
   fiber::Timer timer_;
   bool inTurn_ = false;

@@ -2,6 +2,7 @@
 // exceptions and the runtime.
 
 #include <exception>
+#include <set>
 #include <utility>
 
 #include "skep/actor/system_tables.h"
@@ -86,6 +87,22 @@ class TypedBehavior final : public actor::Behavior {
 
   Done run(Invocation& invocation) override { return hook(invocation, parts_->run); }
 
+  Done admit(Invocation& invocation, const call::ConnectRequest& request) override {
+    return guarded(invocation, [&](Context& c) {
+      const Visitor visitor(request, invocation.connection()->parameters());
+      if (parts_->onBeforeConnect) parts_->onBeforeConnect(*actor_, c, visitor);
+      if (!parts_->createConnectionState) return;
+      const Value state = parts_->createConnectionState(*actor_, c, visitor);
+      Status kept =
+          invocation.setState(invocation.connection(), format(state, call::Encoding::Cbor).bytes);
+      if (!kept) throwError(kept.error());
+    });
+  }
+  Done connected(Invocation& invocation) override { return hook(invocation, parts_->onConnect); }
+  Done disconnected(Invocation& invocation) override {
+    return hook(invocation, parts_->onDisconnect);
+  }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -112,6 +129,14 @@ class TypedBehavior final : public actor::Behavior {
     });
   }
 
+  Done hook(Invocation& invocation, const ActorParts::ConnectionHook& function) {
+    return guarded(invocation, [&](Context& c) {
+      if (!function) return;
+      Connection connection = *c.connection();
+      function(*actor_, c, connection);
+    });
+  }
+
   void loadSaved() {
     if (saved_.empty()) return;
     parts_->state->load(*actor_, parse({.encoding = call::Encoding::Cbor, .bytes = saved_}));
@@ -121,11 +146,13 @@ class TypedBehavior final : public actor::Behavior {
   template <class Body>
   Done guarded(Invocation& invocation, Body body) {
     try {
-      Context context(invocation);
+      Context context(invocation, *parts_);
       body(context);
       return {};
     } catch (const UserError& error) {
       return Failure::user(error.code(), error.what(), error.metadata());
+    } catch (const Forbidden& error) {
+      return Failure(FailureCode::Forbidden, error.what());
     } catch (const ActorError& error) {
       return error.failure();
     } catch (const std::exception& error) {
@@ -151,6 +178,9 @@ class TypedBehavior final : public actor::Behavior {
 
 actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
                                ActorOptions options, ActorParts parts) {
+  std::set<std::string> events;
+  for (const auto& [event, type] : parts.events) events.insert(event);
+  const bool hasOnDisconnect = static_cast<bool>(parts.onDisconnect);
   auto shared = std::make_shared<const ActorParts>(std::move(parts));
   actor::QueueTypes queues;
   for (const auto& [queue, part] : shared->queues) {
@@ -161,6 +191,8 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .options = options,
           .queues = std::move(queues),
           .hasRun = shared->run != nullptr,
+          .events = std::move(events),
+          .hasOnDisconnect = hasOnDisconnect,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

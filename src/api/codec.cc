@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <span>
 
+#include "skep/base/base64.h"
+#include "skep/base/raw_value.h"
+
 namespace skep {
 
 InvalidValue::InvalidValue(const std::string& where, const std::string& what)
@@ -37,23 +40,25 @@ std::string_view kindOf(const Value& value) {
 }  // namespace
 
 Value parse(const call::Payload& payload) {
+  // Nothing that follows should recurse as deep as a caller likes: it runs on a fiber's stack.
+  std::string_view rest = payload.bytes;
+  const bool isCbor = payload.encoding == call::Encoding::Cbor;
+  const bool isShallow = (isCbor ? takeRawCbor(rest) : takeRawJson(rest)).has_value();
+  const std::string depth = "deeper than " + std::to_string(kNestingMax);
+  if (isCbor && !isShallow) {
+    throw InvalidValue("CBOR", "is no whole value, or one that is nested " + depth);
+  }
   try {
-    if (payload.encoding == call::Encoding::Cbor) return Value::from_cbor(payload.bytes);
-    return Value::parse(payload.bytes);
+    if (isCbor) return Value::from_cbor(payload.bytes);
+    Value value = Value::parse(payload.bytes);
+    if (!isShallow) throw InvalidValue("JSON", "is nested " + depth);
+    return value;
   } catch (const Value::exception& problem) {
-    throw InvalidValue(payload.encoding == call::Encoding::Cbor ? "CBOR" : "JSON", problem.what());
+    throw InvalidValue(isCbor ? "CBOR" : "JSON", problem.what());
   }
 }
 
 namespace {
-
-std::string base64(const Value::binary_t& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
 
 bool hasBytes(const Value& value) {
   if (value.is_binary()) return true;
@@ -63,7 +68,7 @@ bool hasBytes(const Value& value) {
 
 /// JSON has no bytes: they become base64 text.
 Value withText(const Value& value) {
-  if (value.is_binary()) return base64(value.get_binary());
+  if (value.is_binary()) return encodeBase64(std::as_bytes(std::span(value.get_binary())));
   Value copy = value;
   if (value.is_structured()) {
     for (auto& each : copy) each = withText(each);

@@ -22,6 +22,7 @@
 #include "skep/actor/background.h"
 #include "skep/actor/invocation.h"
 #include "skep/api/codec.h"
+#include "skep/api/connection.h"
 #include "skep/api/errors.h"
 #include "skep/api/key_value.h"
 #include "skep/api/queue.h"
@@ -35,7 +36,8 @@ using sql::Rows;
 
 class Context {
  public:
-  explicit Context(actor::Invocation& invocation) : invocation_(invocation) {}
+  Context(actor::Invocation& invocation, const api::ActorParts& parts)
+      : invocation_(invocation), parts_(parts) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -74,6 +76,28 @@ class Context {
   }
   /// The time of the actor's clock, which a test may move.
   Time now() const { return Time(std::chrono::milliseconds(invocation_.clock().wallMs())); }
+
+  // --- Connections and events. What is sent leaves once this turn is durable, in this order. ---
+
+  /// The connection whose call or hook this is, if it is one's.
+  std::optional<Connection> connection() const;
+  /// All that are connected now, the oldest first; after a wake too.
+  std::vector<Connection> connections() const;
+  /// Sends an event to all connections that subscribe to it. Clients that were away for a moment get it
+  /// when they come back. std::logic_error when it is not declared, or with another type.
+  template <class T>
+  void broadcast(std::string_view event, const T& value) {
+    broadcastEncoded(event, api::encodeEvent(parts_, event, value), {});
+  }
+  template <class T>
+  void broadcastExcept(const Connection& except, std::string_view event, const T& value) {
+    broadcastEncoded(event, api::encodeEvent(parts_, event, value), except.id());
+  }
+  /// Sends an event to all connections with that tag, as Connection::send() does.
+  template <class T>
+  void sendTagged(const std::string& tag, std::string_view event, const T& value) {
+    sendTaggedEncoded(tag, event, api::encodeEvent(parts_, event, value));
+  }
 
   // --- Waiting: other calls of this actor run meanwhile. ---
 
@@ -117,7 +141,11 @@ class Context {
   std::int64_t sendValue(std::string type, std::vector<std::string> key, std::string queue,
                          const Value& body, const SendOptions& options);
 
+  void broadcastEncoded(std::string_view event, std::string value, std::string except);
+  void sendTaggedEncoded(const std::string& tag, std::string_view event, const std::string& value);
+
   actor::Invocation& invocation_;
+  const api::ActorParts& parts_;
 };
 
 namespace api {

@@ -22,10 +22,13 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <typeindex>
+#include <typeinfo>
 #include <utility>
 
 #include "skep/actor/actor_type.h"
 #include "skep/api/codec.h"
+#include "skep/api/connection.h"
 #include "skep/api/context.h"
 
 namespace skep {
@@ -70,21 +73,21 @@ struct ActorParts {
   Hook onWake;
   Hook onSleep;
   Hook onDestroy;
+
+  using AdmitHook = std::function<void(Actor&, Context&, const Visitor&)>;
+  using StateHook = std::function<Value(Actor&, Context&, const Visitor&)>;
+  using ConnectionHook = std::function<void(Actor&, Context&, Connection&)>;
+  std::map<std::string, EventType, std::less<>> events;
+  AdmitHook onBeforeConnect;
+  StateHook createConnectionState;
+  std::optional<std::type_index> connectionState;
+  ConnectionHook onConnect;
+  ConnectionHook onDisconnect;
 };
 
 /// The actor type that the runtime knows.
 actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
                                ActorOptions options, ActorParts parts);
-
-/// Decodes what a caller sent: what is wrong with it is the caller's error, not the actor's.
-template <class Decode>
-auto fromCaller(Decode decode) {
-  try {
-    return decode();
-  } catch (const InvalidValue& wrong) {
-    throw ActorError(call::Failure(call::FailureCode::InvalidArguments, wrong.what()));
-  }
-}
 
 template <class T>
 inline constexpr bool isBorrow =
@@ -218,6 +221,41 @@ class Definition {
   /// Before it is removed.
   Definition& onDestroy(void (T::*function)(Context&)) { return hook(parts_.onDestroy, function); }
 
+  /// An event that the actor broadcasts or sends, and what it carries.
+  template <class Message>
+  Definition& event(std::string name) {
+    parts_.events.insert_or_assign(
+        name, api::EventType{.type = typeid(Message), .check = [name](const Value& value) {
+                               (void)api::Codec<Message>::decode(value, api::Place(name));
+                             }});
+    return *this;
+  }
+  /// A client wants to connect. UserError or Forbidden refuse it, with their reason.
+  Definition& onBeforeConnect(void (T::*function)(Context&, const Visitor&)) {
+    parts_.onBeforeConnect = [function](Actor& self, Context& c, const Visitor& visitor) {
+      (static_cast<T&>(self).*function)(c, visitor);
+    };
+    return *this;
+  }
+  /// What the actor keeps for each connection: Connection::state().
+  template <class State>
+  Definition& createConnectionState(State (T::*function)(Context&, const Visitor&)) {
+    parts_.connectionState = typeid(State);
+    parts_.createConnectionState = [function](Actor& self, Context& c, const Visitor& visitor) {
+      return api::Codec<State>::encode((static_cast<T&>(self).*function)(c, visitor));
+    };
+    return *this;
+  }
+  /// A client is connected: c.connections() has it from now on. What this throws ends the connection.
+  Definition& onConnect(void (T::*function)(Context&, Connection&)) {
+    return hook(parts_.onConnect, function);
+  }
+  /// A connection has ended, whichever side ended it; wakes an actor that sleeps. Not called for an
+  /// actor that is destroyed, nor when the process dies.
+  Definition& onDisconnect(void (T::*function)(Context&, Connection&)) {
+    return hook(parts_.onDisconnect, function);
+  }
+
   ActorOptions& options() { return options_; }
 
   actor::ActorType take(std::string name) && {
@@ -241,6 +279,14 @@ class Definition {
   }
   Definition& hook(api::ActorParts::Hook& place, void (T::*function)(Context&)) {
     place = [function](Actor& self, Context& c) { (static_cast<T&>(self).*function)(c); };
+    return *this;
+  }
+
+  Definition& hook(api::ActorParts::ConnectionHook& place,
+                   void (T::*function)(Context&, Connection&)) {
+    place = [function](Actor& self, Context& c, Connection& connection) {
+      (static_cast<T&>(self).*function)(c, connection);
+    };
     return *this;
   }
 

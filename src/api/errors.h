@@ -25,6 +25,12 @@ class UserError : public std::runtime_error {
   std::string metadata_;
 };
 
+/// Thrown by an actor's code when its caller may not do this: arrives as `request.forbidden`.
+class Forbidden : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Thrown by the functions of Context: a statement that failed, another actor's failure, or that this
 /// call has to end (its time ran out, the actor is on its way out). Let it pass unless you know better.
 class ActorError : public std::runtime_error {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -18,24 +19,11 @@
 
 #include "skep/base/clock.h"
 #include "skep/call/address.h"
+#include "skep/call/connection.h"
 #include "skep/call/failure.h"
+#include "skep/call/message.h"
 
 namespace skep::call {
-
-enum class Encoding : std::uint8_t { Json, Cbor };
-
-/// One encoded value.
-struct Payload {
-  Encoding encoding = Encoding::Json;
-  std::string bytes;
-};
-
-template <class T>
-using Outcome = std::variant<T, Failure>;
-using Reply = Outcome<Payload>;
-
-/// What to do about an actor that does not exist yet, or does.
-enum class Existence : std::uint8_t { GetOrCreate, Get, Create };
 
 struct ActionRequest {
   ActorAddress actor;
@@ -93,6 +81,10 @@ class Router {
   /// Actors of `type` by key; at most `countMax`.
   virtual Outcome<ActorList> list(const std::string& type, const std::string& after,
                                   std::size_t countMax) = 0;
+  /// Opens a connection: `peer` hears how it goes. Does not suspend. Shared: the peer is the actor's
+  /// end's until closed(), or until close() has arrived there.
+  virtual std::unique_ptr<ConnectionHandle> connect(ConnectRequest request,
+                                                    std::shared_ptr<ConnectionPeer> peer) = 0;
 };
 
 }  // namespace skep::call

@@ -1,5 +1,6 @@
 #include "skep/gateway/http_connection.h"
 
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <utility>
@@ -84,12 +85,25 @@ void HttpConnection::received(beast::error_code error) {
     return refuse({FailureCode::InvalidRequest, "the request is malformed: " + error.message()});
   }
   if (error) return shutDown();
+  if (isUpgrade(parser_->get())) return upgrade();
   if (!shared_.requests.tryEnter()) return shutDown();
   isHandling_ = true;
   shared_.loop.spawn("http", [self = shared_from_this()] {
     self->handle();
     self->shared_.requests.leave();
   });
+}
+
+/// The connection goes on as a WebSocket, if that is allowed.
+void HttpConnection::upgrade() {
+  ++shared_.requestCount;
+  auto checked = checkUpgrade(parser_->get(), shared_.options.webSocket);
+  if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
+  if (shared_.isClosing) return shutDown();
+  std::string received = beast::buffers_to_string(buffer_.data());
+  const auto socket = std::make_shared<WebSocket>(
+      stream_.release_socket(), std::get<WebSocketUpgrade>(std::move(checked)), shared_.webSockets);
+  socket->start(std::move(received));
 }
 
 /// Runs on a fiber; answers what has arrived, one request after the other.

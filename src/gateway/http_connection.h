@@ -17,6 +17,7 @@
 #include "skep/fiber/sync.h"
 #include "skep/gateway/http_handler.h"
 #include "skep/gateway/server.h"
+#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
@@ -29,6 +30,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     fiber::Loop& loop;
     const ServerOptions& options;
     HttpHandler& handler;
+    WebSocket::Shared& webSockets;
     fiber::Gate requests;  // those under way
     std::atomic<std::size_t> connectionCount{0};
     std::atomic<std::uint64_t> requestCount{0};
@@ -51,6 +53,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void readRest();
   void received(boost::beast::error_code error);
   void handle();
+  void upgrade();
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
   void shutDown();

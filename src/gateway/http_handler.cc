@@ -65,6 +65,10 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   const Encoding encoding = replyEncoding(request);
   HttpResponse response = respond(request, static_cast<unsigned>(failure.httpStatus), encoding,
                                   wire::encodeFailure(failure, encoding));
+  if (failure.is(FailureCode::UpgradeRequired)) {
+    response.set(http::field::upgrade, "websocket");
+    response.set(http::field::sec_websocket_version, "13");
+  }
   if (failure.isRetryable) response.set(http::field::retry_after, "1");
   return response;
 }
@@ -87,6 +91,9 @@ HttpResponse HttpHandler::handle(HttpRequest& request) {
       return actor(request, route);
     case Route::Kind::Action:
       return action(request, route);
+    case Route::Kind::Connect:
+      return failureResponse(
+          request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
   }
   SKEP_UNREACHABLE();
 }

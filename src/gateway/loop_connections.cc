@@ -1,15 +1,25 @@
 #include "skep/gateway/loop_connections.h"
 
 #include <utility>
+#include <vector>
 
 #include "skep/fiber/fiber.h"
 #include "skep/fiber/timer.h"
 
 namespace skep::gateway {
 
-LoopConnections::LoopConnections(fiber::Loop& loop, const ServerOptions& options,
-                                 HttpHandler& handler)
-    : shared_{.loop = loop, .options = options, .handler = handler} {}
+LoopConnections::LoopConnections(fiber::Loop& loop, call::Router& router,
+                                 const ServerOptions& options, HttpHandler& handler)
+    : sockets_{.loop = loop, .router = router, .options = options.webSocket},
+      shared_{.loop = loop, .options = options, .handler = handler, .webSockets = sockets_} {}
+
+/// One that is told to end may leave the list at once.
+template <class Function>
+void LoopConnections::forWebSockets(Function function) {
+  std::vector<std::shared_ptr<WebSocket>> all;
+  for (WebSocket& socket : sockets_.open) all.push_back(socket.shared_from_this());
+  for (const std::shared_ptr<WebSocket>& socket : all) function(*socket);
+}
 
 void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
   if (shared_.isClosing) return;
@@ -21,18 +31,23 @@ void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
 void LoopConnections::close() {
   shared_.isClosing = true;
   for (HttpConnection& connection : connections_) connection.finish();
+  forWebSockets([](WebSocket& socket) { socket.finish(); });
   fiber::Timer patience(shared_.loop);
   patience.callAfter(shared_.options.drainTime, [this] {
     for (HttpConnection& connection : connections_) connection.cut();
+    forWebSockets([](WebSocket& socket) { socket.cut(); });
   });
   shared_.requests.close();
   // What was cancelled still has to tell its handler.
-  while (shared_.connectionCount > 0) fiber::sleepFor(std::chrono::milliseconds(1));
+  while (shared_.connectionCount > 0 || sockets_.openCount > 0)
+    fiber::sleepFor(std::chrono::milliseconds(1));
 }
 
 void LoopConnections::addTo(ServerStats& stats) const {
   stats.connections += shared_.connectionCount.load(std::memory_order_relaxed);
   stats.requests += shared_.requestCount.load(std::memory_order_relaxed);
+  stats.webSockets += sockets_.openCount.load(std::memory_order_relaxed);
+  stats.messages += sockets_.messageCount.load(std::memory_order_relaxed);
 }
 
 }  // namespace skep::gateway

@@ -6,16 +6,18 @@
 #include <boost/intrusive/list.hpp>
 
 #include "skep/gateway/http_connection.h"
+#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
 class LoopConnections {
  public:
-  LoopConnections(fiber::Loop& loop, const ServerOptions& options, HttpHandler& handler);
+  LoopConnections(fiber::Loop& loop, call::Router& router, const ServerOptions& options,
+                  HttpHandler& handler);
 
   /// Takes a socket of this loop's context.
   void serve(boost::asio::ip::tcp::socket socket);
-  /// Closes idle connections and waits for requests under way: at most drainTime, then cuts them
+  /// Closes idle connections, says goodbye to WebSockets and waits for requests under way: at most drainTime, then cuts them
   /// off. Suspends.
   void close();
 
@@ -23,6 +25,10 @@ class LoopConnections {
   void addTo(ServerStats& stats) const;  // any thread
 
  private:
+  template <class Function>
+  void forWebSockets(Function function);
+
+  WebSocket::Shared sockets_;
   HttpConnection::Shared shared_;
   boost::intrusive::list<HttpConnection, boost::intrusive::constant_time_size<false>> connections_;
 };

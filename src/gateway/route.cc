@@ -87,6 +87,10 @@ call::Outcome<Route> parseRoute(std::string_view target) {
     keyEnd = i;
     break;
   }
+  if (route.kind == Route::Kind::Actor && raw.size() > 3 && raw.back() == "connect") {
+    route.kind = Route::Kind::Connect;
+    --keyEnd;
+  }
   auto address = call::ActorAddress::make(
       std::move(segments[1]), {segments.begin() + 2, segments.begin() + static_cast<long>(keyEnd)});
   if (!address) return Failure(FailureCode::InvalidAddress, address.error().message);

@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /actors/{type}                           the actors of a type
 //   /health, /ready, /metrics
 //
@@ -27,7 +28,8 @@ struct Route {
     Metrics,
     List,
     Actor,
-    Action
+    Action,
+    Connect
   } kind = Kind::Health;
   call::ActorAddress actor;  // of a List its type alone
   std::string action;

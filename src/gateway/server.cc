@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <utility>
+#include <vector>
 
 #include "skep/base/check.h"
 #include "skep/base/log.h"
@@ -22,7 +23,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
         acceptor_(loops.front()->context()),
         retry_(*loops.front()) {
     for (fiber::Loop* loop : loops) {
-      loops_.push_back(std::make_unique<LoopConnections>(*loop, options_, handler_));
+      loops_.push_back(std::make_unique<LoopConnections>(*loop, router, options_, handler_));
     }
   }
 

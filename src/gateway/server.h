@@ -1,4 +1,4 @@
-// Server: listens for HTTP and serves a Router.
+// Server: listens for HTTP and WebSockets and serves a Router.
 //
 // The first loop accepts connections and deals them out to all; each stays with its loop. Idle ones
 // cost no fiber: a request gets one when it has arrived whole. Threading: belongs to its first loop,
@@ -26,6 +26,17 @@
 
 namespace skep::gateway {
 
+struct WebSocketOptions {
+  Duration connectTimeout = std::chrono::seconds(10);  // until the connect message has come
+  Duration pingInterval = std::chrono::seconds(30);    // a silent client is given up after two more
+  Duration closeTimeout = std::chrono::seconds(5);     // for the client's answer to a close
+  std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
+  std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
+  std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
+  /// Whose pages may connect, besides this server's own: "https://example.org", or "*".
+  std::vector<std::string> allowedOrigins = {};
+};
+
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 6420;  // 0: any that is free
@@ -35,6 +46,7 @@ struct ServerOptions {
   Duration idleTimeout = std::chrono::seconds(75);   // between two requests
   Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
   Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
+  WebSocketOptions webSocket = {};
 
   /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.
   std::function<std::string()> metrics;
@@ -43,8 +55,10 @@ struct ServerOptions {
 };
 
 struct ServerStats {
-  std::size_t connections = 0;
+  std::size_t connections = 0;  // HTTP
+  std::size_t webSockets = 0;
   std::uint64_t requests = 0;
+  std::uint64_t messages = 0;  // from WebSockets
 };
 
 class Server {
@@ -62,7 +76,7 @@ class Server {
   std::uint16_t port() const;
   ServerStats stats() const;  // any thread
 
-  /// Stops accepting, closes idle connections, waits for requests under way (at most drainTime, then
+  /// Stops accepting, closes idle connections and WebSockets, waits for requests under way (at most drainTime, then
   /// cuts them off). Suspends.
   void close();
 

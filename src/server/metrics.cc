@@ -69,6 +69,10 @@ std::string formatMetrics(const Measurements& m) {
   f.gauge("skep_connections", "Open client connections", number(m.gateway.connections));
   f.counter("skep_http_requests_total", "HTTP requests", number(m.gateway.requests));
 
+  f.gauge("skep_websockets", "Open WebSockets", number(m.gateway.webSockets));
+  f.counter("skep_websocket_messages_total", "Messages of clients over WebSockets",
+            number(m.gateway.messages));
+
   f.counter("skep_commits_total", "Commits that the store has reported", number(m.pipeline.writes));
   f.counter("skep_commits_failed_total", "Commits that the store has reported as failed",
             number(m.pipeline.writesFailed));

@@ -143,6 +143,16 @@ TEST_F(ActorTest, arguments_that_do_not_fit_are_refused_with_their_place) {
   EXPECT_EQ(notes("count"), "0");
 }
 
+TEST_F(ActorTest, arguments_that_are_nested_too_deep_are_refused) {
+  const std::size_t depth = 1'000'000;
+  EXPECT_THAT(notes("add", std::string(depth, '[') + std::string(depth, ']')),
+              HasSubstr("JSON: is nested deeper than 200"));
+  call::ActionRequest cbor = ActorWorld::request("notes", "a", "add");
+  cbor.arguments = {call::Encoding::Cbor, std::string(depth, '\x81')};
+  EXPECT_THAT(world_.call(cbor), HasSubstr("CBOR: is no whole value, or one that is nested"));
+  EXPECT_EQ(notes("count"), "0");
+}
+
 TEST_F(ActorTest, unknown_types_and_actions_are_named) {
   EXPECT_EQ(world_.call("nobody", "a", "x"), "actor.unknown_type: no actor type is named 'nobody'");
   EXPECT_EQ(notes("nothing"),
@@ -356,8 +366,7 @@ TEST_F(ActorTest, a_migration_that_fails_keeps_the_old_data_and_says_where) {
   notes("addTwo", R"(["Ada"])");
   world_.restart();
   actor::ActorType type = actorType<Notes>("notes");
-  type.migrations.push_back(
-      {.version = 3, .sql = "CREATE TABLE x(a); SELECT nope FROM note"});
+  type.migrations.push_back({.version = 3, .sql = "CREATE TABLE x(a); SELECT nope FROM note"});
   world_.registry() = actor::Registry();
   world_.add(type);
   world_.run([&] {

@@ -57,6 +57,11 @@ class EchoRouter final : public call::Router {
     return listed;
   }
 
+  std::unique_ptr<call::ConnectionHandle> connect(call::ConnectRequest,
+                                                  std::shared_ptr<call::ConnectionPeer>) override {
+    return nullptr;
+  }
+
   call::ActionRequest last;
   std::string created;
   std::string destroyed;

@@ -1,0 +1,154 @@
+// What an awake actor does about connections: the hooks, and what its code says to them.
+
+#include <mutex>
+#include <utility>
+
+#include "skep/actor/actor_instance.h"
+#include "skep/actor/connection_table.h"
+#include "skep/base/log.h"
+
+namespace skep::actor {
+
+using call::Failure;
+using call::FailureCode;
+
+namespace {
+
+std::optional<Failure> refuse(const ActorType& type, const call::ConnectRequest& request,
+                              const Connection& connection, std::size_t connections) {
+  const ConnectionOptions& options = type.options.connections;
+  if (connection.parameters().bytes.size() > options.parameterBytesMax) {
+    return Failure(FailureCode::InvalidRequest, "a connection's parameters have at most " +
+                                                    std::to_string(options.parameterBytesMax) +
+                                                    " bytes");
+  }
+  if (connections >= options.countMax) {
+    return Failure(FailureCode::ActorOverloaded,
+                   "the actor has " + std::to_string(options.countMax) + " connections already");
+  }
+  for (std::size_t i = 0; i < request.subscriptions.size(); ++i) {
+    if (auto refusal = refuseSubscription(type, request.subscriptions[i], i)) return refusal;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// ---- ActorInstance
+
+std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
+                                            const call::ConnectRequest& request) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
+  lastUsed_ = clock().monotonic();
+  const Audience* others = audience();
+  if (auto no = refuse(type_, request, *connection, others == nullptr ? 0 : others->count())) {
+    return no;
+  }
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  Invocation invocation(*this, type_.options.hookTimeout);
+  invocation.setConnection(connection);
+  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  Done done = behavior_->admit(invocation, request);
+  if (std::holds_alternative<std::monostate>(done)) {
+    owner_.admit(connection);
+    // The client hears that it is connected before it hears what onConnect says.
+    Status welcomed = outbox_.welcome(connection, request);
+    done = welcomed ? behavior_->connected(invocation) : explain(welcomed.error(), &invocation);
+  }
+  std::optional<Failure> failed;
+  if (auto* refused = std::get_if<Failure>(&done)) {
+    invocation.rollback();
+    failed = explain(std::move(*refused), invocation);
+  } else if (Status committed = invocation.commit(); !committed) {
+    failed = explain(committed.error(), &invocation);
+  }
+  if (auto lost = waitDurable(invocation.seenTxid())) failed = lost;
+  lastUsed_ = clock().monotonic();
+  return failed;
+}
+
+void ActorInstance::disconnected(const ConnectionPtr& connection) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return;
+  lastUsed_ = clock().monotonic();
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  const auto failed = runHook(
+      [&](Invocation& invocation) { return behavior_->disconnected(invocation); }, connection);
+  if (!failed) return;
+  logWarn("actor", "onDisconnect failed",
+          {{"actor", address_.toString()}, {"error", failed->toString()}});
+}
+
+/// Before the database is closed: what is still to leave leaves, and where the events stand is saved.
+void ActorInstance::finishOutbox() {
+  if (*stopRequest_ == Stop::Sleep && outbox_.mustSave()) {
+    const auto failed = runHook([&](Invocation& invocation) -> Done {
+      if (Status saved = outbox_.save(*database_); !saved) {
+        return explain(saved.error(), &invocation);
+      }
+      return {};
+    });
+    // Clients that come back are told then that they missed some: they may have.
+    if (failed) {
+      logWarn("actor", "the position of the events was not saved",
+              {{"actor", address_.toString()}, {"error", failed->toString()}});
+    }
+  }
+  if (!outbox_.isEmpty()) (void)waitDurable(outbox_.newestTxid());
+}
+
+// ---- Invocation
+
+std::vector<ConnectionPtr> Invocation::connections() const {
+  const Audience* audience = instance_.audience();
+  return audience == nullptr ? std::vector<ConnectionPtr>() : audience->admitted();
+}
+
+Status Invocation::checkTurn() const {
+  if (inTurn_) return {};
+  return Error{ErrorCode::Aborted, "this call has ended: its time ran out, or the actor goes"};
+}
+
+Status Invocation::broadcast(std::string_view event, std::string value, std::string except) {
+  SKEP_CHECK_OK(checkTurn());
+  return instance_.outbox().broadcast(event, std::move(value), std::move(except));
+}
+
+Status Invocation::send(const ConnectionPtr& to, std::string_view event, std::string value) {
+  SKEP_CHECK_OK(checkTurn());
+  return instance_.outbox().send(to, event, std::move(value));
+}
+
+Status Invocation::disconnect(const ConnectionPtr& connection, const std::string& reason) {
+  SKEP_CHECK_OK(checkTurn());
+  return instance_.outbox().close(connection,
+                                  {.failure = Failure(FailureCode::Disconnected, reason)});
+}
+
+Status Invocation::setState(const ConnectionPtr& connection, std::string state) {
+  SKEP_CHECK_OK(checkTurn());
+  const std::size_t bytesMax = instance_.type().options.connections.stateBytesMax;
+  if (state.size() > bytesMax) {
+    return Error{ErrorCode::LimitExceeded,
+                 "a connection's state has at most " + std::to_string(bytesMax) + " bytes"};
+  }
+  database().onRollback(
+      [connection, before = connection->state()] { connection->setState(before); });
+  connection->setState(std::move(state));
+  return {};
+}
+
+Status Invocation::setTags(const ConnectionPtr& connection, std::set<std::string> tags) {
+  SKEP_CHECK_OK(checkTurn());
+  const std::size_t countMax = instance_.type().options.connections.tagsMax;
+  if (tags.size() > countMax) {
+    return Error{ErrorCode::LimitExceeded,
+                 "a connection has at most " + std::to_string(countMax) + " tags"};
+  }
+  database().onRollback([connection, before = connection->tags()] { connection->setTags(before); });
+  connection->setTags(std::move(tags));
+  return {};
+}
+
+}  // namespace skep::actor

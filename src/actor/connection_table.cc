@@ -1,0 +1,266 @@
+#include "skep/actor/connection_table.h"
+
+#include <utility>
+
+#include "skep/actor/actor_type.h"
+#include "skep/actor/random_id.h"
+
+namespace skep::actor {
+namespace {
+
+using call::Failure;
+using call::FailureCode;
+
+/// Whether a client that was not let in, or lost its connection, for this reason may come back.
+bool mayRetry(const Failure& failure) {
+  return failure.isRetryable || failure.is(FailureCode::ActorBroken) ||
+         failure.is(FailureCode::ActorStopped);
+}
+
+call::Closed shuttingDown() {
+  return {.failure = {FailureCode::ShuttingDown, "this node is shutting down"}, .mayRetry = true};
+}
+
+}  // namespace
+
+std::optional<Failure> refuseSubscription(const ActorType& type, const std::string& event,
+                                          std::size_t subscriptions) {
+  if (!type.events.contains(event)) {
+    return Failure(FailureCode::UnknownEvent,
+                   "actor type '" + type.name + "' has no event named '" + event + "'");
+  }
+  if (subscriptions < type.options.connections.subscriptionsMax) return std::nullopt;
+  return Failure(FailureCode::LimitExceeded,
+                 "a connection subscribes to at most " +
+                     std::to_string(type.options.connections.subscriptionsMax) + " events");
+}
+
+/// What the client's end holds. Its calls cross over to the table's loop.
+class ConnectionTable::Handle final : public call::ConnectionHandle {
+ public:
+  Handle(ConnectionTable& table, ConnectionPtr connection)
+      : table_(table), connection_(std::move(connection)) {}
+
+  void call(call::ConnectionCall message) override {
+    cross([message = std::move(message)](ConnectionTable& table,
+                                         const ConnectionPtr& connection) mutable {
+      table.call(connection, std::move(message));
+    });
+  }
+  void subscribe(std::vector<std::string> events) override {
+    cross([events = std::move(events)](ConnectionTable& table, const ConnectionPtr& connection) {
+      table.subscribe(connection, events);
+    });
+  }
+  void unsubscribe(std::vector<std::string> events) override {
+    cross([events = std::move(events)](ConnectionTable& table, const ConnectionPtr& connection) {
+      table.unsubscribe(connection, events);
+    });
+  }
+  void close() override {
+    cross(
+        [](ConnectionTable& table, const ConnectionPtr& connection) { table.closed(connection); });
+  }
+  void open(call::ConnectRequest request) {
+    cross([request = std::move(request)](ConnectionTable& table,
+                                         const ConnectionPtr& connection) mutable {
+      table.open(connection, std::move(request));
+    });
+  }
+
+ private:
+  template <class Message>
+  void cross(Message message) {
+    if (fiber::currentLoop() == &table_.loop_) return message(table_, connection_);
+    table_.loop_.post([&table = table_, connection = connection_,
+                       message = std::move(message)]() mutable { message(table, connection); });
+  }
+
+  ConnectionTable& table_;
+  const ConnectionPtr connection_;
+};
+
+std::unique_ptr<call::ConnectionHandle> ConnectionTable::connect(
+    call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) {
+  call::Payload parameters = std::move(request.parameters);
+  if (parameters.bytes.empty()) parameters = {.encoding = call::Encoding::Json, .bytes = "null"};
+  auto handle = std::make_unique<Handle>(
+      *this, std::make_shared<Connection>(randomId(), request.actor, std::move(parameters),
+                                          std::move(peer)));
+  handle->open(std::move(request));
+  return handle;
+}
+
+// ---- The beginning
+
+void ConnectionTable::open(const ConnectionPtr& connection, call::ConnectRequest request) {
+  const bool begun = spawn("connect", [this, connection, request = std::move(request)] {
+    if (auto failed = host_.letIn(connection, request)) {
+      end(connection, {.failure = *failed, .mayRetry = mayRetry(*failed)});
+    } else {
+      opened(connection);
+    }
+  });
+  if (begun) return;
+  end(connection, shuttingDown());
+}
+
+void ConnectionTable::opened(const ConnectionPtr& connection) {
+  if (fibers_.isClosed()) end(connection, shuttingDown());
+  if (connection->phase_ == Connection::Phase::Closed) {
+    // It was closed while the hooks ran. They have seen it, so the last one sees it too.
+    return host_.disconnected(connection);
+  }
+  connection->phase_ = Connection::Phase::Open;
+  for (auto& message : std::exchange(connection->waiting_, {})) message();
+}
+
+void ConnectionTable::admit(const ConnectionPtr& connection) {
+  if (connection->phase_ == Connection::Phase::Closed) return;
+  audiences_[connection->actor().databaseName()].admit(connection);
+}
+
+Audience* ConnectionTable::find(const std::string& databaseName) {
+  const auto found = audiences_.find(databaseName);
+  return found == audiences_.end() ? nullptr : &found->second;
+}
+
+// ---- What clients send
+
+bool ConnectionTable::whenOpen(const ConnectionPtr& connection, std::function<void()> message) {
+  if (connection->phase_ == Connection::Phase::Open) {
+    message();
+    return true;
+  }
+  if (connection->phase_ == Connection::Phase::Closed) return true;
+  const ActorType* type = host_.typeOf(connection->actor());
+  if (type != nullptr && connection->waiting_.size() >= type->options.connections.waitingMax) {
+    return false;
+  }
+  connection->waiting_.push_back(std::move(message));
+  return true;
+}
+
+void ConnectionTable::call(const ConnectionPtr& connection, call::ConnectionCall message) {
+  if (connection->phase_ == Connection::Phase::Open) {
+    return startCall(connection, std::move(message));
+  }
+  const std::uint64_t id = message.id;
+  const bool waits = whenOpen(connection, [this, connection, message = std::move(message)] {
+    startCall(connection, message);
+  });
+  if (waits) return;
+  connection->tell([&](call::ConnectionPeer& peer) {
+    peer.replied(id, Failure(FailureCode::ActorOverloaded,
+                             "too many messages wait until the connection is open"));
+  });
+}
+
+void ConnectionTable::startCall(const ConnectionPtr& connection, call::ConnectionCall message) {
+  const std::uint64_t id = message.id;
+  const bool begun =
+      spawn("connection call", [this, connection, message = std::move(message)]() mutable {
+        call::Reply reply = host_.run({.actor = connection->actor(),
+                                       .existence = call::Existence::Get,
+                                       .input = std::nullopt,
+                                       .action = std::move(message.action),
+                                       .arguments = std::move(message.arguments),
+                                       .replyEncoding = message.replyEncoding,
+                                       .timeout = std::nullopt,
+                                       .callers = {}},
+                                      connection);
+        connection->tell(
+            [&](call::ConnectionPeer& peer) { peer.replied(message.id, std::move(reply)); });
+      });
+  if (begun) return;
+  connection->tell([&](call::ConnectionPeer& peer) { peer.replied(id, shuttingDown().failure); });
+}
+
+void ConnectionTable::subscribe(const ConnectionPtr& connection,
+                                const std::vector<std::string>& events) {
+  const bool waits = whenOpen(connection, [this, connection, events] {
+    const ActorType* type = host_.typeOf(connection->actor());
+    Audience* audience = find(connection->actor().databaseName());
+    if (type == nullptr || audience == nullptr) return;
+    for (const std::string& event : events) {
+      if (auto refusal = refuseSubscription(*type, event, connection->subscriptions_.size())) {
+        connection->tell([&](call::ConnectionPeer& peer) { peer.refused(*refusal); });
+      } else {
+        audience->subscribe(*connection, event);
+      }
+    }
+  });
+  if (waits) return;
+  connection->tell([](call::ConnectionPeer& peer) {
+    peer.refused(
+        {FailureCode::ActorOverloaded, "too many messages wait until the connection is open"});
+  });
+}
+
+void ConnectionTable::unsubscribe(const ConnectionPtr& connection,
+                                  const std::vector<std::string>& events) {
+  whenOpen(connection, [this, connection, events] {
+    Audience* audience = find(connection->actor().databaseName());
+    if (audience == nullptr) return;
+    for (const std::string& event : events) audience->unsubscribe(*connection, event);
+  });
+}
+
+// ---- The end
+
+void ConnectionTable::closed(const ConnectionPtr& connection) {
+  if (connection->phase_ == Connection::Phase::Closed) return;
+  if (leave(connection)) tellActor(connection);
+}
+
+void ConnectionTable::end(const ConnectionPtr& connection, const call::Closed& why) {
+  if (connection->phase_ == Connection::Phase::Closed) return;
+  connection->tell([&](call::ConnectionPeer& peer) { peer.closed(why); });
+  const bool wasDestroyed = why.failure.is(FailureCode::ActorDestroyed);
+  if (leave(connection) && !wasDestroyed) tellActor(connection);
+}
+
+/// It is no connection of the actor's any more. True when the actor has to be told so.
+bool ConnectionTable::leave(const ConnectionPtr& connection) {
+  const bool wasOpen = connection->phase_ == Connection::Phase::Open;
+  connection->phase_ = Connection::Phase::Closed;
+  connection->peer_.reset();
+  connection->waiting_.clear();
+  const auto found = audiences_.find(connection->actor().databaseName());
+  if (found != audiences_.end()) {
+    found->second.remove(*connection);
+    if (found->second.count() == 0) audiences_.erase(found);
+  }
+  const ActorType* type = host_.typeOf(connection->actor());
+  return wasOpen && type != nullptr && type->hasOnDisconnect;
+}
+
+void ConnectionTable::tellActor(const ConnectionPtr& connection) {
+  spawn("disconnect", [this, connection] { host_.disconnected(connection); });
+}
+
+void ConnectionTable::endAll(const call::ActorAddress& actor, const call::Closed& why) {
+  const Audience* audience = find(actor.databaseName());
+  if (audience == nullptr) return;
+  for (const ConnectionPtr& connection : audience->admitted()) end(connection, why);
+}
+
+void ConnectionTable::close() {
+  while (!audiences_.empty()) {
+    for (const ConnectionPtr& connection : audiences_.begin()->second.admitted()) {
+      end(connection, shuttingDown());
+    }
+  }
+  fibers_.close();
+}
+
+bool ConnectionTable::spawn(std::string_view name, std::function<void()> body) {
+  if (!fibers_.tryEnter()) return false;
+  loop_.spawn(name, [this, body = std::move(body)] {
+    body();
+    fibers_.leave();
+  });
+  return true;
+}
+
+}  // namespace skep::actor

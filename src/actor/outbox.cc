@@ -1,0 +1,152 @@
+#include "skep/actor/outbox.h"
+
+#include <utility>
+
+#include "skep/actor/actor_instance.h"
+
+namespace skep::actor {
+namespace {
+
+/// What an entry takes beside its value, about.
+constexpr std::size_t kEntryBytes = 128;
+
+}  // namespace
+
+Outbox::Outbox(ActorInstance& instance) : instance_(instance) {}
+Outbox::~Outbox() = default;
+
+EventLog& Outbox::log() {
+  if (log_ == nullptr) log_ = std::make_unique<EventLog>(instance_.type().options.connections);
+  return *log_;
+}
+
+// ---- Within a turn
+
+Status Outbox::stage(std::size_t bytes, Item item) {
+  const std::size_t bytesMax = instance_.type().options.connections.outboxBytesMax;
+  if (bytes_ + bytes > bytesMax) {
+    return Error{ErrorCode::LimitExceeded,
+                 "more than " + std::to_string(bytesMax) +
+                     " bytes of events and messages wait until they are durable"};
+  }
+  bytes_ += bytes;
+  staged_.push_back({bytes, std::move(item)});
+  return {};
+}
+
+Status Outbox::broadcast(std::string_view event, std::string value, std::string except) {
+  SKEP_CHECK_OK(log().load(instance_.database()));
+  SKEP_CHECK_OK(log().beginSending(instance_.database()));
+  const std::size_t bytes = value.size() + kEntryBytes;
+  return stage(bytes, Broadcast{.name = std::string(event),
+                                .value = std::move(value),
+                                .except = std::move(except),
+                                .event = nullptr});
+}
+
+Status Outbox::send(const ConnectionPtr& to, std::string_view event, std::string value) {
+  const std::size_t bytes = value.size() + kEntryBytes;
+  return stage(bytes, Send{.to = to,
+                           .event = std::make_shared<call::Event>(
+                               std::string(event), std::move(value), call::EventPosition{})});
+}
+
+Status Outbox::close(const ConnectionPtr& connection, call::Closed why) {
+  return stage(kEntryBytes, Close{.connection = connection, .why = std::move(why)});
+}
+
+Status Outbox::welcome(const ConnectionPtr& connection, const call::ConnectRequest& request) {
+  SKEP_CHECK_OK(log().load(instance_.database()));
+  return stage(kEntryBytes, Welcome{.connection = connection,
+                                    .subscriptions = request.subscriptions,
+                                    .resume = request.resume,
+                                    .resumedConnection = request.resumedConnection});
+}
+
+// ---- The gate
+
+void Outbox::committed(store::Txid txid) {
+  if (staged_.empty()) return;
+  for (Staged& staged : staged_) {
+    if (auto* broadcast = std::get_if<Broadcast>(&staged.item)) {
+      broadcast->event = std::make_shared<call::Event>(std::move(broadcast->name),
+                                                       std::move(broadcast->value), log().next());
+    }
+    pending_.push_back({.txid = txid, .bytes = staged.bytes, .item = std::move(staged.item)});
+  }
+  staged_.clear();
+  flush();
+  if (!pending_.empty()) startWaiting();
+}
+
+void Outbox::rolledBack() {
+  for (const Staged& staged : staged_) bytes_ -= staged.bytes;
+  staged_.clear();
+}
+
+void Outbox::flush() {
+  if (pending_.empty()) return;
+  const sql::Database& database = instance_.database();
+  const bool waits = instance_.type().options.durability != Durability::Relaxed;
+  const store::Txid durable = database.durableTxid();
+  while (!pending_.empty()) {
+    Pending& oldest = pending_.front();
+    if (waits ? oldest.txid > durable : database.brokenBy() != nullptr) break;
+    Item item = std::move(oldest.item);
+    bytes_ -= oldest.bytes;
+    pending_.pop_front();
+    std::visit([this](auto& each) { leave(each); }, item);
+  }
+}
+
+void Outbox::startWaiting() {
+  // An actor on its way out waits for what is left itself.
+  if (isWaiting_ || !instance_.calls().tryEnter()) return;
+  isWaiting_ = true;
+  instance_.loop().spawn("outbox", [this] {
+    // waitDurable() flushes. What stays in here when it fails never leaves.
+    while (!pending_.empty() && !instance_.waitDurable(pending_.front().txid)) {
+    }
+    isWaiting_ = false;
+    instance_.calls().leave();
+  });
+}
+
+// ---- Out
+
+void Outbox::leave(Broadcast& broadcast) {
+  log().append(broadcast.event, broadcast.except);
+  const Audience* audience = instance_.audience();
+  if (audience == nullptr) return;
+  audience->forSubscribers(broadcast.event->name(), [&](Connection& connection) {
+    if (connection.id() == broadcast.except) return;
+    connection.tell([&](call::ConnectionPeer& peer) { peer.event(broadcast.event); });
+  });
+}
+
+void Outbox::leave(Send& send) {
+  send.to->tell([&](call::ConnectionPeer& peer) { peer.event(send.event); });
+}
+
+void Outbox::leave(Close& close) {
+  instance_.owner().endConnection(close.connection, close.why);
+}
+
+void Outbox::leave(Welcome& welcome) {
+  Connection& connection = *welcome.connection;
+  if (connection.phase() == Connection::Phase::Closed) return;
+  const std::set<std::string> names(welcome.subscriptions.begin(), welcome.subscriptions.end());
+  const call::EventPosition now = log().position();
+  std::optional<std::vector<EventLog::EventPtr>> missing;
+  if (welcome.resume) missing = log().after(*welcome.resume, welcome.resumedConnection, names);
+  connection.tell([&](call::ConnectionPeer& peer) {
+    peer.connected({.id = connection.id(), .position = missing ? *welcome.resume : now});
+    if (welcome.resume && !missing) peer.missed(now);
+    if (!missing) return;
+    for (const EventLog::EventPtr& event : *missing) peer.event(event);
+  });
+  Audience& audience = *instance_.audience();
+  for (const std::string& name : names) audience.subscribe(connection, name);
+}
+
+}  // namespace skep::actor

@@ -1,0 +1,115 @@
+// Outbox: the output gate of an awake actor's events, sends and closes (I1).
+//
+//   staged   by the open turn; forgotten when that is rolled back
+//   pending  by committed turns that are not durable yet, oldest first
+//   left     to the connections, in that order
+//
+// A reply leaves after everything that its turn staged: whoever waits for durability calls flush()
+// before it goes on. One fiber waits for all that is pending, whatever there is of it. After a commit
+// that failed nothing leaves any more (I5).
+//
+// Belongs to its instance.
+
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "skep/actor/connection.h"
+#include "skep/actor/event_log.h"
+#include "skep/base/result.h"
+#include "skep/call/connection.h"
+#include "skep/store/page_store.h"
+
+namespace skep::actor {
+
+class ActorInstance;
+
+class Outbox {
+ public:
+  explicit Outbox(ActorInstance& instance);
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  // --- Within a turn. `value` is CBOR. LimitExceeded when too much waits; errors of the database. ---
+
+  /// To all that subscribe to the event, but for the connection with the id `except`.
+  Status broadcast(std::string_view event, std::string value, std::string except);
+  Status send(const ConnectionPtr& to, std::string_view event, std::string value);
+  Status close(const ConnectionPtr& connection, call::Closed why);
+  /// The client hears that it is connected, gets what it missed and, from then on, what it subscribes to.
+  Status welcome(const ConnectionPtr& connection, const call::ConnectRequest& request);
+
+  // --- At the end of a turn. ---
+
+  /// What was staged is pending, or leaves at once when `txid` is durable.
+  void committed(store::Txid txid);
+  void rolledBack();
+
+  // --- For the instance. ---
+
+  /// What is durable leaves. Does not suspend.
+  void flush();
+  bool isEmpty() const { return staged_.empty() && pending_.empty(); }
+  /// Up to where the newest that is pending waits for durability.
+  store::Txid newestTxid() const { return pending_.empty() ? 0 : pending_.back().txid; }
+  /// Whether the actor's events have a position that must be saved before it sleeps.
+  bool mustSave() const { return log_ != nullptr && log_->mustSave(); }
+  Status save(sql::Database& database) { return log_->save(database); }
+
+ private:
+  struct Broadcast {
+    std::string name;
+    std::string value;
+    std::string except;
+    std::shared_ptr<const call::Event> event;  // once committed: it has a number then
+  };
+  struct Send {
+    ConnectionPtr to;
+    std::shared_ptr<const call::Event> event;
+  };
+  struct Close {
+    ConnectionPtr connection;
+    call::Closed why;
+  };
+  struct Welcome {
+    ConnectionPtr connection;
+    std::vector<std::string> subscriptions;
+    std::optional<call::EventPosition> resume;
+    std::string resumedConnection;
+  };
+  using Item = std::variant<Broadcast, Send, Close, Welcome>;
+  struct Pending {
+    store::Txid txid;
+    std::size_t bytes;
+    Item item;
+  };
+  struct Staged {
+    std::size_t bytes;
+    Item item;
+  };
+
+  EventLog& log();
+  Status stage(std::size_t bytes, Item item);
+  void startWaiting();
+  void leave(Broadcast& broadcast);
+  void leave(Send& send);
+  void leave(Close& close);
+  void leave(Welcome& welcome);
+
+  ActorInstance& instance_;
+  std::unique_ptr<EventLog> log_;  // of an actor that has connections or sends events
+  std::vector<Staged> staged_;
+  std::deque<Pending> pending_;
+  std::size_t bytes_ = 0;
+  bool isWaiting_ = false;
+};
+
+}  // namespace skep::actor

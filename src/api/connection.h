@@ -1,0 +1,150 @@
+// Connection: one client that stays connected to the actor. Visitor: one that asks to be let in.
+//
+// What is sent, and disconnect(), leaves with the turn: once that is durable, in the order in which it
+// was said; nothing of a turn that is rolled back. The same holds for state and tags. Both outlive
+// the actor's sleep, and end with the connection.
+//
+//   for (skep::Connection& other : c.connections()) {
+//     if (other.state<Member>().name == name) other.send("whisper", text);
+//   }
+//
+// A Connection is valid as long as the Context that gave it, also when the client has gone: then nobody
+// gets what is sent.
+
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <typeindex>
+#include <typeinfo>
+#include <utility>
+
+#include "skep/actor/connection.h"
+#include "skep/actor/invocation.h"
+#include "skep/api/codec.h"
+#include "skep/api/errors.h"
+
+namespace skep {
+
+namespace api {
+
+/// An event as the Definition declares it.
+struct EventType {
+  std::type_index type;
+  /// InvalidValue when a value that was encoded from another type does not fit.
+  std::function<void(const Value&)> check;
+};
+
+struct ActorParts;
+
+/// What travels for a value: text literals are strings.
+template <class T>
+using Sent = std::conditional_t<std::is_convertible_v<const T&, std::string_view>, std::string,
+                                std::decay_t<T>>;
+
+/// A value of an event, checked against its declaration and encoded. std::logic_error when no event is
+/// declared by that name, or with another type.
+std::string encodeEvent(const ActorParts& parts, std::string_view event, const Value& value,
+                        std::type_index given);
+template <class T>
+std::string encodeEvent(const ActorParts& parts, std::string_view event, const T& value) {
+  return encodeEvent(parts, event, Codec<Sent<T>>::encode(value), typeid(Sent<T>));
+}
+
+[[noreturn]] void throwError(const Error& error);
+
+/// Decodes what a caller sent: what is wrong with it is the caller's error, not the actor's.
+template <class Decode>
+auto fromCaller(Decode decode) {
+  try {
+    return decode();
+  } catch (const InvalidValue& wrong) {
+    throw ActorError(call::Failure(call::FailureCode::InvalidArguments, wrong.what()));
+  }
+}
+
+}  // namespace api
+
+class Visitor {
+ public:
+  Visitor(const call::ConnectRequest& request, const call::Payload& parameters)
+      : request_(request), parameters_(parameters) {}
+
+  /// What the client said about itself; `request.invalid_arguments` when it is no T.
+  template <class T>
+  T parameters() const {
+    return api::fromCaller([&] {
+      const Value value = api::parse(parameters_);
+      return api::Codec<T>::decode(value, api::Place("parameters"));
+    });
+  }
+  /// A header of the HTTP request that opened the connection; `name` in lower case.
+  std::optional<std::string> header(std::string_view name) const;
+
+ private:
+  const call::ConnectRequest& request_;
+  const call::Payload& parameters_;
+};
+
+class Connection {
+ public:
+  Connection(actor::Invocation& invocation, const api::ActorParts& parts,
+             actor::ConnectionPtr connection)
+      : invocation_(&invocation), parts_(&parts), connection_(std::move(connection)) {}
+
+  /// Unique, and new for each connection: a client that comes back has another.
+  const std::string& id() const { return connection_->id(); }
+  bool isOpen() const { return connection_->phase() != actor::Connection::Phase::Closed; }
+  template <class T>
+  T parameters() const {
+    return api::fromCaller([&] {
+      const Value value = api::parse(connection_->parameters());
+      return api::Codec<T>::decode(value, api::Place("parameters"));
+    });
+  }
+
+  /// What createConnectionState() made, or setState() put there since. std::logic_error for another
+  /// type than the declared one.
+  template <class S>
+  S state() const {
+    return api::Codec<S>::decode(stateValue(typeid(S)), api::Place("connection state"));
+  }
+  template <class S>
+  void setState(const S& state) {
+    setStateValue(typeid(S), api::Codec<S>::encode(state));
+  }
+
+  const std::set<std::string>& tags() const { return connection_->tags(); }
+  bool hasTag(const std::string& tag) const { return tags().contains(tag); }
+  void addTag(std::string tag);
+  void removeTag(const std::string& tag);
+
+  /// Sends an event to this client, whether it subscribes to it or not. Not repeated to a client that
+  /// comes back.
+  template <class T>
+  void send(std::string_view event, const T& value) {
+    sendEncoded(event, api::encodeEvent(*parts_, event, value));
+  }
+  /// Ends the connection; the client learns the reason, and does not come back by itself.
+  void disconnect(const std::string& reason);
+
+  friend bool operator==(const Connection& a, const Connection& b) {
+    return a.connection_ == b.connection_;
+  }
+
+ private:
+  friend class Context;
+  void sendEncoded(std::string_view event, std::string value);
+  Value stateValue(std::type_index type) const;
+  void setStateValue(std::type_index type, const Value& state);
+
+  actor::Invocation* invocation_;
+  const api::ActorParts* parts_;
+  actor::ConnectionPtr connection_;
+};
+
+}  // namespace skep

@@ -1,0 +1,108 @@
+#include "skep/gateway/websocket_upgrade.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include "skep/base/base64.h"
+#include "skep/gateway/route.h"
+
+namespace skep::gateway {
+namespace {
+
+namespace http = boost::beast::http;
+using call::Failure;
+using call::FailureCode;
+
+std::string_view view(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+std::string lowerCase(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+/// RFC 6455 section 4.2.2: what shows the client that a WebSocket server read its request.
+std::string acceptValue(std::string_view key) {
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<std::byte, 20> hash{};
+  EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(hash.data()), nullptr,
+             EVP_sha1(), nullptr);
+  return encodeBase64(hash);
+}
+
+bool isKey(std::string_view key) {
+  // 16 bytes in base64.
+  const auto isDigit = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
+  };
+  return key.size() == 24 && key.ends_with("==") &&
+         std::all_of(key.begin(), key.end() - 2, isDigit);
+}
+
+bool isAllowedOrigin(const HttpRequest& request, const WebSocketOptions& options) {
+  if (request.find(http::field::origin) == request.end()) return true;
+  const std::string origin = lowerCase(view(request[http::field::origin]));
+  const std::size_t scheme = origin.find("://");
+  const std::string host = lowerCase(view(request[http::field::host]));
+  if (scheme != origin.npos && !host.empty() && origin.substr(scheme + 3) == host) return true;
+  return std::any_of(
+      options.allowedOrigins.begin(), options.allowedOrigins.end(),
+      [&](const std::string& allowed) { return allowed == "*" || lowerCase(allowed) == origin; });
+}
+
+}  // namespace
+
+bool isUpgrade(const HttpRequest& request) {
+  return boost::beast::websocket::is_upgrade(request);
+}
+
+call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
+                                             const WebSocketOptions& options) {
+  auto parsed = parseRoute(view(request.target()));
+  if (auto* failure = std::get_if<Failure>(&parsed)) return std::move(*failure);
+  Route& route = std::get<Route>(parsed);
+  if (route.kind != Route::Kind::Connect) {
+    return Failure(FailureCode::RouteNotFound,
+                   "WebSockets are at /actors/{type}/{key…}/connect, not here");
+  }
+  if (!isAllowedOrigin(request, options)) {
+    return Failure(FailureCode::Forbidden,
+                   "pages of this origin may not connect: list it among the allowed origins");
+  }
+  if (view(request[http::field::sec_websocket_version]) != "13") {
+    return Failure(FailureCode::UpgradeRequired, "this server speaks version 13 of WebSocket");
+  }
+  const std::string_view key = view(request[http::field::sec_websocket_key]);
+  if (!isKey(key)) {
+    return Failure(FailureCode::InvalidRequest, "Sec-WebSocket-Key is 16 bytes in base64");
+  }
+  const bool namesProtocol = request.find(http::field::sec_websocket_protocol) != request.end();
+  if (namesProtocol &&
+      !http::token_list(request[http::field::sec_websocket_protocol]).exists(kSubprotocol)) {
+    return Failure(FailureCode::InvalidRequest,
+                   "the subprotocol spoken here is " + std::string(kSubprotocol));
+  }
+
+  WebSocketUpgrade upgrade{.actor = std::move(route.actor), .headers = {}, .response = {}};
+  for (const auto& field : request) {
+    upgrade.headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
+  }
+  upgrade.response =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: " +
+      acceptValue(key) + "\r\n";
+  if (namesProtocol) upgrade.response += "Sec-WebSocket-Protocol: skep.1\r\n";
+  upgrade.response += "\r\n";
+  return upgrade;
+}
+
+}  // namespace skep::gateway

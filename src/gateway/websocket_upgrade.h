@@ -1,0 +1,34 @@
+// The handshake of a WebSocket (RFC 6455 section 4.2): who may have one, and what it is answered.
+//
+// Browsers say by `Origin` whose page it is that connects: the page must come from this server itself
+// or from a listed origin, because browsers let any page connect anywhere, and send cookies along.
+// Other programs send no Origin, and could send any. Any thread.
+
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "skep/call/router.h"
+#include "skep/gateway/http_handler.h"
+#include "skep/gateway/server.h"
+
+namespace skep::gateway {
+
+/// The name and version of what is spoken: docs/formats/websocket.md.
+inline constexpr std::string_view kSubprotocol = "skep.1";
+
+struct WebSocketUpgrade {
+  call::ActorAddress actor;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string response;                                      // its bytes
+};
+
+/// Whether the request asks for a WebSocket.
+bool isUpgrade(const HttpRequest& request);
+/// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
+call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
+                                             const WebSocketOptions& options);
+
+}  // namespace skep::gateway
