@@ -40,6 +40,10 @@ std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
                                             const call::ConnectRequest& request) {
   fiber::GateHolder inside(calls_);
   if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
+  if (calls_.count() > type_.options.callsMax) {
+    return Failure(FailureCode::ActorOverloaded,
+                   "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
+  }
   lastUsed_ = clock().monotonic();
   const Audience* others = audience();
   if (auto no = refuse(type_, request, *connection, others == nullptr ? 0 : others->count())) {

@@ -11,10 +11,13 @@ namespace {
 using call::Failure;
 using call::FailureCode;
 
+// Fibers of one loop: more would run out of stacks (fiber/loop.h).
+constexpr std::size_t kFibersMax = 20'000;
+
 /// Whether a client that was not let in, or lost its connection, for this reason may come back.
 bool mayRetry(const Failure& failure) {
   return failure.isRetryable || failure.is(FailureCode::ActorBroken) ||
-         failure.is(FailureCode::ActorStopped);
+         failure.is(FailureCode::ActorStopped) || failure.is(FailureCode::ActionTimedOut);
 }
 
 call::Closed shuttingDown() {
@@ -101,8 +104,7 @@ void ConnectionTable::open(const ConnectionPtr& connection, call::ConnectRequest
       opened(connection);
     }
   });
-  if (begun) return;
-  end(connection, shuttingDown());
+  if (!begun) end(connection, refusal());
 }
 
 void ConnectionTable::opened(const ConnectionPtr& connection) {
@@ -173,7 +175,7 @@ void ConnectionTable::startCall(const ConnectionPtr& connection, call::Connectio
             [&](call::ConnectionPeer& peer) { peer.replied(message.id, std::move(reply)); });
       });
   if (begun) return;
-  connection->tell([&](call::ConnectionPeer& peer) { peer.replied(id, shuttingDown().failure); });
+  connection->tell([&](call::ConnectionPeer& peer) { peer.replied(id, refusal().failure); });
 }
 
 void ConnectionTable::subscribe(const ConnectionPtr& connection,
@@ -235,8 +237,23 @@ bool ConnectionTable::leave(const ConnectionPtr& connection) {
   return wasOpen && type != nullptr && type->hasOnDisconnect;
 }
 
+/// One fiber for all that leave an actor at once.
 void ConnectionTable::tellActor(const ConnectionPtr& connection) {
-  spawn("disconnect", [this, connection] { host_.disconnected(connection); });
+  if (fibers_.isClosed()) return;
+  const std::string actor = connection->actor().databaseName();
+  std::deque<ConnectionPtr>& leaving = leaving_[actor];
+  leaving.push_back(connection);
+  if (leaving.size() > 1 || !fibers_.tryEnter()) return;
+  loop_.spawn("disconnect", [this, actor] {
+    std::deque<ConnectionPtr>& left = leaving_.at(actor);
+    while (!left.empty()) {
+      const ConnectionPtr next = left.front();
+      host_.disconnected(next);
+      left.pop_front();
+    }
+    leaving_.erase(actor);
+    fibers_.leave();
+  });
 }
 
 void ConnectionTable::endAll(const call::ActorAddress& actor, const call::Closed& why) {
@@ -254,8 +271,15 @@ void ConnectionTable::close() {
   fibers_.close();
 }
 
+/// Why spawn() did not.
+call::Closed ConnectionTable::refusal() const {
+  if (fibers_.isClosed()) return shuttingDown();
+  return {.failure = {FailureCode::ActorOverloaded, "too many calls are under way on this node"},
+          .mayRetry = true};
+}
+
 bool ConnectionTable::spawn(std::string_view name, std::function<void()> body) {
-  if (!fibers_.tryEnter()) return false;
+  if (fibers_.count() >= kFibersMax || !fibers_.tryEnter()) return false;
   loop_.spawn(name, [this, body = std::move(body)] {
     body();
     fibers_.leave();

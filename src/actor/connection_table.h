@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -85,11 +86,14 @@ class ConnectionTable {
   void startCall(const ConnectionPtr& connection, call::ConnectionCall message);
   bool leave(const ConnectionPtr& connection);
   void tellActor(const ConnectionPtr& connection);
+  call::Closed refusal() const;
   bool spawn(std::string_view name, std::function<void()> body);
 
   fiber::Loop& loop_;
   Host& host_;
   std::unordered_map<std::string, Audience> audiences_;  // by the name of the actor's database
+  // By the name of the database: closed, and the actor has yet to be told.
+  std::unordered_map<std::string, std::deque<ConnectionPtr>> leaving_;
   fiber::Gate fibers_;
 };
 

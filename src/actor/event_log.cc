@@ -20,6 +20,10 @@ std::size_t bytesOf(const call::Event& event) {
 
 Status EventLog::load(sql::Database& database) {
   if (!stream_.empty()) return {};
+  if (memory_ == Memory::Forgets) {
+    stream_ = randomId();
+    return {};
+  }
   SKEP_TRY(const sql::Rows table, database.execute("SELECT 1 FROM sqlite_schema WHERE name = "
                                                    "'_skep_event_stream'"));
   if (!table.rows.empty()) {

@@ -34,7 +34,10 @@ class EventLog {
  public:
   using EventPtr = std::shared_ptr<const call::Event>;
 
-  explicit EventLog(const ConnectionOptions& options) : options_(options) {}
+  /// Keeps: a stream may go on after sleep. Forgets: each wake begins a new one, for an actor whose events
+  /// leave before the database knows of them.
+  enum class Memory : std::uint8_t { Keeps, Forgets };
+  EventLog(const ConnectionOptions& options, Memory memory) : options_(options), memory_(memory) {}
 
   /// Finds out where the stream stands; at once when that is known. Within a turn.
   Status load(sql::Database& database);
@@ -54,7 +57,7 @@ class EventLog {
                                              const std::set<std::string>& names) const;
 
   /// Whether save() has something to do before the actor sleeps.
-  bool mustSave() const { return !stream_.empty() && !isSaved_; }
+  bool mustSave() const { return memory_ == Memory::Keeps && !stream_.empty() && !isSaved_; }
   /// Within a turn, when all events have left.
   Status save(sql::Database& database);
 
@@ -66,6 +69,7 @@ class EventLog {
   void forgetOldest();
 
   const ConnectionOptions& options_;
+  const Memory memory_;
   std::string stream_;  // empty before load()
   std::uint64_t sequence_ = 0;
   std::uint64_t sentSequence_ = 0;

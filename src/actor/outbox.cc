@@ -16,7 +16,12 @@ Outbox::Outbox(ActorInstance& instance) : instance_(instance) {}
 Outbox::~Outbox() = default;
 
 EventLog& Outbox::log() {
-  if (log_ == nullptr) log_ = std::make_unique<EventLog>(instance_.type().options.connections);
+  if (log_ == nullptr) {
+    const ActorOptions& options = instance_.type().options;
+    log_ = std::make_unique<EventLog>(options.connections, options.durability == Durability::Relaxed
+                                                               ? EventLog::Memory::Forgets
+                                                               : EventLog::Memory::Keeps);
+  }
   return *log_;
 }
 

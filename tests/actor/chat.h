@@ -37,6 +37,7 @@ struct Chat : Actor {
     d.action("count", &Chat::count).action("undeclared", &Chat::undeclared);
     d.action("wrongType", &Chat::wrongType).action("sayToOthers", &Chat::sayToOthers);
     d.action("flood", &Chat::flood).action("readOnly", &Chat::readOnly);
+    d.action("texts", &Chat::texts).action("kickAll", &Chat::kickAll);
     d.action("leave", &Chat::leave).action("vanish", &Chat::vanish);
     d.onBeforeConnect(&Chat::admit);
     d.createConnectionState(&Chat::newMember);
@@ -112,10 +113,16 @@ struct Chat : Actor {
       if (other.state<Member>().name == name) other.disconnect(reason);
     }
   }
+  void kickAll(Context& c) {
+    for (Connection& each : c.connections()) each.disconnect("out");
+  }
   void leave(Context& c) { c.connection()->disconnect("bye"); }
   void vanish(Context& c) { c.destroy(); }
   std::int64_t count(Context& c) {
     return c.queryOne<std::int64_t>("SELECT count(*) FROM message");
+  }
+  std::vector<std::string> texts(Context& c) {
+    return c.query<std::string>("SELECT text FROM message ORDER BY id");
   }
   void undeclared(Context& c) { c.broadcast("mesage", 1); }
   void wrongType(Context& c) { c.broadcast("message", 7); }

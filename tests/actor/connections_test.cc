@@ -188,6 +188,19 @@ TEST_F(ConnectionsTest, a_client_that_goes_before_it_is_let_in_is_seen_to_go) {
   EXPECT_EQ(chat("who"), "[]");
 }
 
+TEST_F(ConnectionsTest, many_that_leave_at_once_are_seen_to_leave_one_after_the_other) {
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(world_, "chat", "a", as(std::to_string(i))));
+  }
+  hooks.clear();
+  chat("kickAll");
+  world_.settle();
+  ASSERT_EQ(hooks.size(), 100u);
+  for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(hooks[i], "disconnect " + std::to_string(i));
+  EXPECT_EQ(chat("count"), "100");
+}
+
 TEST_F(ConnectionsTest, destroy_ends_all_connections) {
   TestClient ada(world_, "chat", "a", as("ada"));
   TestClient eve(world_, "chat", "a", as("eve"));
