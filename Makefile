@@ -49,8 +49,8 @@ format: ## clang-format every source file
 tidy: ## clang-tidy over the sources (needs the packages clang-tidy and clang)
 	@cmake --preset dev >/dev/null && git ls-files 'src/*.cc' | xargs clang-tidy -p build/dev --quiet
 
-install: all ## copy the command to $(PREFIX)/bin
-	@install -D -m 755 build/skep $(DESTDIR)$(PREFIX)/bin/skep
+install: all ## install the command, the libraries and the CMake package under PREFIX
+	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean: ## remove the build
 	@rm -rf build

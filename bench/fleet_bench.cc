@@ -4,7 +4,7 @@
 //   build/bench/fleet_bench                               embedded, in a temporary directory
 //   SKEP_STORE=postgres://… build/bench/fleet_bench       a Postgres store
 //   build/bench/fleet_bench --benchmark_filter=cold_scan
-//   SKEP_BENCH_DATABASES=1000000 build/bench/fleet_bench --benchmark_filter=create
+//   SKEP_BENCH_DATABASES=1000000 build/bench/fleet_bench --benchmark_filter=create.*2
 //
 // Commits are measured in turns with RocksDB alone, which gets records of the same size in batches
 // of the same size.
@@ -15,17 +15,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <string>
 #include <thread>
 
+#include "databases.h"
 #include "skep/fiber/loop.h"
-#include "skep/fiber/sync.h"
 #include "skep/server/engine.h"
 #include "skep/server/store_url.h"
 #include "skep/sql/database.h"
@@ -35,16 +35,8 @@
 namespace skep {
 namespace {
 
+using bench::must;
 using Seconds = std::chrono::duration<double>;
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "fleet_bench: %s\n", result.error().toString().c_str());
-    std::abort();
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
 
 std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
@@ -95,35 +87,13 @@ class Fleet {
   server::EngineOptions options_;
 };
 
-std::unique_ptr<sql::Database> openDatabase(vfs::Environment& environment,
-                                            const std::string& name) {
-  sql::DatabaseOptions options;
-  options.name = name;
-  options.limits.databaseBytesMax = 64ULL << 30;
-  return must(sql::Database::open(environment, options));
-}
 std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
-  return openDatabase(engine.environment(), name);
+  return bench::openDatabase(engine.environment(), name);
 }
 
 double medianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
-}
-
-/// Runs `body(i)` for i in [0, count) on `width` fibers and waits for all.
-void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width,
-                const std::function<void(std::size_t)>& body) {
-  std::size_t next = 0;
-  std::size_t running = width;
-  fiber::Event done;
-  for (std::size_t i = 0; i < width; ++i) {
-    loop.spawn("bench", [&] {
-      while (next < count) body(next++);
-      if (--running == 0) done.notifyAll();
-    });
-  }
-  while (running != 0) done.wait();
 }
 
 constexpr const char* kSchema =
@@ -191,91 +161,15 @@ class RawBatches {
   std::atomic<std::uint64_t> txid_ = 0;
 };
 
-/// The databases of one loop, each with a fiber that commits one row after the other.
-class Committers {
- public:
-  Committers(vfs::Environment& environment, std::size_t first, std::size_t count)
-      : environment_(environment), first_(first), databases_(count) {}
-  void open() {
-    inParallel(environment_.loop, databases_.size(), 64, [&](std::size_t i) {
-      databases_[i] = openDatabase(environment_, "db" + std::to_string(first_ + i));
-      must(databases_[i]->run(kSchema));
-      must(databases_[i]->waitDurable());
-    });
-  }
-  void commitEach(std::size_t rounds) {
-    inParallel(environment_.loop, databases_.size(), databases_.size(), [&](std::size_t i) {
-      for (std::size_t round = 0; round < rounds; ++round) {
-        must(databases_[i]->execute(
-            "INSERT INTO t(b, c) VALUES (?, 'some forty bytes of text as a row has it')",
-            {sql::Value(static_cast<std::int64_t>(++inserted_ * 7919))}));
-        must(databases_[i]->waitDurable());
-      }
-    });
-  }
-  void close() {
-    for (auto& db : databases_) must(db->close());
-    databases_.clear();
-  }
-
- private:
-  vfs::Environment& environment_;
-  std::size_t first_;
-  std::size_t inserted_ = 0;
-  std::vector<std::unique_ptr<sql::Database>> databases_;
-};
-
-/// Committers on a loop and a thread of their own.
-class CommitterThread {
- public:
-  CommitterThread(server::Engine& engine, std::size_t first, std::size_t count)
-      : thread_([this, &engine, first, count] {
-          fiber::runOnFreshLoop(clock_, [&](fiber::Loop& loop) {
-            vfs::Environment environment{.loop = loop,
-                                         .store = engine.store(),
-                                         .pipeline = engine.environment().pipeline,
-                                         .cache = engine.environment().cache,
-                                         .options = {}};
-            Committers committers(environment, first, count);
-            committers.open();
-            opened.set(true);
-            for (std::size_t order = 0; const std::size_t rounds = orders_[order].wait(); ++order) {
-              committers.commitEach(rounds);
-              finished_[order].set(true);
-            }
-            committers.close();
-          });
-        }) {}
-  ~CommitterThread() { thread_.join(); }
-  fiber::OneShot<bool> opened;
-  void start(std::size_t rounds) { orders_.at(started_++).set(rounds); }  // 0: the last
-  void finish() { (void)finished_[started_ - 1].wait(); }
-
- private:
-  SystemClock clock_;
-  std::size_t started_ = 0;
-  std::array<fiber::OneShot<std::size_t>, 64> orders_;
-  std::array<fiber::OneShot<bool>, 64> finished_;
-  std::thread thread_;
-};
-
 /// One-row commits of 1,000 databases at once, spread over `loops` threads; and in turns RocksDB alone
 /// with batches of the size that the commits came in: one after the other, and as many at once.
 void durable_commits_of_1000_databases(benchmark::State& state) {
-  constexpr std::size_t kDatabases = 1000;
   constexpr std::size_t kRounds = 20;
-  const auto loops = static_cast<std::size_t>(state.range(0));
-  const std::size_t share = kDatabases / loops;
-  const std::size_t commits = share * loops * kRounds;
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
-    std::vector<std::unique_ptr<CommitterThread>> others;
-    for (std::size_t i = 1; i < loops; ++i) {
-      others.push_back(std::make_unique<CommitterThread>(engine, i * share, share));
-    }
-    Committers own(engine.environment(), 0, share);
-    own.open();
-    for (auto& other : others) other->opened.wait();
+    bench::Loops loops(engine, static_cast<std::size_t>(state.range(0)));
+    bench::Committers committers(loops, 1000);
+    const std::size_t commits = committers.commitsOf(kRounds);
     RawBatches raw;
     std::vector<double> rates;
     std::vector<double> rawRates;
@@ -286,9 +180,7 @@ void durable_commits_of_1000_databases(benchmark::State& state) {
     for (auto _ : state) {
       const auto before = engine.pipelineStats();
       const auto start = std::chrono::steady_clock::now();
-      for (auto& other : others) other->start(kRounds);
-      own.commitEach(kRounds);
-      for (auto& other : others) other->finish();
+      committers.commitEach(kRounds);
       rates.push_back(static_cast<double>(commits) /
                       Seconds(std::chrono::steady_clock::now() - start).count());
       const auto after = engine.pipelineStats();
@@ -306,9 +198,6 @@ void durable_commits_of_1000_databases(benchmark::State& state) {
     state.counters["ratio"] = medianOf(ratios);
     state.counters["rocksdb_at_once_per_s"] = medianOf(rawRatesAtOnce);
     state.counters["ratio_at_once"] = medianOf(ratiosAtOnce);
-    for (auto& other : others) other->start(0);
-    own.close();
-    others.clear();
   });
 }
 BENCHMARK(durable_commits_of_1000_databases)
@@ -381,14 +270,18 @@ void create_many_small_databases(benchmark::State& state) {
   for (auto _ : state) {
     std::size_t residentBefore = 0;
     fleet.run([&](server::Engine& engine) {
+      bench::Loops loops(engine, static_cast<std::size_t>(state.range(0)));
       residentBefore = residentBytes();
       const auto start = std::chrono::steady_clock::now();
-      inParallel(engine.environment().loop, count, 512, [&](std::size_t i) {
-        auto db = openDatabase(engine, "tenant/" + std::to_string(i));
-        must(
-            db->run("CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) "
-                    "VALUES ('hello')"));
-        must(db->close());
+      loops.run([&](vfs::Environment& environment, std::size_t part) {
+        const std::size_t share = count / loops.count();
+        bench::inParallel(environment.loop, share, 512, [&](std::size_t i) {
+          auto db = bench::openDatabase(environment, "tenant/" + std::to_string(part * share + i));
+          must(db->run(
+              "CREATE TABLE note(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO note(text) "
+              "VALUES ('hello')"));
+          must(db->close());
+        });
       });
       state.counters["per_s"] =
           static_cast<double>(count) / Seconds(std::chrono::steady_clock::now() - start).count();
@@ -402,7 +295,51 @@ void create_many_small_databases(benchmark::State& state) {
     }
   }
 }
-BENCHMARK(create_many_small_databases)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(create_many_small_databases)
+    ->ArgName("loops")
+    ->Arg(1)
+    ->Arg(2)
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+/// 64 databases of 4 MiB, four times the page cache together; their rows are read at random, eight
+/// times out of ten in a tenth of the databases.
+void reads_beyond_the_page_cache(benchmark::State& state) {
+  constexpr std::size_t kDatabases = 64;
+  constexpr std::size_t kReaders = 16;
+  Fleet fleet({.cacheBytes = 64 * 1024 * 1024});
+  fleet.run([&](server::Engine& engine) {
+    std::vector<std::unique_ptr<sql::Database>> open;
+    for (std::size_t i = 0; i < kDatabases; ++i) {
+      open.push_back(openDatabase(engine, "db" + std::to_string(i)));
+      fillTo(*open.back(), 4 * 1024 * 1024);
+    }
+    const vfs::CacheStats before = engine.environment().cache.stats();
+    std::size_t bytesMost = 0;
+    std::mt19937_64 random(1);
+    for (auto _ : state) {
+      bench::inParallel(engine.environment().loop, 20'000, kReaders, [&](std::size_t) {
+        const bool isHot = random() % 10 < 8;
+        sql::Database& db = *open[random() % (isHot ? kDatabases / 10 : kDatabases)];
+        must(db.execute("SELECT length(v) FROM big WHERE id = ?",
+                        {sql::Value(static_cast<std::int64_t>(random() % 4000 + 1))}));
+        bytesMost = std::max(bytesMost, engine.environment().cache.stats().bytes);
+      });
+    }
+    vfs::CacheStats after = engine.environment().cache.stats();
+    state.counters["bytes_most_of_budget"] =
+        static_cast<double>(bytesMost) / static_cast<double>(after.budgetBytes);
+    state.counters["evictions"] = static_cast<double>(after.evictions - before.evictions);
+    after.hits -= before.hits;
+    after.misses -= before.misses;
+    state.counters["hit_ratio"] = after.hitRatio();
+    state.counters["reads_per_s"] = benchmark::Counter(
+        static_cast<double>(state.iterations()) * 20'000, benchmark::Counter::kIsRate);
+    for (auto& db : open) must(db->close());
+  });
+}
+BENCHMARK(reads_beyond_the_page_cache)->Iterations(5)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void overwrite_the_same_rows(benchmark::State& state) {
   Fleet fleet;

@@ -4,19 +4,23 @@
 //   build/bench/postgres_fleet_bench
 //
 // commits: 1,000 databases, each a fiber that commits one row and waits until that is durable,
-// again and again. raw is libpq inserting records of the same size in batches of the same size, as
-// many at once as the pipeline has in flight. Both run in turns; `ratio` is raw time / our time.
+// again and again. raw is libpq inserting records of the same size in batches of the same size, one
+// batch after the other, or as many at once as the pipeline has in flight. They run in turns; a
+// ratio is raw time / our time.
 // scan: 50 MiB, half of it noise, read by a new process's cache and connections from a server that
 // was restarted; the operating system still has its files.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "databases.h"
 #include "raw_table.h"
+#include "skep/backend/postgres/postgres_options.h"
 #include "skep/server/engine.h"
 #include "skep/sql/database.h"
 #include "skep/testing/postgres_server/postgres_server.h"
@@ -25,19 +29,13 @@
 namespace skep {
 namespace {
 
+using bench::must;
 using bench::RawTable;
 using bench::secondsOf;
 using testing::PostgresServer;
 
 constexpr std::size_t kDatabases = 1000;
 constexpr std::size_t kRoundsAtOnce = 20;
-constexpr std::size_t kRawConnections = 2;  // CommitPipelineOptions::batchesInFlightMax
-
-template <class T>
-T must(Result<T> result) {
-  bench::must(result.ok(), result.ok() ? "" : result.error().message.c_str());
-  if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
 
 PostgresServer& server() {
   static PostgresServer instance(
@@ -57,95 +55,69 @@ void runEngine(const std::function<void(server::Engine&)>& body) {
 }
 
 std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
-  return must(sql::Database::open(engine.environment(), {.name = name}));
+  return bench::openDatabase(engine.environment(), name);
 }
 
-/// Runs `body(i)` for i in [0, count), each on a fiber of its own, and waits for all.
-void onFibers(server::Engine& engine, std::size_t count,
-              const std::function<void(std::size_t)>& body) {
-  std::size_t running = count;
-  fiber::Event done;
-  for (std::size_t i = 0; i < count; ++i) {
-    engine.environment().loop.spawn("bench", [&, i] {
-      body(i);
-      if (--running == 0) done.notifyAll();
-    });
-  }
-  fiber::waitUntil(done, [&] { return running == 0; });
-}
-
-void commitRows(sql::Database& database, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    must(
-        database.execute("INSERT INTO t(b, c) VALUES (abs(random()) % 100000, 'some forty bytes of "
-                         "text as a row has it')"));
-    must(database.waitDurable());
-  }
-}
-
-/// So many records in batches of `batch`, on kRawConnections connections at once.
-void insertRaw(std::vector<RawTable>& raw, std::size_t records, std::size_t batch,
-               std::uint64_t& txid) {
-  const std::size_t batches = (records + batch - 1) / batch / kRawConnections;
-  std::vector<std::thread> threads;
-  for (std::size_t thread = 0; thread < kRawConnections; ++thread) {
-    threads.emplace_back([&, thread, first = txid] {
-      for (std::size_t i = 0; i < batches; ++i)
-        raw[thread].insert(thread * kDatabases, batch, first + i);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+/// So many records in batches of `batch`, on as many connections at once as `raw` has.
+double rawSeconds(std::span<RawTable> raw, std::size_t records, std::size_t batch,
+                  std::uint64_t& txid) {
+  const std::size_t batches = (records + batch - 1) / batch / raw.size();
+  const double seconds = secondsOf([&] {
+    std::vector<std::thread> threads;
+    for (std::size_t thread = 0; thread < raw.size(); ++thread) {
+      threads.emplace_back([&, thread, first = txid] {
+        for (std::size_t i = 0; i < batches; ++i)
+          raw[thread].insert(thread * kDatabases, batch, first + i);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
   txid += batches;
+  return seconds;
 }
 
 void commits(benchmark::State& state) {
   runEngine([&](server::Engine& engine) {
-    std::vector<std::unique_ptr<sql::Database>> open(kDatabases);
-    onFibers(engine, kDatabases, [&](std::size_t i) {
-      open[i] = openDatabase(engine, "db" + std::to_string(i));
-      must(open[i]->run(
-          "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)"));
-      must(open[i]->waitDurable());
-    });
-    const auto recordBytes = [&] {
-      std::uint64_t sum = 0;
-      for (const auto& database : open) sum += database->file().counters().recordBytes;
-      return sum;
-    };
-    const auto work = [&] {
-      onFibers(engine, kDatabases, [&](std::size_t i) { commitRows(*open[i], kRoundsAtOnce); });
-    };
+    bench::Loops loops(engine, static_cast<std::size_t>(state.range(0)));
+    bench::Committers committers(loops, kDatabases);
+    const std::size_t each = committers.commitsOf(kRoundsAtOnce);
     // The first round tells how large records and batches are.
     const auto statsBefore = engine.pipelineStats();
-    const std::uint64_t bytesBefore = recordBytes();
-    work();
+    const std::uint64_t bytesBefore = committers.recordBytes();
+    committers.commitEach(kRoundsAtOnce);
     const auto stats = engine.pipelineStats();
     const std::size_t writes = stats.writes - statsBefore.writes;
     const std::size_t batch = writes / (stats.batches - statsBefore.batches);
-    const std::size_t bytes = (recordBytes() - bytesBefore) / writes;
+    const std::size_t bytes = (committers.recordBytes() - bytesBefore) / writes;
     std::vector<RawTable> raw;
-    for (std::size_t i = 0; i < kRawConnections; ++i) raw.emplace_back(server().url(), bytes);
+    for (std::size_t i = 0; i < backend::PostgresOptions{}.writeConnections; ++i) {
+      raw.emplace_back(server().url(), bytes);
+    }
     server().query("CHECKPOINT");
 
     std::uint64_t txid = 1;
-    double rawSeconds = 0;
-    double ourSeconds = 0;
+    double one = 0;
+    double atOnce = 0;
+    double ours = 0;
     for (auto _ : state) {
-      rawSeconds += secondsOf([&] { insertRaw(raw, kDatabases * kRoundsAtOnce, batch, txid); });
-      const double ours = secondsOf(work);
-      state.SetIterationTime(ours);
-      ourSeconds += ours;
+      one += rawSeconds(std::span(raw).first(1), each, batch, txid);
+      atOnce += rawSeconds(raw, each, batch, txid);
+      const double seconds = secondsOf([&] { committers.commitEach(kRoundsAtOnce); });
+      state.SetIterationTime(seconds);
+      ours += seconds;
     }
-    const double count = static_cast<double>(state.iterations()) * kDatabases * kRoundsAtOnce;
-    state.counters["commits_per_s"] = count / ourSeconds;
-    state.counters["raw_per_s"] = count / rawSeconds;
-    state.counters["ratio"] = rawSeconds / ourSeconds;
+    const double count = static_cast<double>(state.iterations() * each);
+    state.counters["commits_per_s"] = count / ours;
+    state.counters["raw_per_s"] = count / one;
+    state.counters["raw_at_once_per_s"] = count / atOnce;
+    state.counters["ratio"] = one / ours;
+    state.counters["ratio_at_once"] = atOnce / ours;
     state.counters["batch"] = static_cast<double>(batch);
     state.counters["record_bytes"] = static_cast<double>(bytes);
-    for (const auto& database : open) must(database->close());
   });
 }
-BENCHMARK(commits)->Iterations(10)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(commits)->ArgName("loops")->Arg(1)->Arg(2)->Iterations(10)->UseManualTime()->Unit(
+    benchmark::kMillisecond);
 
 void scan(benchmark::State& state) {
   runEngine([](server::Engine& engine) {

@@ -16,13 +16,7 @@ find_package(GTest REQUIRED)
 if(NOT SKEP_FUZZ)
   find_package(benchmark REQUIRED)
 endif()
-# Time zones. Debian's package says nothing to CMake or pkg-config.
-find_path(SKEP_CCTZ_INCLUDE cctz/time_zone.h REQUIRED)
-find_library(SKEP_CCTZ_LIBRARY cctz REQUIRED)
-add_library(cctz::cctz UNKNOWN IMPORTED)
-set_target_properties(cctz::cctz PROPERTIES
-  IMPORTED_LOCATION ${SKEP_CCTZ_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${SKEP_CCTZ_INCLUDE})
-
+include(SkepCctz)
 include(GoogleTest)
 
 set(SKEP_SQLITE_DIR ${CMAKE_SOURCE_DIR}/node_modules/better-sqlite3/deps/sqlite3)
@@ -33,7 +27,7 @@ endif()
 # SQLite with the options of docs/decisions/0003-sqlite-build.md. Hidden symbols: another SQLite in the
 # same process (Node's own, say) must never mix with ours.
 add_library(skep_sqlite STATIC ${SKEP_SQLITE_DIR}/sqlite3.c)
-target_include_directories(skep_sqlite SYSTEM PUBLIC ${SKEP_SQLITE_DIR})
+target_include_directories(skep_sqlite SYSTEM PUBLIC $<BUILD_INTERFACE:${SKEP_SQLITE_DIR}>)
 set(skep_sqlite_options
   SQLITE_THREADSAFE=2
   SQLITE_DQS=0
@@ -68,3 +62,4 @@ target_compile_definitions(skep_sqlite
   PUBLIC SQLITE_ENABLE_SESSION SQLITE_ENABLE_PREUPDATE_HOOK SQLITE_ENABLE_COLUMN_METADATA)
 target_compile_options(skep_sqlite PRIVATE -w $<$<CONFIG:Release>:-O2>)
 target_link_libraries(skep_sqlite PUBLIC Threads::Threads ${CMAKE_DL_LIBS} m)
+skep_install_library(skep_sqlite sqlite)

@@ -38,7 +38,7 @@ class LoopCore;
 struct LoopOptions {
   std::size_t stackBytes =
       512 * 1024;  // reserved address space a fiber; only touched pages cost memory
-  std::size_t pooledStacksMax = 64;  // finished fibers' stacks kept for reuse
+  std::size_t pooledStacksMax = 512;  // finished fibers' stacks kept for reuse, some 12 KiB each
 };
 
 class Loop {

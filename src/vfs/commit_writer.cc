@@ -248,9 +248,13 @@ void CommitWriter::encodeFold(Flight& flight, store::DatabaseWrite& write) {
   const store::Txid txid = file_.committedTxid;
   const bool keepsHistory = file_.properties.retentionMs != 0;
   for (store::ChunkNumber chunk : flight.folded) {
-    if (store::firstPageOf(chunk) > file_.pageCount) continue;
+    const PageNumber first = store::firstPageOf(chunk);
+    if (first > file_.pageCount) continue;
     write.chunks.push_back(encodeFolded(file_.id, chunk, txid, file_.pageCount, file_.table));
-    file_.counters.chunkBytes += write.chunks.back().bytes.size();
+    const std::size_t bytes = write.chunks.back().bytes.size();
+    file_.counters.chunkBytes += bytes;
+    file_.compression.note(
+        std::min<std::size_t>(store::kPagesPerChunk, file_.pageCount - first + 1), bytes);
     if (!keepsHistory) write.superseded.push_back({.chunk = chunk, .txid = txid});
   }
   flight.trimThrough = folds_.trimThrough(flight.folded, txid, flight.pages);

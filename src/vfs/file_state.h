@@ -14,6 +14,7 @@
 
 #include "skep/fiber/sync.h"
 #include "skep/store/page_store.h"
+#include "skep/vfs/compression_rate.h"
 #include "skep/vfs/environment.h"
 #include "skep/vfs/log_tail.h"
 #include "skep/vfs/page_cache.h"
@@ -76,6 +77,7 @@ struct FileState {
   std::uint32_t pageCount = 0;
   store::Txid committedTxid = 0;
   PageTable table;
+  CompressionRate compression;
 
   bool isWriting = false;  // some fiber writes commits to the store (CommitWriter)
   fiber::Event progress;   // the durable txid grew, broken, or nobody writes any more

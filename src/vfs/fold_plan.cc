@@ -15,8 +15,11 @@ void FoldPlan::forgetPastEnd(std::uint32_t pageCount) {
 
 std::size_t FoldPlan::logBytesLimit() const {
   const PagedFileOptions& options = file_.environment.options;
-  const std::size_t share = static_cast<std::size_t>(file_.pageCount) * kPageBytes / 4;
-  return std::clamp(share, options.logBytesMin, options.logBytesMax);
+  // A log beside the chunks that it changes, and for the time of a fold beside their next versions:
+  // together less than three times what the pages take.
+  const std::size_t bySize = std::size_t{file_.pageCount} * kPageBytes / 4;
+  const std::size_t byContent = file_.compression.bytesOf(file_.pageCount) * 5 / 4;
+  return std::clamp(std::min(bySize, byContent), options.logBytesMin, options.logBytesMax);
 }
 
 bool FoldPlan::isDue() const {

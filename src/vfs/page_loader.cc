@@ -1,6 +1,7 @@
 #include "skep/vfs/page_loader.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <set>
 
@@ -193,6 +194,8 @@ Status PageLoader::install(store::ChunkNumber chunk, const store::StoredChunk* s
   if (stored != nullptr) {
     SKEP_TRY(store::DecodedChunk decoded,
              store::decodeChunk(file_.id, chunk, stored->txid, stored->bytes));
+    file_.compression.note(static_cast<std::size_t>(std::popcount(decoded.present())),
+                           stored->bytes.size());
     base.emplace(std::move(decoded));
   }
   const store::Txid version = stored != nullptr ? stored->txid : 0;

@@ -11,9 +11,9 @@
 namespace skep::vfs {
 
 struct PagedFileOptions {
-  /// The log is folded into chunks when it passes this, or a quarter of the database's size if that
-  /// is more, up to logBytesMax.
-  std::size_t logBytesMin = 32 * 1024;
+  /// The log is folded into chunks when it passes a quarter of the database's size or 1.25 times
+  /// what its pages take when they are compressed, whichever is less, within these bounds.
+  std::size_t logBytesMin = 16 * 1024;
   std::size_t logBytesMax = 4 * 1024 * 1024;
   /// Chunks folded in one store transaction.
   std::size_t foldChunksMax = 64;

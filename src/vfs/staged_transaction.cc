@@ -1,6 +1,7 @@
 #include "skep/vfs/staged_transaction.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <mutex>
 
@@ -84,6 +85,7 @@ Result<store::StoredChunk> StagedTransaction::stageChunk(store::ChunkNumber chun
   if (chunk == 0 && view[0]) pageCount_ = headerPageCount(view[0]->view());
   store::StoredChunk staged{
       .chunk = chunk, .txid = txid_, .bytes = store::encodeChunk(file_.id, chunk, txid_, contents)};
+  file_.compression.note(static_cast<std::size_t>(std::popcount(present)), staged.bytes.size());
   presentPages_[chunk] = present;
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
     const PageNumber page = store::firstPageOf(chunk) + i;

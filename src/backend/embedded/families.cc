@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kKiB = 1024;
 constexpr std::size_t kMiB = 1024 * kKiB;
 constexpr int kIdBytes = 8;
+constexpr std::size_t kMetadataBlockBytes = 4 * kKiB;
+// Of the block cache, for parts of indexes and filters alone.
+constexpr double kMetadataShare = 0.5;
 
 enum class Lookup : std::uint8_t {
   WholeKey,    // by the exact key: the filter holds whole keys
@@ -37,8 +40,15 @@ std::shared_ptr<rocksdb::TableFactory> tables(const Shape& shape,
   table.whole_key_filtering = shape.lookup == Lookup::WholeKey;
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
-  // Counted in the cache's budget, or a large store's indexes would be memory without a bound.
+  // Counted in the cache's budget, or a large store's indexes would be memory without a bound. In
+  // parts of a few KiB each: a file's whole filter has hundreds, and reading one for a single key
+  // would push everything else out.
   table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = kMetadataBlockBytes;
+  table.pin_top_level_index_and_filter = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   return std::shared_ptr<rocksdb::TableFactory>(rocksdb::NewBlockBasedTableFactory(table));
 }
@@ -72,7 +82,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> familyDescriptors(const EmbeddedOpt
   using rocksdb::kLZ4Compression;
   using rocksdb::kNoCompression;
   using rocksdb::kZSTD;
-  const auto cache = rocksdb::NewLRUCache(options.blockCacheBytes);
+  const auto cache = rocksdb::NewLRUCache(options.blockCacheBytes, -1, false, kMetadataShare);
   const Shape meta{8 * kKiB, 16 * kMiB, Lookup::WholeKey, kLZ4Compression, kZSTD};
   const Shape head{8 * kKiB, 16 * kMiB, Lookup::WholeKey, kLZ4Compression, kLZ4Compression};
   const Shape log{16 * kKiB, 16 * kMiB, Lookup::ByDatabase, kLZ4Compression, kZSTD};

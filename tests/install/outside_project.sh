@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs Skep into a fresh directory, builds an example against that alone, and calls its actor.
+#
+#   outside_project.sh BUILD_DIRECTORY EXAMPLE_DIRECTORY
+set -euo pipefail
+build=$1
+example=$2
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+
+cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
+if grep -rl "$build" "$work/prefix/lib/cmake"; then
+  echo "the package names its build directory" >&2
+  exit 1
+fi
+launcher=()
+if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+cp -r "$example" "$work/source"
+cmake -S "$work/source" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" "${launcher[@]}" >"$work/configure.log"
+cmake --build "$work/build"
+
+"$work/build/counter" --store memory: --listen 127.0.0.1:0 >"$work/output" &
+server=$!
+for _ in $(seq 300); do
+  port=$(sed -n 's|.*http://127.0.0.1:\([0-9]*\).*|\1|p' "$work/output")
+  [ -z "$port" ] || break
+  sleep 0.1
+done
+exec 3<>"/dev/tcp/127.0.0.1/$port"
+printf 'POST /actors/counter/a/actions/increment HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n[5]' >&3
+reply=$(cat <&3)
+[ "${reply##*$'\n'}" = 5 ] || { echo "the actor answered: $reply" >&2; exit 1; }
+kill -TERM "$server"
+wait "$server"
+server=
