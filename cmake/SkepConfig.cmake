@@ -1,4 +1,5 @@
-# find_package(Skep): the target skep::skep, to write programs with <skep/skep.h>.
+# find_package(Skep): the targets skep::skep, to write programs with <skep/skep.h>, and skep::testing, to test them
+# with <skep/testing.h>.
 #
 # Needs the Debian packages that scripts/setup.sh names for building, and C++20.
 

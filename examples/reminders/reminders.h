@@ -2,13 +2,12 @@
 
 #pragma once
 
+#include <skep/skep.h>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "skep/api/context.h"
-#include "skep/api/definition.h"
 
 struct Mail {
   std::string text;

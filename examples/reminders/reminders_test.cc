@@ -1,6 +1,6 @@
 // A test of actors as users write it: docs/guide/testing.md shows it.
 
-#include "reminders/reminders.h"
+#include "reminders.h"
 
 #include <gtest/gtest.h>
 #include <skep/testing.h>
