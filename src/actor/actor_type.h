@@ -10,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,7 +52,7 @@ struct ActorType {
   std::string name;
   std::vector<Migration> migrations;
   ActorOptions options;
-  std::set<std::string> events;  // that clients may subscribe to
+  std::map<std::string, EventOptions, std::less<>> events;  // that clients may subscribe to
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
