@@ -105,6 +105,7 @@ TEST_F(ConnectionsTest, calls_sent_before_it_is_open_wait_and_keep_their_order) 
   mayOpen = true;
   let.notifyAll();
   world_.settle();
+  world_.store().beforeOpen = nullptr;
   EXPECT_THAT(ada.heard(), ElementsAre("connected", "reply 1: null", R"(reply 2: "one/ada")"));
 }
 
@@ -196,6 +197,7 @@ TEST_F(ConnectionsTest, a_client_that_goes_before_it_is_let_in_is_seen_to_go) {
   mayOpen = true;
   let.notifyAll();
   world_.settle();
+  world_.store().beforeOpen = nullptr;
   EXPECT_THAT(ada.heard(), IsEmpty());
   EXPECT_EQ(hooks.back(), "disconnect ada");
   EXPECT_EQ(chat("who"), "[]");

@@ -106,6 +106,7 @@ TEST_F(EventsTest, events_wait_until_what_they_tell_is_durable) {
   mayWrite = true;
   durable.notifyAll();
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   // Replies of turns that became durable together follow what all of them had to say.
   std::vector<std::string> heard = ada.heard();
   ASSERT_FALSE(heard.empty());
@@ -135,6 +136,7 @@ TEST_F(EventsTest, after_a_commit_that_failed_nothing_leaves_and_connections_are
   };
   ada.call(1, "say", R"(["x", "lost"])");
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   EXPECT_THAT(ada.heard(), ElementsAre(StartsWith("reply 1: actor.broken: "),
                                        StartsWith("closed: actor.broken: ")));
   EXPECT_THAT(eve.heard(), ElementsAre(StartsWith("closed: actor.broken: ")));
@@ -207,6 +209,7 @@ TEST_F(EventsTest, a_relaxed_actor_does_not_wait) {
   mayWrite = true;
   durable.notifyAll();
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   // Its events leave before the database knows of them, so sleep begins a new stream.
   ada.close();
   world_.advance(32s);
