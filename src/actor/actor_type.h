@@ -10,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,7 +59,7 @@ struct ActorType {
   ActorOptions options;
   QueueTypes queues;
   bool hasRun = false;           // Behavior::run() is worth calling
-  std::set<std::string> events;  // that clients may subscribe to
+  std::map<std::string, EventOptions, std::less<>> events;  // that clients may subscribe to
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };

@@ -16,7 +16,15 @@ struct ConnectionOptions {
   std::size_t subscriptionsMax = 256;     // of one connection
   std::size_t eventsKept = 1'000;         // for clients that come back, while the actor is awake
   std::size_t eventBytesKept = 128 * 1024;
+  std::size_t replayBytesMax =
+      1024 * 1024;  // of kept events that one client gets when it comes back
   std::size_t outboxBytesMax = 16 * 1024 * 1024;  // waits until the turns that sent it are durable
+};
+
+struct EventOptions {
+  /// About how many of its newest are kept in the database, for clients that come back after a crash or a
+  /// long time. 0: only those in memory, while the actor is awake.
+  std::size_t history = 0;
 };
 
 }  // namespace skep::actor

@@ -43,6 +43,8 @@ class EventLog {
   Status load(sql::Database& database);
   /// Within a turn that is about to send an event, after load().
   Status beginSending(sql::Database& database);
+  /// The position that next() will give after `count` more.
+  call::EventPosition coming(std::size_t count) const { return {stream_, sequence_ + count + 1}; }
   /// The position of the next event; never given twice.
   call::EventPosition next();
 

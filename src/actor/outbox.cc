@@ -1,5 +1,7 @@
 #include "skep/actor/outbox.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
@@ -25,47 +27,91 @@ EventLog& Outbox::log() {
   return *log_;
 }
 
+EventHistory& Outbox::history() {
+  if (history_ == nullptr) history_ = std::make_unique<EventHistory>();
+  return *history_;
+}
+
+bool Outbox::areKept(const std::vector<std::string>& events) const {
+  const auto& types = instance_.type().events;
+  return std::all_of(events.begin(), events.end(), [&](const std::string& event) {
+    const auto found = types.find(event);
+    return found != types.end() && found->second.history > 0;
+  });
+}
+
 // ---- Within a turn
 
-Status Outbox::stage(std::size_t bytes, Item item) {
+Status Outbox::checkRoom(std::size_t bytes) const {
   const std::size_t bytesMax = instance_.type().options.connections.outboxBytesMax;
-  if (bytes_ + bytes > bytesMax) {
-    return Error{ErrorCode::LimitExceeded,
-                 "more than " + std::to_string(bytesMax) +
-                     " bytes of events and messages wait until they are durable"};
-  }
+  if (bytes_ + bytes <= bytesMax) return {};
+  return Error{ErrorCode::LimitExceeded, "more than " + std::to_string(bytesMax) +
+                                             " bytes of events and messages wait until they are "
+                                             "durable"};
+}
+
+void Outbox::stage(std::size_t bytes, Item item) {
   bytes_ += bytes;
   staged_.push_back({bytes, std::move(item)});
-  return {};
 }
 
 Status Outbox::broadcast(std::string_view event, std::string value, std::string except) {
-  SKEP_CHECK_OK(log().load(instance_.database()));
-  SKEP_CHECK_OK(log().beginSending(instance_.database()));
+  sql::Database& database = instance_.database();
   const std::size_t bytes = value.size() + kEntryBytes;
-  return stage(bytes, Broadcast{.name = std::string(event),
-                                .value = std::move(value),
-                                .except = std::move(except),
-                                .event = nullptr});
+  SKEP_CHECK_OK(checkRoom(bytes));
+  SKEP_CHECK_OK(log().load(database));
+  SKEP_CHECK_OK(log().beginSending(database));
+  Broadcast broadcast{.name = std::string(event),
+                      .value = std::move(value),
+                      .except = std::move(except),
+                      .event = nullptr};
+  const auto type = instance_.type().events.find(event);
+  const std::size_t keep = type == instance_.type().events.end() ? 0 : type->second.history;
+  if (keep > 0) {
+    broadcast.event = std::make_shared<call::Event>(broadcast.name, std::move(broadcast.value),
+                                                    log().coming(stagedBroadcasts_));
+    // All of it or nothing: its row and its number go together.
+    SKEP_CHECK_OK(database.savepoint(
+        [&] { return history().add(database, *broadcast.event, broadcast.except, keep); }));
+  }
+  stage(bytes, std::move(broadcast));
+  ++stagedBroadcasts_;
+  return {};
 }
 
 Status Outbox::send(const ConnectionPtr& to, std::string_view event, std::string value) {
   const std::size_t bytes = value.size() + kEntryBytes;
-  return stage(bytes, Send{.to = to,
-                           .event = std::make_shared<call::Event>(
-                               std::string(event), std::move(value), call::EventPosition{})});
+  SKEP_CHECK_OK(checkRoom(bytes));
+  stage(bytes, Send{.to = to,
+                    .event = std::make_shared<call::Event>(std::string(event), std::move(value),
+                                                           call::EventPosition{})});
+  return {};
 }
 
 Status Outbox::close(const ConnectionPtr& connection, call::Closed why) {
-  return stage(kEntryBytes, Close{.connection = connection, .why = std::move(why)});
+  SKEP_CHECK_OK(checkRoom(kEntryBytes));
+  stage(kEntryBytes, Close{.connection = connection, .why = std::move(why)});
+  return {};
 }
 
 Status Outbox::welcome(const ConnectionPtr& connection, const call::ConnectRequest& request) {
-  SKEP_CHECK_OK(log().load(instance_.database()));
-  return stage(kEntryBytes, Welcome{.connection = connection,
-                                    .subscriptions = request.subscriptions,
-                                    .resume = request.resume,
-                                    .resumedConnection = request.resumedConnection});
+  sql::Database& database = instance_.database();
+  SKEP_CHECK_OK(checkRoom(kEntryBytes));
+  SKEP_CHECK_OK(log().load(database));
+  Welcome welcome{.connection = connection,
+                  .subscriptions = request.subscriptions,
+                  .resume = request.resume,
+                  .resumedConnection = request.resumedConnection,
+                  .kept = std::nullopt};
+  if (request.resume && areKept(request.subscriptions)) {
+    const std::set<std::string> names(request.subscriptions.begin(), request.subscriptions.end());
+    // What is committed and has not left yet is among them: it leaves before the connection subscribes.
+    SKEP_TRY(welcome.kept, history().after(database, *request.resume, log().position().stream,
+                                           request.resumedConnection, names,
+                                           instance_.type().options.connections.replayBytesMax));
+  }
+  stage(kEntryBytes, std::move(welcome));
+  return {};
 }
 
 // ---- The gate
@@ -74,12 +120,18 @@ void Outbox::committed(store::Txid txid) {
   if (staged_.empty()) return;
   for (Staged& staged : staged_) {
     if (auto* broadcast = std::get_if<Broadcast>(&staged.item)) {
-      broadcast->event = std::make_shared<call::Event>(std::move(broadcast->name),
-                                                       std::move(broadcast->value), log().next());
+      call::EventPosition position = log().next();
+      if (broadcast->event == nullptr) {
+        broadcast->event = std::make_shared<call::Event>(
+            std::move(broadcast->name), std::move(broadcast->value), std::move(position));
+      } else {
+        SKEP_CHECK(broadcast->event->position().sequence == position.sequence);
+      }
     }
     pending_.push_back({.txid = txid, .bytes = staged.bytes, .item = std::move(staged.item)});
   }
   staged_.clear();
+  stagedBroadcasts_ = 0;
   flush();
   if (!pending_.empty()) startWaiting();
 }
@@ -87,6 +139,7 @@ void Outbox::committed(store::Txid txid) {
 void Outbox::rolledBack() {
   for (const Staged& staged : staged_) bytes_ -= staged.bytes;
   staged_.clear();
+  stagedBroadcasts_ = 0;
 }
 
 void Outbox::flush() {
@@ -142,8 +195,9 @@ void Outbox::leave(Welcome& welcome) {
   if (connection.phase() == Connection::Phase::Closed) return;
   const std::set<std::string> names(welcome.subscriptions.begin(), welcome.subscriptions.end());
   const call::EventPosition now = log().position();
-  std::optional<std::vector<EventLog::EventPtr>> missing;
-  if (welcome.resume) missing = log().after(*welcome.resume, welcome.resumedConnection, names);
+  std::optional<std::vector<EventLog::EventPtr>> missing = std::move(welcome.kept);
+  if (welcome.resume && !missing)
+    missing = log().after(*welcome.resume, welcome.resumedConnection, names);
   connection.tell([&](call::ConnectionPeer& peer) {
     peer.connected({.id = connection.id(), .position = missing ? *welcome.resume : now});
     if (welcome.resume && !missing) peer.missed(now);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "skep/actor/connection.h"
+#include "skep/actor/event_history.h"
 #include "skep/actor/event_log.h"
 #include "skep/base/result.h"
 #include "skep/call/connection.h"
@@ -69,7 +70,7 @@ class Outbox {
     std::string name;
     std::string value;
     std::string except;
-    std::shared_ptr<const call::Event> event;  // once committed: it has a number then
+    std::shared_ptr<const call::Event> event;  // once committed, or kept: it has a number then
   };
   struct Send {
     ConnectionPtr to;
@@ -84,6 +85,8 @@ class Outbox {
     std::vector<std::string> subscriptions;
     std::optional<call::EventPosition> resume;
     std::string resumedConnection;
+    std::optional<std::vector<EventLog::EventPtr>>
+        kept;  // in the database, and missing to the client
   };
   using Item = std::variant<Broadcast, Send, Close, Welcome>;
   struct Pending {
@@ -97,7 +100,11 @@ class Outbox {
   };
 
   EventLog& log();
-  Status stage(std::size_t bytes, Item item);
+  EventHistory& history();
+  /// Whether all of `events` are kept in the database.
+  bool areKept(const std::vector<std::string>& events) const;
+  Status checkRoom(std::size_t bytes) const;
+  void stage(std::size_t bytes, Item item);
   void startWaiting();
   void leave(Broadcast& broadcast);
   void leave(Send& send);
@@ -105,8 +112,10 @@ class Outbox {
   void leave(Welcome& welcome);
 
   ActorInstance& instance_;
-  std::unique_ptr<EventLog> log_;  // of an actor that has connections or sends events
+  std::unique_ptr<EventLog> log_;          // of an actor that has connections or sends events
+  std::unique_ptr<EventHistory> history_;  // of one that keeps some
   std::vector<Staged> staged_;
+  std::size_t stagedBroadcasts_ = 0;
   std::deque<Pending> pending_;
   std::size_t bytes_ = 0;
   bool isWaiting_ = false;

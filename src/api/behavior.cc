@@ -2,7 +2,7 @@
 // exceptions and the runtime.
 
 #include <exception>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "skep/actor/system_tables.h"
@@ -178,8 +178,8 @@ class TypedBehavior final : public actor::Behavior {
 
 actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> migrations,
                                ActorOptions options, ActorParts parts) {
-  std::set<std::string> events;
-  for (const auto& [event, type] : parts.events) events.insert(event);
+  std::map<std::string, EventOptions, std::less<>> events;
+  for (const auto& [event, type] : parts.events) events.emplace(event, type.options);
   const bool hasOnDisconnect = static_cast<bool>(parts.onDisconnect);
   auto shared = std::make_shared<const ActorParts>(std::move(parts));
   actor::QueueTypes queues;

@@ -24,17 +24,21 @@
 #include <utility>
 
 #include "skep/actor/connection.h"
+#include "skep/actor/connection_options.h"
 #include "skep/actor/invocation.h"
 #include "skep/api/codec.h"
 #include "skep/api/errors.h"
 
 namespace skep {
 
+using actor::EventOptions;
+
 namespace api {
 
 /// An event as the Definition declares it.
 struct EventType {
   std::type_index type;
+  actor::EventOptions options;
   /// InvalidValue when a value that was encoded from another type does not fit.
   std::function<void(const Value&)> check;
 };

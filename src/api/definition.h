@@ -222,12 +222,14 @@ class Definition {
   Definition& onDestroy(void (T::*function)(Context&)) { return hook(parts_.onDestroy, function); }
 
   /// An event that the actor broadcasts or sends, and what it carries.
+  ///   d.event<Message>("message", {.history = 1000});
   template <class Message>
-  Definition& event(std::string name) {
+  Definition& event(std::string name, EventOptions options = {}) {
     parts_.events.insert_or_assign(
-        name, api::EventType{.type = typeid(Message), .check = [name](const Value& value) {
-                               (void)api::Codec<Message>::decode(value, api::Place(name));
-                             }});
+        name, api::EventType{
+                  .type = typeid(Message), .options = options, .check = [name](const Value& value) {
+                    (void)api::Codec<Message>::decode(value, api::Place(name));
+                  }});
     return *this;
   }
   /// A client wants to connect. UserError or Forbidden refuse it, with their reason.

@@ -1,7 +1,6 @@
 #include "skep/gateway/websocket.h"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/container/static_vector.hpp>
 #include <span>
 #include <utility>
 
@@ -16,8 +15,6 @@ using call::FailureCode;
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kBuffersMax = 64;  // that one system call takes
-constexpr std::size_t kQueueKept = 16;   // places that an idle queue keeps
 
 std::string describe(const Failure& failure) {
   if (failure.is(FailureCode::Disconnected)) return failure.message;
@@ -289,13 +286,12 @@ void WebSocket::sendMessage(std::string_view message) {
 
 void WebSocket::send(Frame frame) {
   if (phase_ == Phase::Closing || phase_ == Phase::Gone) return;
-  if (queueBytes_ > shared_.options.sendBytesMax) return closeAsTooSlow();
+  if (queue_.bytes() > shared_.options.sendBytesMax) return closeAsTooSlow();
   enqueue(std::move(frame));
 }
 
 void WebSocket::enqueue(Frame frame) {
-  queueBytes_ += frame->size();
-  queue_.push_back(std::move(frame));
+  queue_.push(std::move(frame));
   makeDue();
 }
 
@@ -321,23 +317,15 @@ void WebSocket::runDue() {
 
 void WebSocket::write() {
   if (isAwaitingSpace_) return;
-  while (queueStart_ < queue_.size()) {
-    boost::container::static_vector<asio::const_buffer, kBuffersMax> buffers;
-    for (std::size_t i = queueStart_; i < queue_.size() && buffers.size() < kBuffersMax; ++i) {
-      buffers.push_back(asio::buffer(*queue_[i]));
-    }
-    buffers.front() += writtenBytes_;
+  while (!queue_.isEmpty()) {
     error_code error;
-    const std::size_t bytes = socket_.write_some(buffers, error);
+    const std::size_t bytes = socket_.write_some(queue_.next(), error);
     if (error == asio::error::would_block || error == asio::error::try_again) {
       return awaitSpace();
     }
     if (error) return end();
-    wrote(bytes);
+    queue_.wrote(bytes);
   }
-  queue_.clear();
-  queueStart_ = 0;
-  if (queue_.capacity() > kQueueKept) std::vector<Frame>().swap(queue_);
   if (endsWhenWritten_) return end();
   if (phase_ == Phase::Closing && isDeaf_) {
     // The client sees that nothing more comes, and closes; then what it still sends is not left unread,
@@ -347,19 +335,8 @@ void WebSocket::write() {
   }
 }
 
-void WebSocket::wrote(std::size_t bytes) {
-  queueBytes_ -= bytes;
-  writtenBytes_ += bytes;
-  while (queueStart_ < queue_.size() && writtenBytes_ >= queue_[queueStart_]->size()) {
-    writtenBytes_ -= queue_[queueStart_]->size();
-    queue_[queueStart_++].reset();
-  }
-}
-
 void WebSocket::awaitSpace() {
   isAwaitingSpace_ = true;
-  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(queueStart_));
-  queueStart_ = 0;
   socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code error) {
     self->isAwaitingSpace_ = false;
     if (self->phase_ == Phase::Gone) return;
@@ -392,11 +369,7 @@ void WebSocket::closeFor(const call::Closed& why) {
 
 /// Nothing but the frame that is half written, and the close, goes to who does not read.
 void WebSocket::closeAsTooSlow() {
-  const std::size_t kept = queueStart_ + (writtenBytes_ > 0 ? 1 : 0);
-  while (queue_.size() > kept) {
-    queueBytes_ -= queue_.back()->size();
-    queue_.pop_back();
-  }
+  queue_.dropWaiting();
   close(CloseCode::TooSlow, "this client does not take what it is sent");
 }
 
@@ -422,7 +395,7 @@ void WebSocket::end() {
   socket_.close(ignored);
   unlink();
   --shared_.openCount;
-  queue_.clear();
+  queue_ = {};
   // The last reference may be this one.
   const std::shared_ptr<WebSocket> self = std::move(self_);
 }

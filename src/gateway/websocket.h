@@ -28,6 +28,7 @@
 #include "skep/call/router.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/timer.h"
+#include "skep/gateway/send_queue.h"
 #include "skep/gateway/server.h"
 #include "skep/gateway/websocket_frame.h"
 #include "skep/gateway/websocket_upgrade.h"
@@ -69,7 +70,7 @@ class WebSocket final : public call::ConnectionPeer,
   void closed(const call::Closed& why) override;
 
  private:
-  using Frame = std::shared_ptr<const std::string>;
+  using Frame = SendQueue::Frame;
   enum class Phase : std::uint8_t { Greeting, Talking, Closing, Gone };
 
   /// Something of the actor's end.
@@ -105,7 +106,6 @@ class WebSocket final : public call::ConnectionPeer,
   void makeDue();
   void runDue();
   void write();
-  void wrote(std::size_t bytes);
   void awaitSpace();
   Opcode opcode() const;
   Frame frameOf(std::string_view message) const;
@@ -129,10 +129,7 @@ class WebSocket final : public call::ConnectionPeer,
   fiber::Timer timer_;
 
   std::string unread_;  // has arrived, and could not be taken yet
-  std::vector<Frame> queue_;
-  std::size_t queueStart_ = 0;    // frames before it are written
-  std::size_t writtenBytes_ = 0;  // of the first frame that is not
-  std::size_t queueBytes_ = 0;
+  SendQueue queue_;
   std::size_t callsUnderWay_ = 0;
 
   Phase phase_ = Phase::Greeting;

@@ -38,6 +38,7 @@ struct Chat : Actor {
     d.action("wrongType", &Chat::wrongType).action("sayToOthers", &Chat::sayToOthers);
     d.action("flood", &Chat::flood).action("readOnly", &Chat::readOnly);
     d.action("texts", &Chat::texts).action("kickAll", &Chat::kickAll);
+    d.action("kept", &Chat::kept).action("floodAndGoOn", &Chat::floodAndGoOn);
     d.action("leave", &Chat::leave).action("vanish", &Chat::vanish);
     d.onBeforeConnect(&Chat::admit);
     d.createConnectionState(&Chat::newMember);
@@ -120,6 +121,17 @@ struct Chat : Actor {
   void vanish(Context& c) { c.destroy(); }
   std::int64_t count(Context& c) {
     return c.queryOne<std::int64_t>("SELECT count(*) FROM message");
+  }
+  /// Rows of the history of events.
+  std::int64_t kept(Context& c) {
+    return c.queryOne<std::int64_t>("SELECT count(*) FROM _skep_event");
+  }
+  void floodAndGoOn(Context& c, std::int64_t count, std::int64_t bytes) {
+    try {
+      flood(c, count, bytes);
+    } catch (const ActorError&) {
+      hooks.push_back("full");
+    }
   }
   std::vector<std::string> texts(Context& c) {
     return c.query<std::string>("SELECT text FROM message ORDER BY id");

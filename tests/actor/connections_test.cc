@@ -105,6 +105,7 @@ TEST_F(ConnectionsTest, calls_sent_before_it_is_open_wait_and_keep_their_order) 
   mayOpen = true;
   let.notifyAll();
   world_.settle();
+  world_.store().beforeOpen = nullptr;
   EXPECT_THAT(ada.heard(), ElementsAre("connected", "reply 1: null", R"(reply 2: "one/ada")"));
 }
 
@@ -116,6 +117,19 @@ TEST_F(ConnectionsTest, calls_of_one_connection_interleave_and_answer_out_of_ord
   EXPECT_THAT(ada.heard(), ElementsAre("connected", "reply 2: 1"));
   world_.advance(100ms);
   EXPECT_THAT(ada.heard(), ElementsAre("reply 1: null"));
+}
+
+TEST_F(ConnectionsTest, calls_to_an_actor_that_runs_one_at_a_time_are_answered_in_order) {
+  actor::ActorType serial = actorType<Chat>("serial");
+  serial.options.concurrency = Concurrency::OneAtATime;
+  world_.add(serial);
+  TestClient ada(world_, "serial", "a", {.parameters = R"({"name":"ada"})"});
+  ada.call(1, "sayThenWait", R"(["ada", 100])");
+  ada.call(2, "count");
+  world_.settle();
+  EXPECT_THAT(ada.heard(), ElementsAre("connected"));
+  world_.advance(100ms);
+  EXPECT_THAT(ada.heard(), ElementsAre("reply 1: null", "reply 2: 2"));
 }
 
 TEST_F(ConnectionsTest, messages_go_to_one_or_to_those_with_a_tag) {
@@ -183,6 +197,7 @@ TEST_F(ConnectionsTest, a_client_that_goes_before_it_is_let_in_is_seen_to_go) {
   mayOpen = true;
   let.notifyAll();
   world_.settle();
+  world_.store().beforeOpen = nullptr;
   EXPECT_THAT(ada.heard(), IsEmpty());
   EXPECT_EQ(hooks.back(), "disconnect ada");
   EXPECT_EQ(chat("who"), "[]");

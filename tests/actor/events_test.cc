@@ -106,6 +106,7 @@ TEST_F(EventsTest, events_wait_until_what_they_tell_is_durable) {
   mayWrite = true;
   durable.notifyAll();
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   // Replies of turns that became durable together follow what all of them had to say.
   std::vector<std::string> heard = ada.heard();
   ASSERT_FALSE(heard.empty());
@@ -135,6 +136,7 @@ TEST_F(EventsTest, after_a_commit_that_failed_nothing_leaves_and_connections_are
   };
   ada.call(1, "say", R"(["x", "lost"])");
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   EXPECT_THAT(ada.heard(), ElementsAre(StartsWith("reply 1: actor.broken: "),
                                        StartsWith("closed: actor.broken: ")));
   EXPECT_THAT(eve.heard(), ElementsAre(StartsWith("closed: actor.broken: ")));
@@ -207,6 +209,7 @@ TEST_F(EventsTest, a_relaxed_actor_does_not_wait) {
   mayWrite = true;
   durable.notifyAll();
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   // Its events leave before the database knows of them, so sleep begins a new stream.
   ada.close();
   world_.advance(32s);
@@ -337,6 +340,148 @@ TEST_F(EventsTest, a_turn_that_is_rolled_back_leaves_the_saved_position_alone) {
   TestClient back(world_, "chat", "a", again(ada));
   say("two");
   EXPECT_THAT(back.heard(), ElementsAre("connected", said("two", 2)));
+}
+
+// ---- Events that are kept
+
+class KeptEventsTest : public EventsTest {
+ protected:
+  static constexpr std::size_t kKept = 16;
+
+  KeptEventsTest() { keep(kKept); }
+  void keep(std::size_t history) {
+    actor::ActorType type = actorType<Chat>("chat");
+    type.events["message"].history = history;
+    world_.registry() = actor::Registry();
+    world_.add(type);
+  }
+  /// The actor loses its database in the middle of a turn.
+  void crash() {
+    world_.store().beforeWrite = [&](const store::DatabaseWrite&) -> Status {
+      return Error{ErrorCode::Fenced, "another owner"};
+    };
+    say("lost");
+    world_.store().beforeWrite = nullptr;
+  }
+};
+
+TEST_F(KeptEventsTest, a_client_goes_on_after_a_crash) {
+  TestClient ada(world_, "chat", "a", as("ada"));
+  say("one");
+  ada.close();
+  say("two");
+  crash();
+  say("three");
+  TestClient back(world_, "chat", "a", again(ada));
+  say("four");
+  EXPECT_THAT(back.heard(),
+              ElementsAre("connected", said("two", 2), said("three", 1), said("four", 2)));
+  EXPECT_NE(back.position().stream, ada.position().stream);
+  // Also from a position in between, and after another process has taken over.
+  back.close();
+  world_.restart();
+  say("five");
+  TestClient later(world_, "chat", "a", again(ada));
+  EXPECT_THAT(later.heard(), ElementsAre("connected", said("two", 2), said("three", 1),
+                                         said("four", 2), said("five", 3)));
+  TestClient recent(world_, "chat", "a", again(back));
+  EXPECT_THAT(recent.heard(), ElementsAre("connected", said("five", 3)));
+}
+
+TEST_F(KeptEventsTest, a_client_goes_on_after_sleep) {
+  TestClient ada(world_, "chat", "a", as("ada"));
+  ada.close();
+  say("one");
+  world_.advance(32s);
+  world_.advance(1s);
+  TestClient back(world_, "chat", "a", again(ada));
+  EXPECT_THAT(back.heard(), ElementsAre("connected", said("one", 1)));
+}
+
+TEST_F(KeptEventsTest, the_oldest_are_dropped_and_who_lacks_them_is_told) {
+  TestClient ada(world_, "chat", "a", as("ada"));
+  say("first");
+  ada.close();
+  for (std::size_t i = 0; i < kKept; ++i) say("more");
+  TestClient eve(world_, "chat", "a", as("eve"));
+  eve.close();
+  for (std::size_t i = 0; i < kKept - 1; ++i) say("more");
+  world_.restart();
+  TestClient back(world_, "chat", "a", again(ada));
+  EXPECT_THAT(back.heard(), ElementsAre("connected", "missed"));
+  TestClient recent(world_, "chat", "a", again(eve));
+  EXPECT_EQ(recent.heard().size(), kKept);  // "connected" is one of them
+  const std::string rows = chat("kept");
+  EXPECT_LE(std::stoul(rows), kKept + kKept / 4);
+  EXPECT_GE(std::stoul(rows), kKept);
+}
+
+TEST_F(KeptEventsTest, a_turn_that_is_rolled_back_keeps_nothing) {
+  TestClient ada(world_, "chat", "a", as("ada"));
+  say("one");
+  ada.call(1, "sayAndThrow", R"(["ada"])");
+  world_.settle();
+  say("two");
+  EXPECT_EQ(chat("kept"), "2");
+  EXPECT_THAT(ada.heard(), ElementsAre("connected", said("one", 1),
+                                       "reply 1: user.thrown: as asked", said("two", 2)));
+}
+
+TEST_F(KeptEventsTest, what_would_not_fit_is_kept_neither_in_the_database_nor_sent) {
+  actor::ActorType small = actorType<Chat>("small");
+  small.events["message"].history = kKept;
+  small.options.connections.outboxBytesMax = 10'000;
+  world_.add(small);
+  TestClient ada(world_, "small", "a", as("ada"));
+  ada.call(1, "floodAndGoOn", "[100, 500]");
+  world_.settle();
+  const std::vector<std::string> heard = ada.heard();
+  EXPECT_EQ(world_.call("small", "a", "kept"), std::to_string(heard.size() - 2));
+}
+
+TEST_F(KeptEventsTest, who_was_left_out_stays_left_out) {
+  TestClient ada(world_, "chat", "a", as("ada"));
+  ada.call(1, "sayToOthers", R"(["secret"])");
+  world_.settle();
+  ada.close();
+  say("public");
+  world_.restart();
+  TestClient back(world_, "chat", "a", [&] {
+    TestClient::Options options = again(ada);
+    return options;
+  }());
+  EXPECT_THAT(back.heard(), ElementsAre("connected", said("public", 2)));
+}
+
+TEST_F(KeptEventsTest, who_also_wants_others_depends_on_what_is_in_memory) {
+  TestClient::Options both = as("ada");
+  both.subscriptions = {"message", "count"};
+  TestClient ada(world_, "chat", "a", both);
+  say("one");
+  ada.close();
+  say("two");
+  both.resume = ada.position();
+  TestClient back(world_, "chat", "a", both);
+  EXPECT_THAT(back.heard(), ElementsAre("connected", said("two", 2)));
+  world_.restart();
+  TestClient late(world_, "chat", "a", both);
+  EXPECT_THAT(late.heard(), ElementsAre("connected", "missed"));
+}
+
+TEST_F(KeptEventsTest, too_much_to_repeat_is_missed) {
+  actor::ActorType small = actorType<Chat>("small");
+  small.events["message"].history = 1'000;
+  small.options.connections.replayBytesMax = 10'000;
+  small.options.connections.eventBytesKept = 1;
+  world_.add(small);
+  TestClient ada(world_, "small", "a", as("ada"));
+  ada.close();
+  world_.call("small", "a", "flood", "[10, 500]");
+  TestClient back(world_, "small", "a", again(ada));
+  EXPECT_EQ(back.heard().size(), 11u);
+  world_.call("small", "a", "flood", "[10, 500]");
+  TestClient late(world_, "small", "a", again(ada));
+  EXPECT_THAT(late.heard(), ElementsAre("connected", "missed"));
 }
 
 }  // namespace

@@ -87,6 +87,7 @@ TEST_F(HibernationTest, messages_that_arrive_while_it_falls_asleep_are_handled_i
   mayWrite = true;
   go.notifyAll();
   world_.settle();
+  world_.store().beforeWrite = nullptr;
   std::vector<std::string> events;
   for (std::string& each : ada.heard()) {
     if (each.starts_with("message")) events.push_back(each);
@@ -113,6 +114,7 @@ TEST_F(HibernationTest, messages_that_arrive_while_it_wakes_are_handled_in_order
   mayOpen = true;
   go.notifyAll();
   world_.settle();
+  world_.store().beforeOpen = nullptr;
   EXPECT_THAT(ada.heard(),
               ElementsAre("reply 1: null", R"(reply 11: "1/ada")", "reply 2: null",
                           R"(reply 12: "2/ada")", "reply 3: null", R"(reply 13: "3/ada")",
