@@ -12,6 +12,9 @@ namespace {
 // them.
 constexpr std::size_t kHotMissesForWrite = 3;
 
+// So many pages in a row that have to stay end the search for those that a commit has made evictable.
+constexpr std::size_t kUnevictableAfterCommit = 256;
+
 std::uint64_t newCommitId() {
   thread_local std::mt19937_64 random(std::random_device{}());
   return random();
@@ -286,6 +289,8 @@ void CommitWriter::finish(Flight& flight) {
   }
   if (flight.folds || flight.flip) cleaner_.noteNewVersions();
   folds_.update();
+  // What this made durable may go now, and nobody may ask for another page for long.
+  file_.table.shard().trim(kUnevictableAfterCommit);
   file_.progress.notifyAll();
 }
 
