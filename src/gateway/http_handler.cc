@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "skep/gateway/common_fields.h"
+#include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
 
@@ -18,10 +20,6 @@ using call::FailureCode;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kCbor = "application/cbor";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
-
-std::string_view view(boost::beast::string_view text) {
-  return {text.data(), text.size()};
-}
 
 /// Everything but CBOR is read as JSON: `curl -d` says that it sends a form.
 Encoding encodingOf(std::string_view mediaType) {
@@ -74,6 +72,22 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
 }
 
 HttpResponse HttpHandler::handle(HttpRequest& request) {
+  nameRequest(request);
+  HttpResponse response = answer(request);
+  addCommonFields(request, origins_, response);
+  return response;
+}
+
+HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
+  HttpResponse response = failureResponse(request, failure);
+  addCommonFields(request, origins_, response);
+  return response;
+}
+
+HttpResponse HttpHandler::answer(HttpRequest& request) {
+  if (const auto failure = checkOrigin(request, origins_))
+    return failureResponse(request, *failure);
+  if (isPreflight(request)) return preflightResponse(request);
   auto parsed = parseRoute(view(request.target()));
   if (const auto* failure = std::get_if<Failure>(&parsed))
     return failureResponse(request, *failure);

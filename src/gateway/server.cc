@@ -18,22 +18,25 @@ using asio::ip::tcp;
 class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
  public:
   Listener(const std::vector<fiber::Loop*>& loops, call::Router& router, ServerOptions options)
-      : options_(std::move(options)),
-        handler_(router, options_),
+      : front_(router, std::move(options)),
         acceptor_(loops.front()->context()),
         retry_(*loops.front()) {
     for (fiber::Loop* loop : loops) {
-      loops_.push_back(std::make_unique<LoopConnections>(*loop, router, options_, handler_));
+      loops_.push_back(std::make_unique<LoopConnections>(*loop, front_));
     }
   }
 
   Status listen() {
-    boost::system::error_code error;
-    const auto address = asio::ip::make_address(options_.address, error);
-    if (error) {
-      return Error{ErrorCode::InvalidArgument, "'" + options_.address + "' is no IP address"};
+    const ServerOptions& options = front_.options;
+    if (options.tls) {
+      SKEP_TRY(front_.tls, TlsContext::open(*options.tls));
     }
-    const tcp::endpoint endpoint(address, options_.port);
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(options.address, error);
+    if (error) {
+      return Error{ErrorCode::InvalidArgument, "'" + options.address + "' is no IP address"};
+    }
+    const tcp::endpoint endpoint(address, options.port);
     acceptor_.open(endpoint.protocol(), error);
     if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
@@ -41,8 +44,8 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
     if (error) {
       const ErrorCode code =
           error == asio::error::address_in_use ? ErrorCode::Locked : ErrorCode::InvalidArgument;
-      return Error{code, "cannot listen on " + options_.address + ":" +
-                             std::to_string(options_.port) + ": " + error.message()};
+      return Error{code, "cannot listen on " + options.address + ":" +
+                             std::to_string(options.port) + ": " + error.message()};
     }
     accept();
     return {};
@@ -117,8 +120,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
 
   static constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
 
-  const ServerOptions options_;
-  HttpHandler handler_;
+  Front front_;
   std::vector<std::unique_ptr<LoopConnections>> loops_;
   std::size_t next_ = 0;
   bool isClosing_ = false;
