@@ -9,6 +9,7 @@
 #include "skep/gateway/http_handler.h"
 #include "skep/gateway/origin_rules.h"
 #include "skep/gateway/server.h"
+#include "skep/gateway/static_files.h"
 #include "skep/gateway/tls.h"
 
 namespace skep::gateway {
@@ -19,12 +20,13 @@ struct Front {
         router(toActors),
         origins(options.allowedOrigins, options.hosts),
         clients(options.clients),
-        handler(router, options, origins) {}
+        handler(router, options, origins, pages) {}
 
   const ServerOptions options;
   call::Router& router;
   const OriginRules origins;
   ClientLimits clients;
+  StaticFiles pages;
   HttpHandler handler;
   std::unique_ptr<TlsContext> tls;  // null: plain text
 };

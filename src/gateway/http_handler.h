@@ -10,14 +10,16 @@
 #include "skep/gateway/origin_rules.h"
 #include "skep/gateway/route.h"
 #include "skep/gateway/server.h"
+#include "skep/gateway/static_files.h"
 
 namespace skep::gateway {
 
 class HttpHandler {
  public:
   /// All outlive it.
-  HttpHandler(call::Router& router, const ServerOptions& options, const OriginRules& origins)
-      : router_(router), options_(options), origins_(origins) {}
+  HttpHandler(call::Router& router, const ServerOptions& options, const OriginRules& origins,
+              const StaticFiles& pages)
+      : router_(router), options_(options), origins_(origins), pages_(pages) {}
   HttpResponse handle(HttpRequest& request);
   /// What could not even be handled. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
@@ -27,12 +29,15 @@ class HttpHandler {
   HttpResponse action(HttpRequest& request, Route& route);
   HttpResponse actor(HttpRequest& request, Route& route);
   HttpResponse list(HttpRequest& request, const Route& route);
+  /// The file that the path names, if there is one.
+  std::optional<HttpResponse> page(const HttpRequest& request) const;
   HttpResponse ready(const HttpRequest& request) const;
   HttpResponse metrics(const HttpRequest& request) const;
 
   call::Router& router_;
   const ServerOptions& options_;
   const OriginRules& origins_;
+  const StaticFiles& pages_;
 };
 
 /// A failure as the response to `request`.

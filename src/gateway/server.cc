@@ -31,6 +31,9 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
     if (options.tls) {
       SKEP_TRY(front_.tls, TlsContext::open(*options.tls));
     }
+    if (!options.pages.empty()) {
+      SKEP_TRY(front_.pages, StaticFiles::load(options.pages));
+    }
     boost::system::error_code error;
     const auto address = asio::ip::make_address(options.address, error);
     if (error) {

@@ -53,6 +53,7 @@ struct ServerOptions {
   /// Whose pages may send requests and connect, besides this server's own; see OriginRules.
   std::vector<std::string> allowedOrigins = {};
   OriginRules::Hosts hosts = OriginRules::Hosts::Any;
+  std::string pages;  // a directory whose files are handed out at /, or nothing
 
   /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.
   std::function<std::string()> metrics;
@@ -75,8 +76,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Starts to accept. InvalidArgument: no address that this machine has, or no certificate that can be
-  /// used; Locked: another process listens there.
+  /// Starts to accept. InvalidArgument: no address that this machine has, or no certificate or pages that
+  /// can be used; Locked: another process listens there.
   Status listen();
   /// The port that listen() got.
   std::uint16_t port() const;

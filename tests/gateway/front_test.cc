@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "live_server.h"
 #include "skep/gateway/client_limits.h"
 #include "skep/gateway/origin_rules.h"
+#include "skep/gateway/static_files.h"
+#include "skep/testing/temp_directory.h"
 #include "websocket_client.h"
 
 namespace skep::testing {
@@ -175,6 +178,28 @@ TEST(FrontTest, each_response_names_its_request_and_the_time) {
                 ::testing::MatchesRegex(
                     "[A-Z][a-z][a-z], [0-9][0-9] [A-Z][a-z][a-z] 20[0-9][0-9] [0-9:]+ GMT"));
   });
+}
+
+// ---- Pages
+
+TEST(FrontTest, a_page_that_the_browser_has_is_not_sent_again) {
+  TempDirectory directory;
+  std::ofstream(directory / "index.html") << "<h1>hello</h1>";
+  serveEcho({.pages = directory.path()}, [](LiveServer& server) {
+    HttpClient client(server.port());
+    const auto page = client.ask(Verb::get, "/");
+    EXPECT_EQ(page.result_int(), 200u);
+    EXPECT_EQ(page.body(), "<h1>hello</h1>");
+    EXPECT_EQ(page["Content-Type"], "text/html; charset=utf-8");
+    const auto again = client.ask(Verb::get, "/", {{"If-None-Match", std::string(page["ETag"])}});
+    EXPECT_EQ(again.result_int(), 304u);
+    EXPECT_EQ(again.body(), "");
+    EXPECT_EQ(client.ask(Verb::get, "/", {{"If-None-Match", "\"old\""}}).result_int(), 200u);
+  });
+}
+
+TEST(FrontTest, a_directory_of_pages_that_cannot_be_read_is_refused_at_the_start) {
+  EXPECT_FALSE(gateway::StaticFiles::load("/nonexistent").ok());
 }
 
 // ---- Limits
