@@ -92,11 +92,14 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
   void accepted(boost::system::error_code error, tcp::socket socket) {
     if (isClosing_) return;
     if (error) {
-      // No descriptor is free, most likely: those who are served leave some.
-      logWarn("gateway", "cannot accept a connection", {{"error", error.message()}});
+      // No descriptor is free, most likely: those who are served leave some. Said once, not each time.
+      if (!std::exchange(isStuck_, true)) {
+        logWarn("gateway", "cannot accept connections", {{"error", error.message()}});
+      }
       retry_.callAfter(kAcceptRetry, [this] { accept(); });
       return;
     }
+    if (std::exchange(isStuck_, false)) logInfo("gateway", "accepts connections again");
     LoopConnections& next = *loops_[next_++ % loops_.size()];
     if (&next == loops_.front().get()) {
       next.serve(std::move(socket));
@@ -127,6 +130,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
   std::vector<std::unique_ptr<LoopConnections>> loops_;
   std::size_t next_ = 0;
   bool isClosing_ = false;
+  bool isStuck_ = false;  // the last connection could not be accepted
   tcp::acceptor acceptor_;
   fiber::Timer retry_;
 };

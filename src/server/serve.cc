@@ -1,5 +1,6 @@
 #include "skep/server/serve.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -39,6 +40,14 @@ std::size_t residentBytes() {
   std::size_t resident = 0;
   file >> total >> resident;
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// As many open files as this process may have at all: each connection is one.
+void raiseFileLimit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /// The store answers.
@@ -113,6 +122,7 @@ int serve(int argc, char** argv, Registry registry) {
     return app.exit(error);
   }
   server::applyLogLevel(settings);
+  raiseFileLimit();
   SystemClock clock;
   Status served;
   fiber::runOnFreshLoop(clock,
