@@ -259,6 +259,7 @@ Result<Keys> parseSecret(std::string_view text) {
 }
 
 Result<Keys> parsePem(std::string_view text) {
+  if (text.empty()) return invalid("it is empty");  // for which OpenSSL makes no buffer
   const Owned<BIO, BIO_free> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   SKEP_CHECK(bio != nullptr, "no memory for keys");
   Keys keys;

@@ -49,7 +49,7 @@ TEST(Keys, pem_has_public_keys_of_both_kinds) {
 
 TEST(Keys, pem_that_is_no_good_is_refused) {
   const std::string good = SigningKey::p256().publicPem();
-  EXPECT_THAT(errorOf(parsePem("")), HasSubstr("no public key"));
+  EXPECT_THAT(errorOf(parsePem({})), HasSubstr("empty"));
   EXPECT_THAT(errorOf(parsePem(kTestSecret)), HasSubstr("no public key"));
   EXPECT_THAT(errorOf(parsePem(good + good.substr(0, 60))), HasSubstr("damaged"));
   EXPECT_THAT(errorOf(parsePem(SigningKey::p256().privatePem())), HasSubstr("private key"));
