@@ -99,19 +99,19 @@ std::optional<Failure> ActorInstance::initialize(const std::optional<call::Paylo
 }
 
 std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hook,
-                                              const ConnectionPtr& about) {
+                                              const ConnectionPtr& about, store::Txid* seen) {
   Invocation invocation(*this, type_.options.hookTimeout);
   invocation.setConnection(about);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
   const Done done = hook(invocation);
-  if (auto failed = failureIn(done)) {
+  auto failed = failureIn(done);
+  if (failed) {
     invocation.rollback();
-    return failed;
+  } else if (Status committed = invocation.commit(); !committed) {
+    failed = explain(committed.error(), &invocation);
   }
-  if (Status committed = invocation.commit(); !committed) {
-    return explain(committed.error(), &invocation);
-  }
-  return std::nullopt;
+  if (seen != nullptr) *seen = invocation.seenTxid();
+  return failed;
 }
 
 // ---- Calls
@@ -134,8 +134,9 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   const Duration limit = type_.options.actionTimeout;
   Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers);
   invocation.setConnection(from);
+  if (request.visit) invocation.setVisit(&*request.visit);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  call::Reply reply = behavior_->action(invocation, request);
+  call::Reply reply = actionBehindGate(invocation, request);
   if (auto* failed = std::get_if<Failure>(&reply)) {
     invocation.rollback();
     reply = explain(std::move(*failed), invocation);
@@ -148,7 +149,37 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   return reply;
 }
 
+/// Both in one turn: so the gate costs a call, and what it writes belongs to the action.
+call::Reply ActorInstance::actionBehindGate(Invocation& invocation,
+                                            const call::ActionRequest& request) {
+  if (request.visit && type_.hasGate) {
+    Done passed = behavior_->letPass(invocation, *request.visit);
+    if (auto* refused = std::get_if<Failure>(&passed)) return std::move(*refused);
+  }
+  return behavior_->action(invocation, request);
+}
+
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit) {
+  if (!type_.hasGate) return std::nullopt;
+  fiber::GateHolder inside(calls_);
+  if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
+  noteUse();
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  store::Txid seen = 0;
+  auto failed = runHook(
+      [&](Invocation& invocation) {
+        invocation.setVisit(&visit);
+        return behavior_->letPass(invocation, visit);
+      },
+      nullptr, &seen);
+  if (auto lost = waitDurable(seen)) return lost;
+  return failed;
+}
+
 call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
+  if (message.visit) {
+    if (auto refused = letPass(*message.visit)) return *std::move(refused);
+  }
   fiber::GateHolder inside(calls_);
   if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
   if (calls_.count() > type_.options.callsMax) {
@@ -222,6 +253,7 @@ Failure ActorInstance::explain(const Error& error, const Invocation* invocation)
   if (failure.is(FailureCode::Internal)) {
     logWarn("actor", "internal error",
             {{"actor", address_.toString()}, {"error", error.toString()}});
+    owner_.noteError(address_, error.toString());
   }
   return failure;
 }
@@ -244,6 +276,9 @@ bool ActorInstance::stop() {
   }
   calls_.close();
   services_->join();
+  if (const Error* error = database_->brokenBy()) {
+    owner_.noteError(address_, "it lost its database: " + error->toString());
+  }
   if (database_->brokenBy() == nullptr) runLastHook();
   if (database_->brokenBy() == nullptr) finishOutbox();
   const std::optional<store::Ownership> mine = closeDatabase();
@@ -260,8 +295,9 @@ void ActorInstance::runLastHook() {
     return sleeps ? behavior_->sleep(invocation) : behavior_->destroy(invocation);
   });
   if (!failed) return;
-  logWarn("actor", sleeps ? "onSleep failed" : "onDestroy failed",
-          {{"actor", address_.toString()}, {"error", failed->toString()}});
+  const char* what = sleeps ? "onSleep failed" : "onDestroy failed";
+  logWarn("actor", what, {{"actor", address_.toString()}, {"error", failed->toString()}});
+  owner_.noteError(address_, std::string(what) + ": " + failed->toString());
 }
 
 /// Gives what only this owner may remove.

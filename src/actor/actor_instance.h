@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/audience.h"
@@ -49,6 +50,8 @@ class ActorInstance {
     virtual Audience* audience(const std::string& databaseName) = 0;
     virtual void admit(const ConnectionPtr& connection) = 0;
     virtual void endConnection(const ConnectionPtr& connection, const call::Closed& why) = 0;
+    /// Something of the actor failed that its callers learn nothing of, for whoever asks later.
+    virtual void noteError(const call::ActorAddress& actor, std::string_view message) = 0;
 
    protected:
     ~Owner() = default;
@@ -70,6 +73,9 @@ class ActorInstance {
   /// Runs an action and waits for durability. `from`: the connection that asks, or null. Suspends. Awake
   /// only.
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
+  /// Runs the hook that lets clients from outside in, for one that has no connection and asks for something
+  /// else than an action; waits for durability. What it refused. Suspends. Awake only.
+  std::optional<call::Failure> letPass(const call::Visit& visit);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
@@ -132,8 +138,11 @@ class ActorInstance {
   /// What a caller gets for `failure` of an invocation that was rolled back.
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
   void finishOutbox();
+  call::Reply actionBehindGate(Invocation& invocation, const call::ActionRequest& request);
+  /// `seen`: gets the version that holds all that the hook could have seen.
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
-                                       const ConnectionPtr& about = nullptr);
+                                       const ConnectionPtr& about = nullptr,
+                                       store::Txid* seen = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
   void runLastHook();
   std::optional<store::Ownership> closeDatabase();

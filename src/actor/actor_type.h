@@ -58,8 +58,9 @@ struct ActorType {
   std::vector<Migration> migrations;
   ActorOptions options;
   QueueTypes queues;
-  bool hasRun = false;           // Behavior::run() is worth calling
+  bool hasRun = false;                                      // Behavior::run() is worth calling
   std::map<std::string, EventOptions, std::less<>> events;  // that clients may subscribe to
+  bool hasGate = false;                                     // Behavior::letPass() is worth calling
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };

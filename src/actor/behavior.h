@@ -43,6 +43,9 @@ class Behavior {
   /// What the actor does of its own while it is awake. Ends when its invocation is aborted, at the
   /// latest.
   virtual Done run(Invocation& invocation) = 0;
+  /// A client from outside asks for something without a connection: refuses it with a failure. Comes before
+  /// what it asks for, in the same turn if that is an action. Only for types that have a gate.
+  virtual Done letPass(Invocation& invocation, const call::Visit& visit) = 0;
   /// A client wants to connect: refuses it with a failure, or makes the state of invocation.connection().
   virtual Done admit(Invocation& invocation, const call::ConnectRequest& request) = 0;
   /// It is one of the actor's connections now. A failure ends it.

@@ -87,6 +87,11 @@ class TypedBehavior final : public actor::Behavior {
 
   Done run(Invocation& invocation) override { return hook(invocation, parts_->run); }
 
+  Done letPass(Invocation& invocation, const call::Visit& visit) override {
+    return guarded(invocation, [&](Context& c) {
+      if (parts_->onBeforeConnect) parts_->onBeforeConnect(*actor_, c, Visitor(visit));
+    });
+  }
   Done admit(Invocation& invocation, const call::ConnectRequest& request) override {
     return guarded(invocation, [&](Context& c) {
       const Visitor visitor(request, invocation.connection()->parameters());
@@ -165,6 +170,7 @@ class TypedBehavior final : public actor::Behavior {
   static Failure masked(Invocation& invocation, const char* what) {
     logWarn("actor", "the actor's code threw",
             {{"actor", invocation.actor().toString()}, {"what", what}});
+    invocation.noteError(what);
     return {FailureCode::Internal,
             "an internal error; the server's log has more under " + invocation.actor().toString()};
   }
@@ -192,6 +198,7 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .queues = std::move(queues),
           .hasRun = shared->run != nullptr,
           .events = std::move(events),
+          .hasGate = shared->onBeforeConnect != nullptr,
           .hasOnDisconnect = hasOnDisconnect,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }

@@ -71,6 +71,14 @@ std::optional<call::Failure> checkOrigin(const HttpRequest& request, const Origi
                            " may not talk to this server: list it among the allowed origins");
 }
 
+call::HeaderFields fieldsOf(const HttpRequest& request) {
+  call::HeaderFields fields;
+  for (const auto& field : request) {
+    fields.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
+  }
+  return fields;
+}
+
 bool isPreflight(const HttpRequest& request) {
   return request.method() == http::verb::options &&
          request.find(http::field::origin) != request.end() &&

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "skep/call/failure.h"
+#include "skep/call/visit.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
 
@@ -20,6 +21,8 @@ void nameRequest(HttpRequest& request);
 /// Forbidden: another site's page sent this, or sent it by a name that is not this server's.
 std::optional<call::Failure> checkOrigin(const HttpRequest& request, const OriginRules& origins);
 
+/// All fields of its head.
+call::HeaderFields fieldsOf(const HttpRequest& request);
 /// Whether a browser asks what a page of an allowed origin may send.
 bool isPreflight(const HttpRequest& request);
 HttpResponse preflightResponse(const HttpRequest& request);

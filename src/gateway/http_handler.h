@@ -6,6 +6,8 @@
 #pragma once
 
 #include "skep/call/router.h"
+#include "skep/gateway/admin_handler.h"
+#include "skep/gateway/credentials.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
 #include "skep/gateway/route.h"
@@ -18,17 +20,23 @@ class HttpHandler {
  public:
   /// All outlive it.
   HttpHandler(call::Router& router, const ServerOptions& options, const OriginRules& origins,
-              const StaticFiles& pages)
-      : router_(router), options_(options), origins_(origins), pages_(pages) {}
+              const Credentials& credentials, const StaticFiles& pages)
+      : router_(router),
+        options_(options),
+        origins_(origins),
+        credentials_(credentials),
+        pages_(pages),
+        admin_(router, credentials) {}
   HttpResponse handle(HttpRequest& request);
   /// What could not even be handled. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
 
  private:
   HttpResponse answer(HttpRequest& request);
-  HttpResponse action(HttpRequest& request, Route& route);
-  HttpResponse actor(HttpRequest& request, Route& route);
-  HttpResponse list(HttpRequest& request, const Route& route);
+  /// What is meant for an actor: who asks is known from here on, and passes the actor's gate.
+  HttpResponse visit(HttpRequest& request, Route& route);
+  HttpResponse action(HttpRequest& request, Route& route, call::Visit visit);
+  HttpResponse actor(HttpRequest& request, Route& route, const call::Visit& visit);
   /// The file that the path names, if there is one.
   std::optional<HttpResponse> page(const HttpRequest& request) const;
   HttpResponse ready(const HttpRequest& request) const;
@@ -37,10 +45,18 @@ class HttpHandler {
   call::Router& router_;
   const ServerOptions& options_;
   const OriginRules& origins_;
+  const Credentials& credentials_;
   const StaticFiles& pages_;
+  AdminHandler admin_;
 };
 
 /// A failure as the response to `request`.
 HttpResponse failureResponse(const HttpRequest& request, const call::Failure& failure);
+/// Any other response to it; `body` is in that encoding.
+HttpResponse respond(const HttpRequest& request, unsigned status, call::Encoding encoding,
+                     std::string body);
+HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allowed);
+/// In which encoding its client wants the response.
+call::Encoding replyEncoding(const HttpRequest& request);
 
 }  // namespace skep::gateway

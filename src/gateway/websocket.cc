@@ -175,11 +175,16 @@ void WebSocket::handle(wire::ClientMessage& message) {
 void WebSocket::connect(wire::ClientMessage& message) {
   phase_ = Phase::Talking;
   const std::unique_ptr<WebSocketUpgrade> upgrade = std::move(upgrade_);
+  auto shown = shared_.credentials.ofConnect(message.token, std::move(upgrade->token));
+  if (const auto* failure = std::get_if<Failure>(&shown)) return closeFor({.failure = *failure});
+  auto& token = std::get<ClientToken>(shown);
+  tokenExpiresMs_ = token.expiresMs;
   call::ConnectRequest request{.actor = std::move(upgrade->actor),
                                .existence = message.existence,
                                .input = std::nullopt,
                                .parameters = {encoding_, std::string(message.parameters)},
                                .headers = std::move(upgrade->headers),
+                               .claims = std::move(token.claims),
                                .subscriptions = std::move(message.events),
                                .resume = std::move(message.resume),
                                .resumedConnection = std::move(message.resumedConnection)};
@@ -412,8 +417,13 @@ void WebSocket::end() {
 
 // ---- Time
 
-/// Once a pingInterval: a client that says nothing is asked for a sign, and given up the next time.
+/// Once a pingInterval: a client that says nothing is asked for a sign, and given up the next time. Nobody
+/// stays longer than the token is good.
 void WebSocket::tick() {
+  if (tokenExpiresMs_ != 0 && loop_.clock().wallMs() >= tokenExpiresMs_) {
+    return closeFor({.failure = {FailureCode::TokenExpired,
+                                 "the token has expired: connect again with another"}});
+  }
   const bool isAlive = std::exchange(heard_, false) || !mayProcess();
   if (!isAlive && askedForSign_) return end();
   askedForSign_ = !isAlive;

@@ -27,6 +27,7 @@
 #include "skep/call/router.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/timer.h"
+#include "skep/gateway/credentials.h"
 #include "skep/gateway/send_queue.h"
 #include "skep/gateway/server.h"
 #include "skep/gateway/stream.h"
@@ -46,6 +47,7 @@ class WebSocket final : public call::ConnectionPeer,
     fiber::Loop& loop;
     call::Router& router;
     const WebSocketOptions& options;
+    const Credentials& credentials;
     std::atomic<std::size_t> openCount = 0;  // these two are read by any thread
     std::atomic<std::uint64_t> messageCount = 0;
     boost::intrusive::list<WebSocket, boost::intrusive::constant_time_size<false>> open = {};
@@ -137,6 +139,7 @@ class WebSocket final : public call::ConnectionPeer,
 
   Phase phase_ = Phase::Greeting;
   call::Encoding encoding_ = call::Encoding::Json;
+  std::int64_t tokenExpiresMs_ = 0;  // 0: never
   bool isDue_ = false;
   bool isAwaitingBytes_ = false;
   bool isAwaitingSpace_ = false;

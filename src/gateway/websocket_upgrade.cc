@@ -44,8 +44,8 @@ bool isUpgrade(const HttpRequest& request) {
   return boost::beast::websocket::is_upgrade(request);
 }
 
-call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
-                                             const OriginRules& origins) {
+call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const OriginRules& origins,
+                                             const Credentials& credentials) {
   auto parsed = parseRoute(view(request.target()));
   if (auto* failure = std::get_if<Failure>(&parsed)) return std::move(*failure);
   Route& route = std::get<Route>(parsed);
@@ -68,10 +68,13 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
                    "the subprotocol spoken here is " + std::string(kSubprotocol));
   }
 
-  WebSocketUpgrade upgrade{.actor = std::move(route.actor), .headers = {}, .response = {}};
-  for (const auto& field : request) {
-    upgrade.headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
-  }
+  auto shown = credentials.ofUpgrade(request);
+  if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
+
+  WebSocketUpgrade upgrade{.actor = std::move(route.actor),
+                           .headers = fieldsOf(request),
+                           .token = std::get<std::optional<ClientToken>>(std::move(shown)),
+                           .response = {}};
   upgrade.response =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: " +

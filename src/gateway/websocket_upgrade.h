@@ -4,11 +4,11 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "skep/call/router.h"
+#include "skep/gateway/credentials.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
 
@@ -19,14 +19,15 @@ inline constexpr std::string_view kSubprotocol = "skep.1";
 
 struct WebSocketUpgrade {
   call::ActorAddress actor;
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string response;                                      // its bytes
+  call::HeaderFields headers;
+  std::optional<ClientToken> token;  // that the request shows, if it does
+  std::string response;              // its bytes
 };
 
 /// Whether the request asks for a WebSocket.
 bool isUpgrade(const HttpRequest& request);
 /// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
-call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
-                                             const OriginRules& origins);
+call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const OriginRules& origins,
+                                             const Credentials& credentials);
 
 }  // namespace skep::gateway
