@@ -66,7 +66,7 @@ std::string urlOf(const gateway::ServerOptions& listening, std::uint16_t port) {
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
-  SKEP_TRY(gateway::ServerOptions listening, server::gatewayOptions(settings));
+  SKEP_TRY(gateway::ServerOptions listening, server::gatewayOptions(settings, loop.clock()));
   SKEP_TRY(std::unique_ptr<server::Engine> engine,
            server::Engine::open(loop, url, {.cacheBytes = settings.cacheBytes}));
   server::LoopThreads others(loop.clock(), settings.threads - 1);
