@@ -12,7 +12,7 @@ what=${1:-build}
 
 build_packages=(
   build-essential cmake ninja-build pkg-config ccache mold
-  libboost1.81-dev libboost-context1.81-dev libboost-url1.81-dev libssl-dev
+  libboost1.81-dev libboost-context1.81-dev libboost-url1.81-dev libssl-dev libuv1-dev
   librocksdb-dev libpq-dev libzstd-dev libxxhash-dev
   libcctz-dev tzdata libcli11-dev nlohmann-json3-dev libspdlog-dev libedit-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
