@@ -9,11 +9,12 @@ import { defineConfig } from "vitest/config";
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
 /** The tests of hooks, on one version of React. */
-function reactProject(name: string, alias: Record<string, string>) {
+function reactProject(major: number, alias: Record<string, string>) {
   return {
     resolve: { alias },
     test: {
-      name,
+      name: `react-${major}`,
+      env: { REACT_MAJOR: String(major) },
       include: ["packages/react/tests/*.test.{ts,tsx}"],
       globalSetup: "testing/packages/global_setup.ts",
       setupFiles: "packages/react/tests/dom.ts",
@@ -37,13 +38,21 @@ export default defineConfig({
           globalSetup: "testing/packages/global_setup.ts",
         },
       },
-      { extends: true, ...reactProject("react-19", {}) },
+      { extends: true, ...reactProject(19, {}) },
       {
         extends: true,
-        ...reactProject("react-18", {
+        ...reactProject(18, {
           react: path("testing/react-18/node_modules/react"),
           "react-dom": path("testing/react-18/node_modules/react-dom"),
         }),
+      },
+      {
+        extends: true,
+        test: {
+          name: "packages",
+          include: ["tests/packages/*.test.ts"],
+          globalSetup: "testing/packages/global_setup.ts",
+        },
       },
       {
         extends: true,

@@ -121,7 +121,8 @@ export class Connection {
       remove();
       if (listeners.size === 0 && this.#events.get(event) === listeners) {
         this.#events.delete(event);
-        this.#subscribe();
+        // A listener that is replaced by another, as React does it, must not miss what comes in between.
+        queueMicrotask(() => this.#subscribe());
       }
     };
   }

@@ -219,9 +219,9 @@ describe(`random values (seed ${seed})`, () => {
       case 7:
         return [-0, NaN, Infinity, -Infinity, Number.MAX_SAFE_INTEGER, Number.MIN_VALUE][below(6)];
       case 8:
-        return Array.from({ length: below(30) }, () => randomValue(depth + 1));
+        return Array.from({ length: below(depth ? 6 : 30) }, () => randomValue(depth + 1));
       default:
-        return Object.fromEntries(Array.from({ length: below(30) }, () => [String(randomValue(9)), randomValue(depth + 1)]));
+        return Object.fromEntries(Array.from({ length: below(depth ? 6 : 30) }, () => [`k${below(1000)}`, randomValue(depth + 1)]));
     }
   }
 

@@ -4,7 +4,7 @@ import { type ActorConnection, type Client, type ClientOptions, type CloseInfo, 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Registry } from "../../../testing/packages/registry.ts";
-import { FakeServer } from "./fake_server.ts";
+import { FakeServer } from "../../../testing/packages/fake_server.ts";
 
 type Counter = ActorConnection<DefinitionOf<Registry, "counter">>;
 

@@ -6,8 +6,8 @@ import type { Duplex } from "node:stream";
 
 import { type WebSocket, WebSocketServer } from "ws";
 
-import { decode, encode } from "../src/codec.ts";
-import type { Message } from "../src/link.ts";
+import { decode, encode } from "../../packages/client/src/codec.ts";
+import type { Message } from "../../packages/client/src/link.ts";
 
 /** One connection of a client. */
 export class Peer {
