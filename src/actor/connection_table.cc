@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "skep/actor/actor_type.h"
-#include "skep/actor/random_id.h"
+#include "skep/base/random_id.h"
 
 namespace skep::actor {
 namespace {

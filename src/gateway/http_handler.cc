@@ -1,9 +1,13 @@
 #include "skep/gateway/http_handler.h"
 
 #include <boost/beast/http/verb.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 #include <string_view>
 #include <utility>
 
+#include "skep/gateway/common_fields.h"
+#include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
 
@@ -18,10 +22,6 @@ using call::FailureCode;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kCbor = "application/cbor";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
-
-std::string_view view(boost::beast::string_view text) {
-  return {text.data(), text.size()};
-}
 
 /// Everything but CBOR is read as JSON: `curl -d` says that it sends a form.
 Encoding encodingOf(std::string_view mediaType) {
@@ -74,9 +74,27 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
 }
 
 HttpResponse HttpHandler::handle(HttpRequest& request) {
-  auto parsed = parseRoute(view(request.target()));
-  if (const auto* failure = std::get_if<Failure>(&parsed))
+  nameRequest(request);
+  HttpResponse response = answer(request);
+  addCommonFields(request, origins_, response);
+  return response;
+}
+
+HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
+  HttpResponse response = failureResponse(request, failure);
+  addCommonFields(request, origins_, response);
+  return response;
+}
+
+HttpResponse HttpHandler::answer(HttpRequest& request) {
+  if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
+  if (isPreflight(request)) return preflightResponse(request);
+  auto parsed = parseRoute(view(request.target()));
+  if (const auto* failure = std::get_if<Failure>(&parsed)) {
+    if (auto found = page(request)) return *std::move(found);
+    return failureResponse(request, *failure);
+  }
   Route& route = std::get<Route>(parsed);
   switch (route.kind) {
     case Route::Kind::Health:
@@ -96,6 +114,30 @@ HttpResponse HttpHandler::handle(HttpRequest& request) {
           request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
   }
   SKEP_UNREACHABLE();
+}
+
+std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const {
+  const bool isHead = request.method() == http::verb::head;
+  if (pages_.isEmpty() || (!isHead && request.method() != http::verb::get)) return std::nullopt;
+  const auto url = boost::urls::parse_origin_form(view(request.target()));
+  const auto* file = url ? pages_.find(url->path()) : nullptr;
+  if (file == nullptr) return std::nullopt;
+  HttpResponse response(http::status::ok, request.version());
+  response.set(http::field::content_type, file->mediaType);
+  response.set(http::field::etag, file->tag);
+  response.set(http::field::cache_control, "no-cache");  // ask again whether it is still so
+  response.keep_alive(request.keep_alive());
+  if (view(request[http::field::if_none_match]) == file->tag) {
+    response.result(http::status::not_modified);
+    return response;
+  }
+  if (isHead) {
+    response.content_length(file->bytes.size());
+  } else {
+    response.body() = file->bytes;
+    response.prepare_payload();
+  }
+  return response;
 }
 
 HttpResponse HttpHandler::ready(const HttpRequest& request) const {
