@@ -34,6 +34,8 @@ export interface ClientOptions {
   readonly pingMs?: number;
   /** A try to connect that takes longer has failed. 30,000 */
   readonly connectTimeoutMs?: number;
+  /** Larger messages fail with `client.too_large` instead of ending the connection: what the server takes (`--message-max`). 1 MiB */
+  readonly messageBytesMax?: number;
   /** For runtimes without one, and for tests. In Node.js before 22 the package `ws` is found by itself. */
   readonly WebSocket?: new (url: string, protocols?: string[]) => WebSocket;
   readonly fetch?: typeof fetch;
@@ -88,6 +90,7 @@ export function createClient<R extends RegistryContract = AnyRegistry>(url: stri
     webSocket: options.WebSocket,
     pingMs: options.pingMs ?? 20_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
+    messageBytesMax: options.messageBytesMax ?? 1024 * 1024,
     offline: { policy: "wait", callsMax: 1_000, timeoutMs: 30_000, ...offline },
   };
   const connections = new Set<Connection>();

@@ -288,6 +288,7 @@ export class Connection {
       : null;
   }
   async #call(call: Call): Promise<unknown> {
+    call.signal?.throwIfAborted();
     const refusal = this.#refusal();
     if (refusal) throw refusal;
     const { callsMax } = this.#context.offline;

@@ -6,4 +6,5 @@ export const retryableCodes: ReadonlySet<string> = new Set([
   "actor.overloaded",
   "actor.shutting_down",
   "actor.queue_full",
+  "request.rate_limited",
 ]);

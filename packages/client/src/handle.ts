@@ -172,8 +172,14 @@ export function makeHandle(context: Context, settings: HandleSettings, connectio
     action: async ({ name, args = [], ...more }: { name: string; args?: readonly unknown[] } & CallOptions) =>
       post(`/actions/${encodeURIComponent(name)}`, {}, args, more),
     resolve,
-    fetch: async (path: string, init?: RequestInit) =>
-      context.fetch(url(`/request/${path.replace(/^\//, "")}`), { ...init, headers: await authorized(context, init?.headers) }),
+    fetch: async (path: string, init?: RequestInit) => {
+      const own = url("/request/");
+      const target = new URL(own + path.replace(/^\//, ""));
+      if (!target.href.startsWith(new URL(own).href)) {
+        throw new ActorError("request", "invalid_address", `'${path}' leads out of the actor`);
+      }
+      return context.fetch(target, { ...init, headers: await authorized(context, init?.headers) });
+    },
     queue: proxy({}, (name) => ({
       send: async (body: unknown, { wait, timeout, delay, ...more }: SendOptions = {}) => {
         const parameters = {

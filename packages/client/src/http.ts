@@ -18,6 +18,7 @@ export interface Context {
   readonly webSocket: (new (url: string, protocols?: string[]) => WebSocket) | undefined;
   readonly pingMs: number;
   readonly connectTimeoutMs: number;
+  readonly messageBytesMax: number;
   readonly offline: { readonly policy: "wait" | "fail"; readonly callsMax: number; readonly timeoutMs: number };
 }
 
@@ -123,7 +124,8 @@ export function failureOf(response: Response, value: unknown): ActorError {
  * when it may open the next time.
  */
 export async function whyRefused(context: Context, url: string, signal: AbortSignal): Promise<ActorError | null> {
-  const response = await context.fetch(url, { signal, headers: { accept: mediaType("json") } });
+  const headers = await authorized(context, { accept: mediaType("json") });
+  const response = await context.fetch(url, { signal, headers });
   const { status } = response;
   // Without an upgrade, 426 is what a server says that would have accepted one.
   const isPassing = status < 400 || status >= 500 || [408, 425, 426, 429].includes(status);

@@ -30,7 +30,6 @@ interface LinkEvents {
   ended(end: End): void;
 }
 
-const messageBytesMax = 1024 * 1024;
 const subprotocol = "skep.1";
 /** Codes after which a client comes back; all others are bugs or refusals. */
 const passingCodes = new Set([1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015, 4002]);
@@ -115,7 +114,8 @@ export class Link {
   }
 
   #encode(message: Message): Uint8Array<ArrayBuffer> | string {
-    const data = encodeOrThrow(message, this.#context.encoding);
+    const { encoding, messageBytesMax } = this.#context;
+    const data = encodeOrThrow(message, encoding);
     // Text of so many UTF-16 units has at most three times as many bytes.
     const bytes = typeof data !== "string" ? data.length : data.length * 3 <= messageBytesMax ? 0 : new Blob([data]).size;
     if (bytes <= messageBytesMax) return data;
@@ -201,9 +201,9 @@ function errorOfClose(code: number, reason: string): ActorError {
   return clientError("closed", reason || `the server closed the connection (${code})`, { metadata: { closeCode: code } });
 }
 
-/** What getToken() and getParams() throw is taken for passing, unless they say otherwise. */
+/** What getToken() and getParams() throw is taken for passing, unless it is a refusal of a server. */
 function isFinal(error: ActorError): boolean {
-  return !error.retryable && !(error.group === "client" && /_failed$/.test(error.code));
+  return error.code === "no_websocket" || (error.group !== "client" && !error.retryable);
 }
 
 async function findWebSocket(context: Context): Promise<typeof WebSocket> {

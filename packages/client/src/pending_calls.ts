@@ -54,8 +54,7 @@ export class PendingCalls {
           if (!this.#all.delete(pending)) return;
           stop();
           clearTimeout(pending.timer);
-          this.#sent.delete(pending.id);
-          this.#waiting = this.#waiting.filter((each) => each !== pending);
+          if (!this.#sent.delete(pending.id)) this.#waiting = this.#waiting.filter((each) => each !== pending);
           if ("value" in outcome) resolve(outcome.value);
           else reject(outcome.error);
         },

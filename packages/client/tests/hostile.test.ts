@@ -1,6 +1,6 @@
 // Connections to a server that closes, refuses, breaks, and says nothing.
 
-import { type ActorConnection, type Client, type ClientOptions, type CloseInfo, createClient, type DefinitionOf } from "@skep/client";
+import { type ActorConnection, ActorError, type Client, type ClientOptions, type CloseInfo, createClient, type DefinitionOf } from "@skep/client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Registry } from "../../../testing/packages/registry.ts";
@@ -359,6 +359,11 @@ describe("calls", () => {
     await peer.welcome();
     expect((await peer.reply(0))["args"]).toEqual([2]);
     await stays;
+    const never = connection.action({ name: "increment", args: [3], signal: giveUp.signal });
+    await expect(never).rejects.toMatchObject({ name: "AbortError" });
+    const next = connection.increment(4);
+    expect((await peer.reply(0))["args"]).toEqual([4]);
+    await next;
   });
 });
 
@@ -492,6 +497,12 @@ describe("who the client is", () => {
     expect(await closeOf(connection)).toMatchObject({ willReconnect: true, error: { code: "token_failed", message: "no token today" } });
     expect((await (await server.next()).next())["token"]).toBe("token");
     expect(count).toBe(3);
+  });
+
+  test("that another server refuses to tell ends it", async () => {
+    const refused = new ActorError("access", "logged_out", "log in first");
+    const connection = connect({ getToken: () => Promise.reject(refused) });
+    expect(await closeOf(connection)).toMatchObject({ willReconnect: false, error: { group: "access", code: "logged_out" } });
   });
 
   test("that is never found out does not hold the client up for ever", async () => {

@@ -137,6 +137,9 @@ test("a request to the actor's own handler is passed on, and its answer is hande
     url: "/actors/counter/k/request/a/b%20c?d=e",
     headers: { authorization: "Bearer secret", "content-type": "text/plain" },
   });
+  for (const path of ["../actions/increment", "a/../../../l/request/", "%2e%2e/queues/q", "..\\..\\x"]) {
+    await expect(counter.fetch(path)).rejects.toMatchObject({ code: "invalid_address" });
+  }
   await counter.fetch("plain", { headers: { authorization: "Basic own" } });
   expect(server.requests[1]).toMatchObject({ url: "/actors/counter/k/request/plain", headers: { authorization: "Basic own" } });
 });
