@@ -85,7 +85,9 @@ has_sqlite() {
   [ "$(version_in node_modules/better-sqlite3/package.json || true)" = "$pinned" ] &&
     [ -s node_modules/better-sqlite3/deps/sqlite3/sqlite3.c ]
 }
-has_all() { [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ]; }
+has_all() {
+  [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ] && [ -d testing/react-18/node_modules/react ]
+}
 if ! has_sqlite || { [ "$what" = test ] && ! has_all; }; then
   echo "setup: fetching npm packages (the SQLite sources in better-sqlite3 $pinned, the tools of packages/)" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2
@@ -93,5 +95,5 @@ if ! has_sqlite || { [ "$what" = test ] && ! has_all; }; then
 fi
 if [ "$what" = test ]; then
   node -e 'const [major] = process.versions.node.split(".").map(Number);
-    if (major < 20) { console.error(`setup: the tests of packages/ need Node.js 20 or newer, this is ${process.version}`); process.exit(1); }'
+    if (major < 18) { console.error(`setup: the tests of packages/ need Node.js 18 or newer, this is ${process.version}`); process.exit(1); }'
 fi
