@@ -12,98 +12,144 @@
 const depthMax = 200;
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Texts up to this length are mostly ASCII, and faster without the two above. */
+const shortText = 48;
+const exactMax = 0x1fffffffffffffn;
 
+/** Throws a TypeError or a RangeError for what cannot be sent. */
 export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
-  let bytes = new Uint8Array(256);
-  let view = new DataView(bytes.buffer);
-  let length = 0;
+  // A toJSON() may encode something itself.
+  const writer = spareWriter ?? new Writer();
+  spareWriter = null;
+  try {
+    writer.item(value, 0);
+    return writer.take();
+  } finally {
+    if (writer.isSmall) spareWriter = writer.clear();
+  }
+}
 
-  /** Makes room, and gives the place where it is. `bytes` and `view` are others afterwards. */
-  function take(count: number): number {
-    const start = length;
-    length += count;
-    if (length > bytes.length) {
-      const larger = new Uint8Array(Math.max(length, bytes.length * 2));
-      larger.set(bytes);
-      bytes = larger;
-      view = new DataView(bytes.buffer);
+class Writer {
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  get isSmall(): boolean {
+    return this.#bytes.length <= 65_536;
+  }
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  item(value: unknown, depth: number): void {
+    if (typeof value === "string") return this.#text(value);
+    if (typeof value === "number") return this.#number(value);
+    if (typeof value === "bigint") return this.#bigint(value);
+    if (typeof value === "object" && value) return this.#object(value, depth);
+    if (typeof value === "boolean") return this.#byte(value ? 0xf5 : 0xf4);
+    if (value == null) return this.#byte(0xf6);
+    throw new TypeError(`a ${typeof value} cannot be sent`);
+  }
+
+  /** Makes room, and gives the place where it is. `#bytes` and `#view` are others afterwards. */
+  #reserve(count: number): number {
+    const start = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
     }
     return start;
   }
-  function byte(value: number): void {
-    const at = take(1);
-    bytes[at] = value;
+  #byte(value: number): void {
+    const at = this.#reserve(1);
+    this.#bytes[at] = value;
   }
-  function head(major: number, count: number): void {
+  #head(major: number, count: number): void {
     const first = major << 5;
-    if (count < 24) return byte(first | count);
-    const size = count < 0x100 ? 1 : count < 0x10000 ? 2 : count < 0x100000000 ? 4 : 8;
-    byte(first | (24 + Math.log2(size)));
-    const at = take(size);
-    if (size === 1) view.setUint8(at, count);
-    else if (size === 2) view.setUint16(at, count);
-    else if (size === 4) view.setUint32(at, count);
-    else view.setBigUint64(at, BigInt(count));
+    if (count < 24) return this.#byte(first | count);
+    const log = count < 0x100 ? 0 : count < 0x10000 ? 1 : count < 0x100000000 ? 2 : 3;
+    this.#byte(first | (24 + log));
+    const at = this.#reserve(1 << log);
+    if (log === 0) this.#view.setUint8(at, count);
+    else if (log === 1) this.#view.setUint16(at, count);
+    else if (log === 2) this.#view.setUint32(at, count);
+    else this.#view.setBigUint64(at, BigInt(count));
   }
-  function number(value: number): void {
+  #number(value: number): void {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-      return value < 0 ? head(1, -1 - value) : head(0, value);
+      return value < 0 ? this.#head(1, -1 - value) : this.#head(0, value);
     }
-    byte(0xfb);
-    const at = take(8);
-    view.setFloat64(at, value);
+    this.#byte(0xfb);
+    const at = this.#reserve(8);
+    this.#view.setFloat64(at, value);
   }
-  function bigint(value: bigint): void {
+  #bigint(value: bigint): void {
     const major = value < 0n ? 1 : 0;
     const count = major ? -1n - value : value;
-    if (count >> (major ? 63n : 64n)) throw new RangeError("an integer of more than 64 bits cannot be sent");
-    if (count <= 0x1fffffffffffffn) return head(major, Number(count));
-    byte((major << 5) | 27);
-    const at = take(8);
-    view.setBigUint64(at, count);
+    if (count >> (major ? 63n : 64n)) {
+      throw new RangeError("an integer of more than 64 bits cannot be sent");
+    }
+    if (count <= exactMax) return this.#head(major, Number(count));
+    this.#byte((major << 5) | 27);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, count);
   }
-  function byteString(major: number, value: Uint8Array): void {
-    head(major, value.length);
-    const start = take(value.length);
-    bytes.set(value, start);
+  #text(value: string): void {
+    const start = this.#length;
+    if (value.length <= shortText && this.#ascii(value)) return;
+    this.#length = start;
+    this.#string(3, textEncoder.encode(value));
   }
-  function object(value: object, depth: number): void {
-    if (depth >= depthMax) throw new RangeError("a value that is nested too deep, or that holds itself, cannot be sent");
-    const asBytes = bytesOf(value);
-    if (asBytes) return byteString(2, asBytes);
-    const { toJSON } = value as { toJSON?: unknown };
-    if (typeof toJSON === "function") return item(toJSON.call(value), depth + 1);
+  /** Whether it was; nothing else is written whole. */
+  #ascii(value: string): boolean {
+    this.#head(3, value.length);
+    const at = this.#reserve(value.length);
+    for (let i = 0; i < value.length; ++i) {
+      const unit = value.charCodeAt(i);
+      if (unit >= 0x80) return false;
+      this.#bytes[at + i] = unit;
+    }
+    return true;
+  }
+  #string(major: number, value: Uint8Array): void {
+    this.#head(major, value.length);
+    const at = this.#reserve(value.length);
+    this.#bytes.set(value, at);
+  }
+  #object(value: object, depth: number): void {
+    if (depth >= depthMax) {
+      throw new RangeError("a value that is nested too deep, or that holds itself, cannot be sent");
+    }
     if (Array.isArray(value)) {
-      head(4, value.length);
+      this.#head(4, value.length);
       // Not forEach(), which passes over holes.
-      for (let i = 0; i < value.length; ++i) item(isNothing(value[i]) ? null : value[i], depth + 1);
+      for (let i = 0; i < value.length; ++i) this.item(isNothing(value[i]) ? null : value[i], depth + 1);
       return;
     }
+    const bytes = bytesOf(value);
+    if (bytes) return this.#string(2, bytes);
+    const { toJSON } = value as { toJSON?: unknown };
+    if (typeof toJSON === "function") return this.item(toJSON.call(value), depth + 1);
     refuseCollections(value);
-    const entries = Object.entries(value).filter(([, each]) => !isNothing(each));
-    head(5, entries.length);
-    for (const [key, each] of entries) {
-      byteString(3, textEncoder.encode(key));
-      item(each, depth + 1);
+    const fields = value as Record<string, unknown>;
+    const keys = Object.keys(fields).filter((key) => !isNothing(fields[key]));
+    this.#head(5, keys.length);
+    for (const key of keys) {
+      this.#text(key);
+      this.item(fields[key], depth + 1);
     }
   }
-  function item(value: unknown, depth: number): void {
-    if (typeof value === "string") return byteString(3, textEncoder.encode(value));
-    if (typeof value === "number") return number(value);
-    if (typeof value === "bigint") return bigint(value);
-    if (typeof value === "object" && value) return object(value, depth);
-    if (typeof value === "boolean") {
-      byte(value ? 0xf5 : 0xf4);
-    } else if (value == null) {
-      byte(0xf6);
-    } else {
-      throw new TypeError(`a ${typeof value} cannot be sent`);
-    }
-  }
-
-  item(value, 0);
-  return bytes.slice(0, length);
 }
+
+/** Not in use; keeps its buffer from message to message. */
+let spareWriter: Writer | null = null;
 
 /** The bytes of a view or a buffer, without copying; null for everything else. */
 export function bytesOf(value: unknown): Uint8Array | null {
@@ -126,129 +172,164 @@ export function refuseCollections(value: unknown): void {
 
 /** Throws a SyntaxError for what is no CBOR, or more than one value. */
 export function decodeCbor(bytes: Uint8Array): unknown {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = Symbol();
-  let at = 0;
+  return new Reader(bytes).only();
+}
 
-  function fail(what: string): never {
-    throw new SyntaxError(`this is no CBOR: ${what} at byte ${at}`);
+/** What stands for the end of an indefinite length. */
+const end = Symbol();
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-  function take(count: number): number {
-    if (count > bytes.length - at) fail("it ends too early");
-    const start = at;
-    at += count;
+
+  only(): unknown {
+    const result = this.#value(0);
+    return this.#at < this.#bytes.length ? this.#fail("something follows the value") : result;
+  }
+
+  #fail(what: string): never {
+    throw new SyntaxError(`this is no CBOR: ${what} at byte ${this.#at}`);
+  }
+  #take(count: number): number {
+    if (count > this.#bytes.length - this.#at) this.#fail("it ends too early");
+    const start = this.#at;
+    this.#at += count;
     return start;
   }
+  #byte(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+  #value(depth: number): unknown {
+    const result = this.#item(depth);
+    return result === end ? this.#fail("an end where none can be") : result;
+  }
+  #item(depth: number): unknown {
+    const first = this.#byte();
+    const major = first >> 5;
+    const info = first & 31;
+    if (major === 7) return this.#simple(info);
+    const isIndefinite = info === 31 && major >= 2 && major <= 5;
+    const count = isIndefinite ? null : this.#argument(info);
+    if (major === 4) return this.#array(count, depth);
+    if (major === 5) return this.#map(count, depth);
+    if (count === null) return this.#pieces(major);
+    if (major === 0) return count;
+    if (major === 1) return negative(count);
+    if (major !== 6) return this.#piece(major, count);
+    // A tag: what it says about the value is passed over.
+    return depth < depthMax ? this.#value(depth + 1) : this.#fail("nested too deep");
+  }
+
   /** The number that follows a head's first byte. */
-  function argument(info: number): number | bigint {
+  #argument(info: number): number | bigint {
     if (info < 24) return info;
-    if (info === 24) return view.getUint8(take(1));
-    if (info === 25) return view.getUint16(take(2));
-    if (info === 26) return view.getUint32(take(4));
-    if (info !== 27) return fail("a reserved length");
-    const value = view.getBigUint64(take(8));
-    return value <= 0x1fffffffffffffn ? Number(value) : value;
+    if (info === 24) return this.#byte();
+    if (info === 25) return this.#view.getUint16(this.#take(2));
+    if (info === 26) return this.#view.getUint32(this.#take(4));
+    if (info !== 27) return this.#fail("a reserved length");
+    const value = this.#view.getBigUint64(this.#take(8));
+    return value <= exactMax ? Number(value) : value;
   }
-  function negative(value: number | bigint): number | bigint {
-    const result = -1n - BigInt(value);
-    return result >= -0x1fffffffffffffn ? Number(result) : result;
-  }
-  function half(): number {
-    const bits = view.getUint16(take(2));
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    const size =
-      exponent === 31
-        ? fraction
-          ? NaN
-          : Infinity
-        : exponent
-          ? (1 + fraction / 1024) * 2 ** (exponent - 15)
-          : fraction * 2 ** -24;
-    return bits & 0x8000 ? -size : size;
-  }
-  function simple(info: number): unknown {
+  #simple(info: number): unknown {
     if (info === 20 || info === 21) return info === 21;
     if (info === 22) return null;
     if (info === 23) return undefined;
-    if (info === 25) return half();
-    if (info === 26) return view.getFloat32(take(4));
-    if (info === 27) return view.getFloat64(take(8));
-    return info === 31 ? end : fail("an unknown simple value");
+    if (info === 25) return halfOf(this.#view.getUint16(this.#take(2)));
+    if (info === 26) return this.#view.getFloat32(this.#take(4));
+    if (info === 27) return this.#view.getFloat64(this.#take(8));
+    return info === 31 ? end : this.#fail("an unknown simple value");
   }
-  function chunk(major: number, count: number | bigint): Uint8Array | string {
-    const start = take(Number(count));
-    if (major === 2) return bytes.slice(start, at);
+  #array(count: number | bigint | null, depth: number): unknown[] {
+    this.#enter(count, depth);
+    const array: unknown[] = [];
+    for (let i = 0; count === null || i < count; ++i) {
+      const each = this.#entry(count, depth);
+      if (each === end) break;
+      array.push(each);
+    }
+    return array;
+  }
+  #map(count: number | bigint | null, depth: number): Record<string, unknown> {
+    this.#enter(count, depth);
+    const object: Record<string, unknown> = {};
+    for (let i = 0; count === null || i < count; ++i) {
+      const key = this.#entry(count, depth);
+      if (key === end) break;
+      setField(object, String(key), this.#value(depth + 1));
+    }
+    return object;
+  }
+  #enter(count: number | bigint | null, depth: number): void {
+    if (depth >= depthMax) this.#fail("nested too deep");
+    // Each entry has a byte at least.
+    if (count !== null && count > this.#bytes.length - this.#at) this.#fail("it ends too early");
+  }
+  #entry(count: number | bigint | null, depth: number): unknown {
+    return count === null ? this.#item(depth + 1) : this.#value(depth + 1);
+  }
+
+  #piece(major: number, count: number | bigint): Uint8Array | string {
+    const start = this.#take(Number(count));
+    if (major === 2) return this.#bytes.slice(start, this.#at);
+    return this.#text(start);
+  }
+  /** From `start` to where it stands now. */
+  #text(start: number): string {
+    if (this.#at - start <= shortText) {
+      let text = "";
+      let i = start;
+      for (; i < this.#at; ++i) {
+        const byte = this.#bytes[i]!;
+        if (byte >= 0x80) break;
+        text += String.fromCharCode(byte);
+      }
+      if (i === this.#at) return text;
+    }
     try {
-      return textDecoder.decode(bytes.subarray(start, at));
+      return textDecoder.decode(this.#bytes.subarray(start, this.#at));
     } catch {
-      return fail("text that is no UTF-8");
+      return this.#fail("text that is no UTF-8");
     }
   }
   /** A string in pieces, each of which has a length. */
-  function chunks(major: number): Uint8Array | string {
+  #pieces(major: number): Uint8Array | string {
     const pieces: (Uint8Array | string)[] = [];
-    for (;;) {
-      const first = view.getUint8(take(1));
-      if (first === 0xff) break;
-      if (first >> 5 !== major || (first & 31) === 31) fail("a piece of another type");
-      pieces.push(chunk(major, argument(first & 31)));
+    for (let first = this.#byte(); first !== 0xff; first = this.#byte()) {
+      if (first >> 5 !== major || (first & 31) === 31) this.#fail("a piece of another type");
+      pieces.push(this.#piece(major, this.#argument(first & 31)));
     }
-    if (major === 3) return pieces.join("");
-    const parts = pieces as Uint8Array[];
-    const all = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
-    let length = 0;
-    for (const each of parts) {
-      all.set(each, length);
-      length += each.length;
-    }
-    return all;
+    return major === 3 ? pieces.join("") : joined(pieces as Uint8Array[]);
   }
-  /** Calls `each` as often as there are entries: `count` of them, or until the end of an indefinite length. */
-  function entries(count: number | bigint | null, depth: number, each: (first: unknown) => void): void {
-    if (depth >= depthMax) fail("nested too deep");
-    if (count !== null && count > bytes.length - at) fail("it ends too early");
-    for (let i = 0; count === null || i < count; ++i) {
-      const first = item(depth + 1);
-      if (first === end) {
-        if (count !== null) fail("an end where none can be");
-        return;
-      }
-      each(first);
-    }
-  }
-  function value(depth: number): unknown {
-    const result = item(depth);
-    return result === end ? fail("an end where none can be") : result;
-  }
-  function item(depth: number): unknown {
-    const first = view.getUint8(take(1));
-    const major = first >> 5;
-    const info = first & 31;
-    if (major === 7) return simple(info);
-    const isIndefinite = info === 31 && major >= 2 && major <= 5;
-    const count = isIndefinite ? null : argument(info);
-    if (major === 4) {
-      const array: unknown[] = [];
-      entries(count, depth, (each) => array.push(each));
-      return array;
-    }
-    if (major === 5) {
-      const object: Record<string, unknown> = {};
-      entries(count, depth, (key) => setField(object, String(key), value(depth + 1)));
-      return object;
-    }
-    if (count === null) return chunks(major);
-    if (major === 0) return count;
-    if (major === 1) return negative(count);
-    if (major !== 6) return chunk(major, count);
-    // A tag: what it says about the value is passed over.
-    return depth < depthMax ? value(depth + 1) : fail("nested too deep");
-  }
+}
 
-  const result = value(0);
-  if (at < bytes.length) fail("something follows the value");
-  return result;
+function negative(count: number | bigint): number | bigint {
+  if (typeof count === "number" && count < Number.MAX_SAFE_INTEGER) return -1 - count;
+  return -1n - BigInt(count);
+}
+
+/** IEEE 754 binary16. */
+function halfOf(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
+  let length = 0;
+  for (const each of parts) {
+    all.set(each, length);
+    length += each.length;
+  }
+  return all;
 }
 
 /** As `object[key] = value`, but "__proto__" is a key like others. */

@@ -21,8 +21,8 @@ import { authorized, call, type CallOptions, type Context } from "./http.ts";
 export type ActionCall<D, Name extends ActionName<D>> = CallOptions & {
   readonly name: Name;
 } & ([] extends ActionArgs<D, Name>
-    ? { readonly args?: ActionArgs<D, Name> }
-    : { readonly args: ActionArgs<D, Name> });
+    ? { readonly args?: Readonly<ActionArgs<D, Name>> }
+    : { readonly args: Readonly<ActionArgs<D, Name>> });
 
 /** The actions of an actor as methods; those whose names `Taken` has are called through `action()`. */
 export type ActionMethods<D, Taken extends PropertyKey> = {

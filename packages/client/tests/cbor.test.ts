@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { randomOf, seed } from "../../../testing/packages/random.ts";
 import { decodeCbor, encodeCbor } from "../src/cbor.ts";
 
 const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
@@ -168,6 +169,19 @@ describe("values of JavaScript", () => {
     expect(Object.getPrototypeOf(copy)).toBe(Object.prototype);
     expect((copy as { polluted?: boolean }).polluted).toBeUndefined();
   });
+  test("may encode others while they are encoded", () => {
+    const inner = { toJSON: () => Array.from(encodeCbor(["inner", "x".repeat(100)])) };
+    const bytesOfInner = Array.from(encodeCbor(["inner", "x".repeat(100)]));
+    expect(decodeCbor(encodeCbor(["before", inner, "after"]))).toEqual(["before", bytesOfInner, "after"]);
+  });
+  test("that are larger than what came before grow the buffer wherever they are", () => {
+    for (const size of [4_000, 4_090, 4_095, 4_096, 4_097, 70_000, 10]) {
+      for (const filler of ["x".repeat(size), new Uint8Array(size)]) {
+        const value = [filler, 1, 300, 70_000, 2 ** 40, 2n ** 60n, 1.5, true, null, "é", "abc", { k: [] }, -5];
+        expect(decodeCbor(encodeCbor(value))).toEqual(value);
+      }
+    }
+  });
   test("that cannot be sent are refused", () => {
     const itself: { self?: unknown } = {};
     itself.self = itself;
@@ -181,20 +195,6 @@ describe("values of JavaScript", () => {
     expect(part.buffer.byteLength).toBe(3);
   });
 });
-
-// SKEP_TEST_SEED replays a run.
-const seed = Number(process.env["SKEP_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
-
-/** mulberry32. */
-function randomOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe(`random values (seed ${seed})`, () => {
   const random = randomOf(seed);

@@ -1,5 +1,7 @@
 // Connections to a server that closes, refuses, breaks, and says nothing.
 
+import { getEventListeners } from "node:events";
+
 import { type ActorConnection, ActorError, type Client, type ClientOptions, type CloseInfo, createClient, type DefinitionOf } from "@skep/client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
@@ -365,6 +367,35 @@ describe("calls", () => {
     expect((await peer.reply(0))["args"]).toEqual([4]);
     await next;
   });
+});
+
+test("a signal that lives long does not remember the calls that it was given to", async () => {
+  const { signal } = new AbortController();
+  server.onRequest = (_, response) => response.writeHead(200, { "content-type": "application/json" }).end("1");
+  const handle = clientWith().counter.getOrCreate("k");
+  const connection = connect();
+  const peer = await server.next();
+  await peer.welcome();
+  for (let i = 0; i < 20; ++i) {
+    const call = connection.action({ name: "value", signal });
+    await peer.reply(1);
+    expect(await call).toBe(1);
+    expect(await handle.action({ name: "value", signal })).toBe(1);
+  }
+  const lost = connection.action({ name: "value", signal });
+  await peer.next();
+  peer.cut();
+  await expect(lost).rejects.toMatchObject({ code: "connection_lost" });
+  // fetch() keeps at most a weak one for requests that are not yet collected.
+  const own = getEventListeners(signal, "abort").length;
+  expect(own).toBeLessThanOrEqual(20);
+  const more = connection.action({ name: "value", signal });
+  expect(getEventListeners(signal, "abort").length).toBe(own + 1);
+  const second = await server.next();
+  await second.welcome();
+  await second.reply(1);
+  await more;
+  expect(getEventListeners(signal, "abort").length).toBe(own);
 });
 
 describe("events", () => {

@@ -21,8 +21,8 @@ export type UseActorQueryOptions<D, Name extends ActionName<D>> = {
   /** Whether to call it at all. true */
   readonly enabled?: boolean | undefined;
 } & ([] extends ActionArgs<D, Name>
-  ? { readonly args?: ActionArgs<D, Name> }
-  : { readonly args: ActionArgs<D, Name> });
+  ? { readonly args?: Readonly<ActionArgs<D, Name>> }
+  : { readonly args: Readonly<ActionArgs<D, Name>> });
 
 export interface UseActorQueryResult<T> {
   /** The newest result; undefined before the first. */
