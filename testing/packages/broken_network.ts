@@ -1,5 +1,5 @@
-// BrokenNetwork: between a client and a server; cuts connections after a number of bytes that a test chooses, in the middle
-// of whatever is on its way, and says nothing about it.
+// BrokenNetwork: between a client and a server; cuts connections after a number of bytes that a
+// test chooses, in the middle of whatever is on its way, and says nothing about it.
 
 import { createServer, type AddressInfo, type Server, type Socket, connect } from "node:net";
 
@@ -9,7 +9,10 @@ export class BrokenNetwork {
   #port = 0;
   cutCount = 0;
 
-  /** `bytesUntilCut` says of each connection how many bytes get through, in both directions together. */
+  /**
+   * `bytesUntilCut` says of each connection how many bytes get through, in both directions
+   * together.
+   */
   private constructor(target: URL, bytesUntilCut: () => number) {
     this.#server = createServer((near) => {
       const far = connect(Number(target.port), target.hostname);

@@ -69,11 +69,18 @@ export class FakeServer {
   #port = 0;
   #wanted: ((peer: Peer) => void) | null = null;
   /** What came in over HTTP. */
-  readonly requests: { readonly method: string; readonly url: string; readonly headers: IncomingMessage["headers"]; readonly body: Buffer }[] = [];
+  readonly requests: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: IncomingMessage["headers"];
+    readonly body: Buffer;
+  }[] = [];
   /** Upgrades that came in, let in or not. */
   upgradeCount = 0;
   onRequest: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => {
-    response.writeHead(426, { "content-type": "application/json" }).end('{"group":"request","code":"upgrade_required","message":""}');
+    response
+      .writeHead(426, { "content-type": "application/json" })
+      .end('{"group":"request","code":"upgrade_required","message":""}');
   };
   /** Whether a WebSocket may open; what it does otherwise is its own. */
   onUpgrade: (request: IncomingMessage, socket: Duplex) => boolean = () => true;
@@ -119,8 +126,14 @@ export class FakeServer {
   /** As if a proxy answered: an upgrade, and the request that asks why it was refused. */
   answerAll(status: number, body = "", headers: Record<string, string> = {}): void {
     this.onUpgrade = (_, socket) => {
-      const head = Object.entries({ ...headers, connection: "close", "content-length": String(body.length) });
-      socket.end(`HTTP/1.1 ${status} No\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`);
+      const head = Object.entries({
+        ...headers,
+        connection: "close",
+        "content-length": String(body.length),
+      });
+      socket.end(
+        `HTTP/1.1 ${status} No\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
+      );
       return false;
     };
     this.onRequest = (_, response) => {

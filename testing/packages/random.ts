@@ -1,6 +1,8 @@
 // Random numbers that can be had again: SKEP_TEST_SEED replays a run whose test named its seed.
 
-export const seed: number = Number(process.env["SKEP_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+export const seed: number = Number(
+  process.env["SKEP_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 32),
+);
 
 /** mulberry32: a number from 0 to below 1 with each call. */
 export function randomOf(start: number): () => number {

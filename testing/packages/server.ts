@@ -10,7 +10,11 @@ import { fileURLToPath } from "node:url";
 
 /** scripts/test.sh names the build whose server is meant. */
 const build = process.env["SKEP_BUILD"] ?? "build";
-const binary = resolve(fileURLToPath(new URL("../..", import.meta.url)), build, "tests/packages_server");
+const binary = resolve(
+  fileURLToPath(new URL("../..", import.meta.url)),
+  build,
+  "tests/packages_server",
+);
 
 export class TestServer {
   #process: ChildProcess | null = null;
@@ -36,7 +40,18 @@ export class TestServer {
   /** Again, on the port that it had. */
   async start(): Promise<void> {
     const store = this.#directory ? `embedded:${join(this.#directory, "store")}` : "memory:";
-    const args = ["--store", store, "--listen", String(this.#port), "--threads", "2", "--drain-seconds", "2", "--log-level", "error"];
+    const args = [
+      "--store",
+      store,
+      "--listen",
+      String(this.#port),
+      "--threads",
+      "2",
+      "--drain-seconds",
+      "2",
+      "--log-level",
+      "error",
+    ];
     const process = spawn(binary, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#process = process;
     const failed = once(process, "exit").then(([code]) => {

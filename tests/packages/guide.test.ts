@@ -50,7 +50,12 @@ test("every example of the guide compiles", async () => {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   let count = 0;
-  for (const page of ["docs/guide/client.md", "docs/guide/react.md", "packages/client/README.md", "packages/react/README.md"]) {
+  for (const page of [
+    "docs/guide/client.md",
+    "docs/guide/react.md",
+    "packages/client/README.md",
+    "packages/react/README.md",
+  ]) {
     const text = await readFile(join(root, page), "utf8");
     for (const [, kind, example] of text.matchAll(/^```(tsx?)\n(.*?)^```$/gms)) {
       await writeFile(join(folder, `example_${++count}.${kind}`), `${example}\nexport {};\n`);
@@ -59,7 +64,12 @@ test("every example of the guide compiles", async () => {
   expect(count).toBeGreaterThan(8);
   await writeFile(join(folder, "server.ts"), server);
   await writeFile(join(folder, "known.ts"), known);
-  const options = { extends: join(root, "tsconfig.tests.json"), compilerOptions: { module: "ESNext", moduleResolution: "Bundler", noUnusedLocals: false }, include: ["."], exclude: [] };
+  const options = {
+    extends: join(root, "tsconfig.tests.json"),
+    compilerOptions: { module: "ESNext", moduleResolution: "Bundler", noUnusedLocals: false },
+    include: ["."],
+    exclude: [],
+  };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(options));
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const errors = await run(process.execPath, [compiler, "-p", folder]).then(

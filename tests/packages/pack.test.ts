@@ -15,12 +15,19 @@ let folder: string;
 let tarballs: Record<string, string>;
 
 beforeAll(async () => {
-  // Not $TMPDIR, which may be inside the repository: from there Node.js would find what is installed here.
+  // Not $TMPDIR, which may be inside the repository: from there Node.js would find what is
+  // installed here.
   folder = await mkdtemp("/tmp/skep-pack-");
-  const sources = ["packages/client", "packages/react", ...["react", "react-dom", "scheduler", "ws"].map((each) => `node_modules/${each}`)];
+  const sources = [
+    "packages/client",
+    "packages/react",
+    ...["react", "react-dom", "scheduler", "ws"].map((each) => `node_modules/${each}`),
+  ];
   const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder];
   await run("npm", [...args, ...sources.map((each) => `./${each}`)], { cwd: root });
-  tarballs = Object.fromEntries((await readdir(folder)).map((each) => [each.replace(/-\d.*$/, ""), join(folder, each)]));
+  tarballs = Object.fromEntries(
+    (await readdir(folder)).map((each) => [each.replace(/-\d.*$/, ""), join(folder, each)]),
+  );
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -28,7 +35,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function install(...names: string[]): Promise<void> {
   await writeFile(join(folder, "package.json"), '{"private": true, "type": "module"}');
   const files = names.map((name) => tarballs[name] ?? `no ${name}`);
-  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...files], { cwd: folder });
+  await run(
+    "npm",
+    ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", ...files],
+    { cwd: folder },
+  );
 }
 async function node(name: string, program: string): Promise<string> {
   await writeFile(join(folder, name), program);
@@ -39,8 +50,19 @@ test("tarballs have what is needed, and nothing else", async () => {
   for (const name of ["skep-client", "skep-react"]) {
     const { stdout } = await run("tar", ["-tzf", tarballs[name]!]);
     const files = stdout.trim().split("\n");
-    for (const file of files) expect(file).toMatch(/^package\/(package\.json|README\.md|LICENSE|(src|dist)\/\w+\.(ts|tsx|js|d\.ts|d\.ts\.map|js\.map))$/);
-    expect(files).toEqual(expect.arrayContaining(["package/package.json", "package/LICENSE", "package/README.md", "package/dist/index.js", "package/dist/index.d.ts"]));
+    for (const file of files)
+      expect(file).toMatch(
+        /^package\/(package\.json|README\.md|LICENSE|(src|dist)\/\w+\.(ts|tsx|js|d\.ts|d\.ts\.map|js\.map))$/,
+      );
+    expect(files).toEqual(
+      expect.arrayContaining([
+        "package/package.json",
+        "package/LICENSE",
+        "package/README.md",
+        "package/dist/index.js",
+        "package/dist/index.d.ts",
+      ]),
+    );
   }
 });
 
@@ -82,24 +104,40 @@ test("both packages work together with React, also on a server", async () => {
 test.each([
   ["NodeNext", "NodeNext"],
   ["ESNext", "Bundler"],
-])("types are found with module %s and resolution %s, and errors are found by them", async (module, moduleResolution) => {
-  const program = (action: string): string =>
-    `import { createClient, type RegistryTypes } from "@skep/client";
+])(
+  "types are found with module %s and resolution %s, and errors are found by them",
+  async (module, moduleResolution) => {
+    const program = (action: string): string =>
+      `import { createClient, type RegistryTypes } from "@skep/client";
      import { createSkep } from "@skep/react";
      type Registry = RegistryTypes<{ counter: { actions: { increment(by: number): number } } }>;
      const client = createClient<Registry>("http://localhost:6420");
      export const value: Promise<number> = client.counter.get("k").${action}(5);
      export const { useActor } = createSkep(client);
      export const hook = () => useActor({ name: "counter", key: "k" }).connection?.${action}(5);`;
-  const compile = async (action: string): Promise<string> => {
-    await writeFile(join(folder, "typed.ts"), program(action));
-    const options = ["--strict", "--noEmit", "--types", "", "--lib", "ES2022,DOM,DOM.Iterable", "--module", module, "--moduleResolution", moduleResolution];
-    const compiler = join(root, "node_modules/typescript/bin/tsc");
-    return run(process.execPath, [compiler, ...options, "typed.ts"], { cwd: folder }).then(
-      () => "",
-      (error: { stdout: string }) => error.stdout,
-    );
-  };
-  expect(await compile("increment")).toBe("");
-  expect((await compile("incremnt")).match(/error TS2551: Property 'incremnt' does not exist/g)).toHaveLength(2);
-});
+    const compile = async (action: string): Promise<string> => {
+      await writeFile(join(folder, "typed.ts"), program(action));
+      const options = [
+        "--strict",
+        "--noEmit",
+        "--types",
+        "",
+        "--lib",
+        "ES2022,DOM,DOM.Iterable",
+        "--module",
+        module,
+        "--moduleResolution",
+        moduleResolution,
+      ];
+      const compiler = join(root, "node_modules/typescript/bin/tsc");
+      return run(process.execPath, [compiler, ...options, "typed.ts"], { cwd: folder }).then(
+        () => "",
+        (error: { stdout: string }) => error.stdout,
+      );
+    };
+    expect(await compile("increment")).toBe("");
+    expect(
+      (await compile("incremnt")).match(/error TS2551: Property 'incremnt' does not exist/g),
+    ).toHaveLength(2);
+  },
+);

@@ -23,7 +23,11 @@ const words = /^(actions|connect|request|queues|websocket)$/;
 function segment(part: string): string {
   // A URL takes "." and ".." for steps, also when they are percent-encoded.
   if (part === "" || part === "." || part === ".." || typeof part !== "string") {
-    throw new ActorError("request", "invalid_address", `a part of a key cannot be ${JSON.stringify(part)}`);
+    throw new ActorError(
+      "request",
+      "invalid_address",
+      `a part of a key cannot be ${JSON.stringify(part)}`,
+    );
   }
   if (words.test(part)) return `%${part.charCodeAt(0).toString(16)}${part.slice(1)}`;
   try {
@@ -35,7 +39,8 @@ function segment(part: string): string {
 
 /** `path` behind the actor's own, as it is to stand there. */
 export function actorUrl(base: string, { name, key }: Address, path = ""): string {
-  if (key.length === 0) throw new ActorError("request", "invalid_address", "a key has at least one part");
+  if (key.length === 0)
+    throw new ActorError("request", "invalid_address", "a key has at least one part");
   return `${base}/actors/${[name, ...key].map(segment).join("/")}${path}`;
 }
 

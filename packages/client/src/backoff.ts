@@ -8,7 +8,10 @@ export interface Backoff {
   readonly maxMs?: number;
 }
 
-/** `tries` have failed. Half of it is random, so that clients of a server that restarts do not come all at once. */
+/**
+ * `tries` have failed. Half of it is random, so that clients of a server that restarts do not come
+ * all at once.
+ */
 export function delayMs({ minMs = 250, maxMs = 30_000 }: Backoff, tries: number): number {
   return Math.min(maxMs, minMs * 2 ** Math.min(tries, 30)) * (0.5 + Math.random() / 2);
 }
@@ -27,10 +30,16 @@ export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Calls `abort` when the signal is aborted; at once if it is already. Gives what takes that back. */
-export function onAbort(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
+/**
+ * Calls `abort` when the signal is aborted; at once if it is already. Gives what takes that back.
+ */
+export function onAbort(
+  signal: AbortSignal | undefined,
+  abort: (reason: unknown) => void,
+): () => void {
   if (!signal) return () => {};
-  const listener = (): void => abort(signal.reason ?? clientError("aborted", "the signal was aborted"));
+  const listener = (): void =>
+    abort(signal.reason ?? clientError("aborted", "the signal was aborted"));
   if (signal.aborted) {
     // When the caller is ready for it.
     queueMicrotask(listener);

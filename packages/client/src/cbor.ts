@@ -6,8 +6,8 @@
 //   undefined   null; in an object, nothing
 //   toJSON()    what it gives, as in JSON: a Date is its ISO text
 //
-// Read are all forms, also of indefinite length. Integers beyond 2^53 - 1 become bigint; tags are passed over, keys
-// become text.
+// Read are all forms, also of indefinite length. Integers beyond 2^53 - 1 become bigint; tags are
+// passed over, keys become text.
 
 const depthMax = 200;
 const textEncoder = new TextEncoder();
@@ -130,7 +130,8 @@ class Writer {
     if (Array.isArray(value)) {
       this.#head(4, value.length);
       // Not forEach(), which passes over holes.
-      for (let i = 0; i < value.length; ++i) this.item(isNothing(value[i]) ? null : value[i], depth + 1);
+      for (let i = 0; i < value.length; ++i)
+        this.item(isNothing(value[i]) ? null : value[i], depth + 1);
       return;
     }
     const bytes = bytesOf(value);
@@ -154,7 +155,8 @@ let spareWriter: Writer | null = null;
 /** The bytes of a view or a buffer, without copying; null for everything else. */
 export function bytesOf(value: unknown): Uint8Array | null {
   if (value instanceof Uint8Array) return value;
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (ArrayBuffer.isView(value))
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
 }
 
@@ -335,7 +337,12 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 /** As `object[key] = value`, but "__proto__" is a key like others. */
 function setField(object: Record<string, unknown>, key: string, value: unknown): void {
   if (key === "__proto__") {
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    Object.defineProperty(object, key, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
   } else {
     object[key] = value;
   }

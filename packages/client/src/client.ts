@@ -18,10 +18,16 @@ export interface OfflineOptions {
   readonly timeoutMs?: number;
 }
 
+/** How a client talks to its server. All may be left out. */
 export interface ClientOptions {
-  /** Who the client is: sent as `Authorization: Bearer`, and in a WebSocket's first message. Asked for with each request and connection. */
+  /**
+   * Who the client is: sent as `Authorization: Bearer`, and in a WebSocket's first message. Asked
+   * for with each request and connection.
+   */
   readonly getToken?: () => string | undefined | Promise<string | undefined>;
-  /** `cbor`, the default, keeps bytes and integers of 64 bits; `json` is for looking at messages. */
+  /**
+   * `cbor`, the default, keeps bytes and integers of 64 bits; `json` is for looking at messages.
+   */
   readonly encoding?: Encoding;
   /** More headers of requests over HTTP. */
   readonly headers?: HeadersInit | (() => HeadersInit);
@@ -30,19 +36,32 @@ export interface ClientOptions {
   /** How often a call that has certainly not happened is made again by itself. 3 */
   readonly retries?: number;
   readonly offline?: OfflineOptions;
-  /** A connection on which nothing was heard for so long is asked for a sign, and lost when there is none for as long. 20,000 */
+  /**
+   * A connection on which nothing was heard for so long is asked for a sign, and lost when there is
+   * none for as long. 20,000
+   */
   readonly pingMs?: number;
   /** A try to connect that takes longer has failed. 30,000 */
   readonly connectTimeoutMs?: number;
-  /** Larger messages fail with `client.too_large` instead of ending the connection: what the server takes (`--message-max`). 1 MiB */
+  /**
+   * Larger messages fail with `client.too_large` instead of ending the connection: what the server
+   * takes (`--message-max`). 1 MiB
+   */
   readonly messageBytesMax?: number;
-  /** For runtimes without one, and for tests. In Node.js before 22 the package `ws` is found by itself. */
+  /**
+   * For runtimes without one, and for tests. In Node.js before 22 the package `ws` is found by
+   * itself.
+   */
   readonly WebSocket?: new (url: string, protocols?: string[]) => WebSocket;
   readonly fetch?: typeof fetch;
 }
 
+/** What a client has beside the actor types. */
 export interface ClientMethods<R extends RegistryContract> {
-  /** The actors of a type by its name: for names that are not known before, or that stand in the way of another member. */
+  /**
+   * The actors of a type by its name: for names that are not known before, or that stand in the way
+   * of another member.
+   */
   actor<Name extends ActorName<R>>(name: Name): ActorAccessor<DefinitionOf<R, Name>>;
   /** Disposes of all connections that were made with this client. */
   dispose(): void;
@@ -50,13 +69,16 @@ export interface ClientMethods<R extends RegistryContract> {
 
 /** A client of all actors of a registry: `client.chatRoom.getOrCreate(["lobby"])`. */
 export type Client<R extends RegistryContract> = ClientMethods<R> & {
-  readonly [Name in Exclude<ActorName<R>, keyof ClientMethods<R>>]: ActorAccessor<DefinitionOf<R, Name>>;
+  readonly [Name in Exclude<ActorName<R>, keyof ClientMethods<R>>]: ActorAccessor<
+    DefinitionOf<R, Name>
+  >;
 };
 
 type Given = HandleSettings["options"];
 
 /**
- * A client of the server at `url`, typed by its registry. Nothing is sent before an actor is called.
+ * A client of the server at `url`, typed by its registry. Nothing is sent before an actor is
+ * called.
  *
  * ```ts
  * import type { registry } from "./server";
@@ -69,7 +91,10 @@ type Given = HandleSettings["options"];
  * connection.on("newMessage", (message) => console.log(message.text));
  * ```
  */
-export function createClient<R extends RegistryContract = AnyRegistry>(url: string, options: ClientOptions = {}): Client<R> {
+export function createClient<R extends RegistryContract = AnyRegistry>(
+  url: string,
+  options: ClientOptions = {},
+): Client<R> {
   const { getToken, headers, offline, fetch: ownFetch } = options;
   const context: Context = {
     base: baseUrl(url),
@@ -97,14 +122,21 @@ export function createClient<R extends RegistryContract = AnyRegistry>(url: stri
 
   function actor(name: string): object {
     const handle = (key: ActorKey, existence: Existence, given: Given, input?: unknown) =>
-      makeHandle(context, { address: { name, key: toKey(key) }, existence, input, options: given }, connections) as {
+      makeHandle(
+        context,
+        { address: { name, key: toKey(key) }, existence, input, options: given },
+        connections,
+      ) as {
         resolve(more: CallOptions): Promise<void>;
       };
     return {
       getOrCreate: (key: ActorKey, given: Given & { createWithInput?: unknown } = {}) =>
         handle(key, "getOrCreate", given, given.createWithInput),
       get: (key: ActorKey, given: Given = {}) => handle(key, "get", given),
-      create: async (key: ActorKey, { input, ...given }: Given & { input?: unknown } & CallOptions = {}) => {
+      create: async (
+        key: ActorKey,
+        { input, ...given }: Given & { input?: unknown } & CallOptions = {},
+      ) => {
         const { signal, idempotent, retries } = given;
         await handle(key, "create", given, input).resolve({ signal, idempotent, retries });
         return handle(key, "get", given);

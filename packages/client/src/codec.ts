@@ -2,7 +2,10 @@
 
 import { bytesOf, decodeCbor, encodeCbor, refuseCollections } from "./cbor.ts";
 
-/** How values travel. JSON is for looking at what is said: in it bytes are base64 text, and integers beyond 2^53 are not exact. */
+/**
+ * How values travel. JSON is for looking at what is said: in it bytes are base64 text, and integers
+ * beyond 2^53 are not exact.
+ */
 export type Encoding = "cbor" | "json";
 
 export function encode(value: unknown, encoding: Encoding): Uint8Array<ArrayBuffer> | string {
@@ -20,15 +23,19 @@ export function mediaType(encoding: Encoding): string {
 }
 
 function encodeJson(value: unknown): string {
-  return JSON.stringify(value ?? null, function (this: Record<string, unknown>, key, given: unknown) {
-    // Not `given`: a Buffer's own toJSON() has been at it.
-    const bytes = bytesOf(this[key]);
-    if (bytes) return toBase64(bytes);
-    refuseCollections(given);
-    if (typeof given !== "bigint") return given;
-    if (BigInt(Number(given)) !== given) throw new RangeError("this integer can be sent in CBOR alone");
-    return Number(given);
-  });
+  return JSON.stringify(
+    value ?? null,
+    function (this: Record<string, unknown>, key, given: unknown) {
+      // Not `given`: a Buffer's own toJSON() has been at it.
+      const bytes = bytesOf(this[key]);
+      if (bytes) return toBase64(bytes);
+      refuseCollections(given);
+      if (typeof given !== "bigint") return given;
+      if (BigInt(Number(given)) !== given)
+        throw new RangeError("this integer can be sent in CBOR alone");
+      return Number(given);
+    },
+  );
 }
 
 function toBase64(bytes: Uint8Array): string {

@@ -1,9 +1,10 @@
-// Connection: stays connected to one actor. Makes a Link, and another one when it is lost; keeps subscriptions, the place
-// in the stream of events, and the calls that wait meanwhile.
+// Connection: stays connected to one actor. Makes a Link, and another one when it is lost; keeps
+// subscriptions, the place in the stream of events, and the calls that wait meanwhile.
 //
 //   idle → connecting → connected → disconnected → connecting → …
 //
-// `disconnected` without a try under way is the end: the server does not want this client, and `error` says why.
+// `disconnected` without a try under way is the end: the server does not want this client, and
+// `error` says why.
 
 import { actorUrl, type Address, type Existence } from "./address.ts";
 import { delayMs } from "./backoff.ts";
@@ -14,8 +15,8 @@ import { Listeners } from "./listeners.ts";
 import { type Call, type PendingCall, PendingCalls } from "./pending_calls.ts";
 
 /**
- * `idle`: not begun, or given up by `dispose()`. `connecting`: a try is under way. `connected`. `disconnected`: lost, and tried again soon; or,
- * when `error` says so, refused for good.
+ * `idle`: not begun, or given up by `dispose()`. `connecting`: a try is under way. `connected`.
+ * `disconnected`: lost, and tried again soon; or, when `error` says so, refused for good.
  */
 export type ConnectionStatus = "idle" | "connecting" | "connected" | "disconnected";
 
@@ -35,7 +36,7 @@ export interface ConnectionSettings {
   readonly existence: Existence;
   /** Undefined: none. */
   readonly input: unknown;
-  readonly params: () => unknown;  // or a promise of them
+  readonly params: () => unknown; // or a promise of them
   /** It was disposed of. */
   readonly onDispose: () => void;
 }
@@ -103,12 +104,15 @@ export class Connection {
     this.#link = null;
     this.#calls.failAll(clientError("disposed", "the connection was disposed of"));
     this.#setStatus("idle");
-    for (const each of [this.#opens, this.#closes, this.#errors, this.#statuses, this.#misses]) each.clear();
+    for (const each of [this.#opens, this.#closes, this.#errors, this.#statuses, this.#misses])
+      each.clear();
     this.#events.clear();
     this.#settings.onDispose();
   }
 
-  action(options: { readonly name: string; readonly args?: readonly unknown[] } & CallOptions): Promise<unknown> {
+  action(
+    options: { readonly name: string; readonly args?: readonly unknown[] } & CallOptions,
+  ): Promise<unknown> {
     return this.#call({ ...options, args: options.args ?? [] });
   }
 
@@ -121,7 +125,8 @@ export class Connection {
       remove();
       if (listeners.size === 0 && this.#events.get(event) === listeners) {
         this.#events.delete(event);
-        // A listener that is replaced by another, as React does it, must not miss what comes in between.
+        // A listener that is replaced by another, as React does it, must not miss what comes in
+        // between.
         queueMicrotask(() => this.#subscribe());
       }
     };
@@ -153,11 +158,16 @@ export class Connection {
 
   #begin(): void {
     this.#subscribed = null;
-    this.#link = new Link(this.#context, actorUrl(this.#context.base, this.#settings.address, "/connect"), () => this.#hello(), {
-      open: () => this.#subscribe(),
-      message: (message) => this.#take(message),
-      ended: (end) => this.#ended(end),
-    });
+    this.#link = new Link(
+      this.#context,
+      actorUrl(this.#context.base, this.#settings.address, "/connect"),
+      () => this.#hello(),
+      {
+        open: () => this.#subscribe(),
+        message: (message) => this.#take(message),
+        ended: (end) => this.#ended(end),
+      },
+    );
     this.#setStatus("connecting");
   }
 
@@ -196,13 +206,17 @@ export class Connection {
 
   /** A token that ran out on the way is asked for anew, once. */
   #mayRenewToken(error: ActorError): boolean {
-    if (!this.#context.mayRenewToken || this.#hasRenewedToken || error.code !== "token_expired") return false;
+    if (!this.#context.mayRenewToken || this.#hasRenewedToken || error.code !== "token_expired")
+      return false;
     this.#hasRenewedToken = true;
     return true;
   }
 
   #retryLater(): void {
-    const target = globalThis as { addEventListener?: typeof addEventListener; removeEventListener?: typeof removeEventListener };
+    const target = globalThis as {
+      addEventListener?: typeof addEventListener;
+      removeEventListener?: typeof removeEventListener;
+    };
     const retry = (): void => {
       this.#cancelRetry();
       this.#begin();
@@ -243,7 +257,11 @@ export class Connection {
   }
 
   #connected(message: Message): void {
-    this.#seen = { stream: message["stream"], seq: message["seq"], connection: message["connection"] };
+    this.#seen = {
+      stream: message["stream"],
+      seq: message["seq"],
+      connection: message["connection"],
+    };
     this.#error = null;
     this.#hasRenewedToken = false;
     this.#connectedAt = Date.now();
@@ -255,7 +273,9 @@ export class Connection {
     if (this.#seen && stream !== undefined) this.#seen = { ...this.#seen, stream, seq };
   }
   #failed(message: Message): void {
-    const error = errorFrom(message["error"], message["retry"] === true) ?? clientError("bad_response", "an error without a code");
+    const error =
+      errorFrom(message["error"], message["retry"] === true) ??
+      clientError("bad_response", "an error without a code");
     if (message["id"] !== undefined) {
       const call = this.#calls.sent(message["id"]);
       if (call) this.#failCall(call, error);
@@ -293,7 +313,9 @@ export class Connection {
     if (refusal) throw refusal;
     const { callsMax } = this.#context.offline;
     if (this.#calls.waitingCount >= callsMax) {
-      throw clientError("queue_full", `${callsMax} calls wait already; this one was not made`, { retryable: true });
+      throw clientError("queue_full", `${callsMax} calls wait already; this one was not made`, {
+        retryable: true,
+      });
     }
     const reply = this.#calls.add(call);
     this.#flush();
@@ -311,7 +333,8 @@ export class Connection {
     }
   }
   #failCall(call: PendingCall, error: ActorError): void {
-    if (!error.retryable || call.tries >= (call.retries ?? this.#context.retries)) return call.settle({ error });
+    if (!error.retryable || call.tries >= (call.retries ?? this.#context.retries))
+      return call.settle({ error });
     this.#calls.rest(call, delayMs(this.#context.backoff, call.tries++), () => this.#flush());
   }
 }

@@ -9,11 +9,11 @@ export interface Failure {
 }
 
 /**
- * Why a call, a connection or a request failed. Everything that this package rejects with is one, but for the
- * reason of an aborted `AbortSignal`, which is passed on as it is.
+ * Why a call, a connection or a request failed. Everything that this package rejects with is one,
+ * but for the reason of an aborted `AbortSignal`, which is passed on as it is.
  *
- * Groups: `user` (what the actor's code threw as a `UserError`), `actor`, `request`, `access`, `internal` (all from the server),
- * and `client` (from this package):
+ * Groups: `user` (what the actor's code threw as a `UserError`), `actor`, `request`, `access`,
+ * `internal` (all from the server), and `client` (from this package):
  *
  * | code of `client` | |
  * |---|---|
@@ -26,6 +26,8 @@ export interface Failure {
  * | `disposed` | the connection was given up by `dispose()` |
  * | `closed` | the server closed the connection for good; `metadata` has the WebSocket's close code |
  * | `bad_response` | an answer that is not Skep's; `metadata` has the HTTP status |
+ * | `token_failed`, `params_failed` | what `getToken` or `getParams` threw; `cause` is that |
+ * | `invalid_url` | the WebSocket does not take the URL |
  * | `no_websocket` | this runtime has no WebSocket |
  */
 export class ActorError extends Error {
@@ -73,5 +75,7 @@ export function errorFrom(value: unknown, retryable?: boolean): ActorError | nul
 /** What was thrown, as an ActorError. */
 export function toActorError(thrown: unknown, code: string): ActorError {
   if (thrown instanceof ActorError) return thrown;
-  return clientError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
+  return clientError(code, thrown instanceof Error ? thrown.message : String(thrown), {
+    cause: thrown,
+  });
 }

@@ -24,16 +24,23 @@ export type ActionCall<D, Name extends ActionName<D>> = CallOptions & {
     ? { readonly args?: Readonly<ActionArgs<D, Name>> }
     : { readonly args: Readonly<ActionArgs<D, Name>> });
 
-/** The actions of an actor as methods; those whose names `Taken` has are called through `action()`. */
+/**
+ * The actions of an actor as methods; those whose names `Taken` has are called through `action()`.
+ */
 export type ActionMethods<D, Taken extends PropertyKey> = {
-  readonly [Name in Exclude<ActionName<D>, Taken>]: (...args: ActionArgs<D, Name>) => Promise<ActionResult<D, Name>>;
+  readonly [Name in Exclude<ActionName<D>, Taken>]: (
+    ...args: ActionArgs<D, Name>
+  ) => Promise<ActionResult<D, Name>>;
 };
 
 /** How a message is sent to a queue. */
 export interface SendOptions extends CallOptions {
   /** Whether to wait until it is handled, for the reply. */
   readonly wait?: boolean | undefined;
-  /** How long to wait, in milliseconds; then `actor.reply_timed_out`, and the message stays in its queue. */
+  /**
+   * How long to wait, in milliseconds; then `actor.reply_timed_out`, and the message stays in its
+   * queue.
+   */
   readonly timeout?: number | undefined;
   /** How long the message waits in its queue, in milliseconds. */
   readonly delay?: number | undefined;
@@ -51,26 +58,38 @@ export interface QueueHandle<Body, Reply> {
   send(body: Body, options?: SendOptions): Promise<Sent<undefined>>;
 }
 
+/** What a handle has beside the actor's actions. */
 export interface HandleMethods<D> {
   /** The name of the actor's type. */
   readonly name: string;
   readonly key: readonly string[];
   /** Calls an action by name, with options. */
   action<Name extends ActionName<D>>(options: ActionCall<D, Name>): Promise<ActionResult<D, Name>>;
-  /** Sees to it that the actor exists: makes it, or fails with `actor.not_found`, as the handle was got. */
+  /**
+   * Sees to it that the actor exists: makes it, or fails with `actor.not_found`, as the handle was
+   * got.
+   */
   resolve(options?: CallOptions): Promise<void>;
   /** A request to the actor's own HTTP handler. The answer is handed on whatever its status. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** The actor's queues by name. */
-  readonly queue: { readonly [Name in QueueName<D>]: QueueHandle<QueueBody<D, Name>, QueueReply<D, Name>> };
-  /** Connects, with these parameters or those that the handle was got with. The connection comes back by itself until it is disposed of. */
+  readonly queue: {
+    readonly [Name in QueueName<D>]: QueueHandle<QueueBody<D, Name>, QueueReply<D, Name>>;
+  };
+  /**
+   * Connects, with these parameters or those that the handle was got with. The connection comes
+   * back by itself until it is disposed of.
+   */
   connect(params?: ParamsOf<D>): ActorConnection<D>;
 }
 
 /** An actor, by its address. Costs nothing until it is used. */
 export type ActorHandle<D> = HandleMethods<D> & ActionMethods<D, keyof HandleMethods<D>>;
 
-/** What a connection has beside the actor's actions. Each function that adds a listener gives one that takes it away. */
+/**
+ * What a connection has beside the actor's actions. Each function that adds a listener gives one
+ * that takes it away.
+ */
 export interface ConnectionMethods<D> {
   readonly name: string;
   readonly key: readonly string[];
@@ -80,14 +99,22 @@ export interface ConnectionMethods<D> {
   /** Calls an action by name, with options. */
   action<Name extends ActionName<D>>(options: ActionCall<D, Name>): Promise<ActionResult<D, Name>>;
   /** Hears of each event of that name, from now on and across lost connections. */
-  on<Name extends EventName<D>>(event: Name, listener: (value: EventPayload<D, Name>) => unknown): () => void;
+  on<Name extends EventName<D>>(
+    event: Name,
+    listener: (value: EventPayload<D, Name>) => unknown,
+  ): () => void;
   /** As `on()`, but of one event only. */
-  once<Name extends EventName<D>>(event: Name, listener: (value: EventPayload<D, Name>) => unknown): () => void;
+  once<Name extends EventName<D>>(
+    event: Name,
+    listener: (value: EventPayload<D, Name>) => unknown,
+  ): () => void;
   /** Each time that it is connected. */
   onOpen(listener: () => unknown): () => void;
   /** Each time that it is lost or refused. */
   onClose(listener: (info: CloseInfo) => unknown): () => void;
-  /** What belongs to no call: why a connection was lost or refused, an event that does not exist. */
+  /**
+   * What belongs to no call: why a connection was lost or refused, an event that does not exist.
+   */
   onError(listener: (error: ActorError) => unknown): () => void;
   onStatusChange(listener: (status: ConnectionStatus) => unknown): () => void;
   /** Events were lost while there was no connection: read anew what is needed. */
@@ -99,7 +126,8 @@ export interface ConnectionMethods<D> {
 }
 
 /** A connection to an actor, which is made anew when it is lost. */
-export type ActorConnection<D> = ConnectionMethods<D> & ActionMethods<D, keyof ConnectionMethods<D>>;
+export type ActorConnection<D> = ConnectionMethods<D> &
+  ActionMethods<D, keyof ConnectionMethods<D>>;
 
 /** What a handle is got with. */
 export interface HandleOptions<D> {
@@ -108,10 +136,12 @@ export interface HandleOptions<D> {
   /** As `params`, asked anew for each try to connect. */
   readonly getParams?: (() => ParamsOf<D> | Promise<ParamsOf<D>>) | undefined;
 }
+/** What `getOrCreate()` takes. */
 export interface GetOrCreateOptions<D> extends HandleOptions<D> {
   /** The input of the actor's creation, should it not exist. */
   readonly createWithInput?: InputOf<D> | undefined;
 }
+/** What `create()` takes. */
 export interface CreateOptions<D> extends HandleOptions<D>, CallOptions {
   readonly input?: InputOf<D> | undefined;
 }
@@ -134,7 +164,11 @@ export interface HandleSettings {
   readonly options: { readonly params?: unknown; readonly getParams?: (() => unknown) | undefined };
 }
 
-export function makeHandle(context: Context, settings: HandleSettings, connections: Set<Connection>): object {
+export function makeHandle(
+  context: Context,
+  settings: HandleSettings,
+  connections: Set<Connection>,
+): object {
   const { address, input, options } = settings;
   const url = (path: string, parameters: Record<string, string> = {}): string => {
     const query = new URLSearchParams(parameters).toString();
@@ -149,19 +183,39 @@ export function makeHandle(context: Context, settings: HandleSettings, connectio
     } else {
       const body = input === undefined ? {} : { body: input };
       const idempotent = settings.existence === "create" ? more.idempotent : true;
-      await call(context, { ...more, method: "PUT", url: url("", existenceAsGot), idempotent, ...body });
+      await call(context, {
+        ...more,
+        method: "PUT",
+        url: url("", existenceAsGot),
+        idempotent,
+        ...body,
+      });
     }
   }
 
-  /** Calls what needs the actor. One with an input is made beforehand should it not exist: a call carries no input. */
-  async function post(path: string, parameters: Record<string, string>, body: unknown, more: CallOptions): Promise<unknown> {
+  /**
+   * Calls what needs the actor. One with an input is made beforehand should it not exist: a call
+   * carries no input.
+   */
+  async function post(
+    path: string,
+    parameters: Record<string, string>,
+    body: unknown,
+    more: CallOptions,
+  ): Promise<unknown> {
     const once = (existence: Record<string, string>): Promise<unknown> =>
-      call(context, { ...more, method: "POST", url: url(path, { ...existence, ...parameters }), body });
+      call(context, {
+        ...more,
+        method: "POST",
+        url: url(path, { ...existence, ...parameters }),
+        body,
+      });
     if (input === undefined) return once(existenceAsGot);
     try {
       return await once({ existence: "get" });
     } catch (error) {
-      if (!(error instanceof ActorError && error.group === "actor" && error.code === "not_found")) throw error;
+      if (!(error instanceof ActorError && error.group === "actor" && error.code === "not_found"))
+        throw error;
     }
     await resolve(more);
     return once({ existence: "get" });
@@ -169,7 +223,11 @@ export function makeHandle(context: Context, settings: HandleSettings, connectio
 
   const methods = {
     ...address,
-    action: async ({ name, args = [], ...more }: { name: string; args?: readonly unknown[] } & CallOptions) =>
+    action: async ({
+      name,
+      args = [],
+      ...more
+    }: { name: string; args?: readonly unknown[] } & CallOptions) =>
       post(`/actions/${encodeURIComponent(name)}`, {}, args, more),
     resolve,
     fetch: async (path: string, init?: RequestInit) => {
@@ -204,8 +262,15 @@ export function makeHandle(context: Context, settings: HandleSettings, connectio
 }
 
 /** An object whose other members are the actions of the actor that `target.action()` calls. */
-function withActions(target: { action(options: { name: string; args: readonly unknown[] }): Promise<unknown> }): object {
-  return proxy(target, (name) => (...args: unknown[]) => target.action({ name, args }));
+function withActions(target: {
+  action(options: { name: string; args: readonly unknown[] }): Promise<unknown>;
+}): object {
+  return proxy(
+    target,
+    (name) =>
+      (...args: unknown[]) =>
+        target.action({ name, args }),
+  );
 }
 
 /** `target`, with its methods bound, and what `make` makes of every other name. */

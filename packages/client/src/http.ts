@@ -19,16 +19,28 @@ export interface Context {
   readonly pingMs: number;
   readonly connectTimeoutMs: number;
   readonly messageBytesMax: number;
-  readonly offline: { readonly policy: "wait" | "fail"; readonly callsMax: number; readonly timeoutMs: number };
+  readonly offline: {
+    readonly policy: "wait" | "fail";
+    readonly callsMax: number;
+    readonly timeoutMs: number;
+  };
 }
 
 /** How a call is made. */
 export interface CallOptions {
-  /** Gives up the call: it rejects with the signal's reason. What it did in the actor is not undone. */
+  /**
+   * Gives up the call: it rejects with the signal's reason. What it did in the actor is not undone.
+   */
   readonly signal?: AbortSignal | undefined;
-  /** The call may happen twice without harm: then it is made again also when it is not known whether it has happened. */
+  /**
+   * The call may happen twice without harm: then it is made again also when it is not known whether
+   * it has happened.
+   */
   readonly idempotent?: boolean | undefined;
-  /** How often it is made again at most. Without `idempotent` only where it has certainly not happened. 3 */
+  /**
+   * How often it is made again at most. Without `idempotent` only where it has certainly not
+   * happened. 3
+   */
   readonly retries?: number | undefined;
 }
 
@@ -40,11 +52,15 @@ interface HttpCall extends CallOptions {
 }
 
 /** With the token, if there is one. */
-export async function authorized(context: Context, init: HeadersInit | undefined): Promise<Headers> {
+export async function authorized(
+  context: Context,
+  init: HeadersInit | undefined,
+): Promise<Headers> {
   const headers = new Headers(context.headers());
   new Headers(init).forEach((value, name) => headers.set(name, value));
   const token = await context.token();
-  if (token !== undefined && !headers.has("authorization")) headers.set("authorization", `Bearer ${token}`);
+  if (token !== undefined && !headers.has("authorization"))
+    headers.set("authorization", `Bearer ${token}`);
   return headers;
 }
 
@@ -62,7 +78,10 @@ export async function call(context: Context, request: HttpCall): Promise<unknown
   }
 }
 
-export function encodeOrThrow(value: unknown, encoding: Encoding): Uint8Array<ArrayBuffer> | string {
+export function encodeOrThrow(
+  value: unknown,
+  encoding: Encoding,
+): Uint8Array<ArrayBuffer> | string {
   try {
     return encode(value, encoding);
   } catch (error) {
@@ -81,11 +100,19 @@ async function callOnce(
   let response: Response;
   let bytes: Uint8Array;
   try {
-    response = await context.fetch(url, { method, headers, ...(body !== undefined && { body }), ...(signal && { signal }) });
+    response = await context.fetch(url, {
+      method,
+      headers,
+      ...(body !== undefined && { body }),
+      ...(signal && { signal }),
+    });
     bytes = new Uint8Array(await response.arrayBuffer());
   } catch (error) {
     signal?.throwIfAborted();
-    throw clientError("network", `${method} ${url}: ${causeOf(error)}`, { retryable: idempotent, cause: error });
+    throw clientError("network", `${method} ${url}: ${causeOf(error)}`, {
+      retryable: idempotent,
+      cause: error,
+    });
   }
   const value = bodyOf(response, bytes);
   if (response.ok && value !== undefined) return value.of;
@@ -94,7 +121,10 @@ async function callOnce(
 
 /** `fetch` says "fetch failed" and keeps why to itself. */
 function causeOf(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: { message?: string; code?: string } };
+  const { message, cause } = error as {
+    message?: string;
+    cause?: { message?: string; code?: string };
+  };
   return cause?.message || cause?.code || message || String(error);
 }
 
@@ -115,15 +145,21 @@ export function failureOf(response: Response, value: unknown): ActorError {
   const { status } = response;
   return (
     errorFrom(value, response.headers.has("retry-after")) ??
-    clientError("bad_response", `HTTP ${status} without an answer of Skep's`, { metadata: { status } })
+    clientError("bad_response", `HTTP ${status} without an answer of Skep's`, {
+      metadata: { status },
+    })
   );
 }
 
 /**
- * Asks over HTTP why a WebSocket did not open, which browsers do not tell: an error when the server refuses it for good, null
- * when it may open the next time.
+ * Asks over HTTP why a WebSocket did not open, which browsers do not tell: an error when the server
+ * refuses it for good, null when it may open the next time.
  */
-export async function whyRefused(context: Context, url: string, signal: AbortSignal): Promise<ActorError | null> {
+export async function whyRefused(
+  context: Context,
+  url: string,
+  signal: AbortSignal,
+): Promise<ActorError | null> {
   const headers = await authorized(context, { accept: mediaType("json") });
   const response = await context.fetch(url, { signal, headers });
   const { status } = response;

@@ -5,7 +5,13 @@
  */
 export type { ActorKey } from "./address.ts";
 export type { Backoff } from "./backoff.ts";
-export { type Client, type ClientMethods, type ClientOptions, createClient, type OfflineOptions } from "./client.ts";
+export {
+  type Client,
+  type ClientMethods,
+  type ClientOptions,
+  createClient,
+  type OfflineOptions,
+} from "./client.ts";
 export type { Encoding } from "./codec.ts";
 export type { CloseInfo, ConnectionStatus } from "./connection.ts";
 export type {

@@ -1,5 +1,5 @@
-// Link: one WebSocket to an actor, from the first try to open it to its end. It does not come back; Connection makes
-// another one.
+// Link: one WebSocket to an actor, from the first try to open it to its end. It does not come back;
+// Connection makes another one.
 
 import { decode } from "./codec.ts";
 import { ActorError, clientError, errorFrom, toActorError } from "./error.ts";
@@ -54,7 +54,10 @@ export class Link {
     this.#context = context;
     this.#url = url;
     this.#events = events;
-    this.#timer = setTimeout(() => this.#lose("the server did not answer in time"), context.connectTimeoutMs);
+    this.#timer = setTimeout(
+      () => this.#lose("the server did not answer in time"),
+      context.connectTimeoutMs,
+    );
     void this.#open(hello);
   }
 
@@ -91,13 +94,19 @@ export class Link {
     try {
       socket = new WebSocketClass(this.#url.replace(/^http/, "ws"), [subprotocol]);
     } catch (error) {
-      return this.#end({ code: 1006, reason: "", error: toActorError(error, "invalid_url"), isFinal: true });
+      return this.#end({
+        code: 1006,
+        reason: "",
+        error: toActorError(error, "invalid_url"),
+        isFinal: true,
+      });
     }
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened(fields);
     socket.onmessage = ({ data }: { data: ArrayBuffer | string }) => this.#take(data);
-    socket.onclose = ({ code, reason }: { code: number; reason: string }) => this.#closed(code, reason);
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) =>
+      this.#closed(code, reason);
     // Without a listener, the package "ws" throws.
     socket.onerror = () => {};
   }
@@ -117,9 +126,17 @@ export class Link {
     const { encoding, messageBytesMax } = this.#context;
     const data = encodeOrThrow(message, encoding);
     // Text of so many UTF-16 units has at most three times as many bytes.
-    const bytes = typeof data !== "string" ? data.length : data.length * 3 <= messageBytesMax ? 0 : new Blob([data]).size;
+    const bytes =
+      typeof data !== "string"
+        ? data.length
+        : data.length * 3 <= messageBytesMax
+          ? 0
+          : new Blob([data]).size;
     if (bytes <= messageBytesMax) return data;
-    throw clientError("too_large", `a message has at most ${messageBytesMax} bytes, this one has ${bytes}`);
+    throw clientError(
+      "too_large",
+      `a message has at most ${messageBytesMax} bytes, this one has ${bytes}`,
+    );
   }
 
   #take(data: ArrayBuffer | string): void {
@@ -142,7 +159,10 @@ export class Link {
     this.#events.message(message);
   }
 
-  /** A server that says nothing is asked for a sign; without one the connection is lost, though nobody closed it. */
+  /**
+   * A server that says nothing is asked for a sign; without one the connection is lost, though
+   * nobody closed it.
+   */
   #listen(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -178,7 +198,12 @@ export class Link {
   }
 
   #lose(reason: string): void {
-    this.#giveUp({ code: 1006, reason, error: clientError("network", reason, { retryable: true }), isFinal: false });
+    this.#giveUp({
+      code: 1006,
+      reason,
+      error: clientError("network", reason, { retryable: true }),
+      isFinal: false,
+    });
   }
   #giveUp(end: End): void {
     if (this.#hasEnded) return;
@@ -196,12 +221,20 @@ export class Link {
 function errorOfClose(code: number, reason: string): ActorError {
   const [, group, name, message] = /^(\w+)\.(\w+): (.*)$/s.exec(reason) ?? [];
   if (code === 4000 && group && name) return new ActorError(group, name, message ?? reason);
-  if (code === 4001) return new ActorError("actor", "disconnected", reason || "the actor ended the connection");
-  if (passingCodes.has(code)) return clientError("network", reason || `the connection was lost (${code})`, { retryable: true });
-  return clientError("closed", reason || `the server closed the connection (${code})`, { metadata: { closeCode: code } });
+  if (code === 4001)
+    return new ActorError("actor", "disconnected", reason || "the actor ended the connection");
+  if (passingCodes.has(code))
+    return clientError("network", reason || `the connection was lost (${code})`, {
+      retryable: true,
+    });
+  return clientError("closed", reason || `the server closed the connection (${code})`, {
+    metadata: { closeCode: code },
+  });
 }
 
-/** What getToken() and getParams() throw is taken for passing, unless it is a refusal of a server. */
+/**
+ * What getToken() and getParams() throw is taken for passing, unless it is a refusal of a server.
+ */
 function isFinal(error: ActorError): boolean {
   return error.code === "no_websocket" || (error.group !== "client" && !error.retryable);
 }

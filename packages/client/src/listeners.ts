@@ -1,4 +1,7 @@
-/** Functions that want to hear of something. What one of them throws reaches the runtime, not the others. */
+/**
+ * Functions that want to hear of something. What one of them throws reaches the runtime, not the
+ * others.
+ */
 export class Listeners<Args extends unknown[]> {
   readonly #all = new Set<{ readonly listener: (...args: Args) => unknown }>();
 

@@ -1,5 +1,5 @@
-// PendingCalls: calls of a connection that have no reply yet. Those that wait for a connection keep their order; those that
-// were sent are known by the id that their reply will have.
+// PendingCalls: calls of a connection that have no reply yet. Those that wait for a connection keep
+// their order; those that were sent are known by the id that their reply will have.
 
 import { onAbort } from "./backoff.ts";
 import { clientError } from "./error.ts";
@@ -54,7 +54,8 @@ export class PendingCalls {
           if (!this.#all.delete(pending)) return;
           stop();
           clearTimeout(pending.timer);
-          if (!this.#sent.delete(pending.id)) this.#waiting = this.#waiting.filter((each) => each !== pending);
+          if (!this.#sent.delete(pending.id))
+            this.#waiting = this.#waiting.filter((each) => each !== pending);
           if ("value" in outcome) resolve(outcome.value);
           else reject(outcome.error);
         },
@@ -77,7 +78,10 @@ export class PendingCalls {
   sent(id: unknown): PendingCall | undefined {
     return this.#sent.get(id);
   }
-  /** One that was sent, and has certainly not happened, waits again after `ms`, behind all others; then calls `ready`. */
+  /**
+   * One that was sent, and has certainly not happened, waits again after `ms`, behind all others;
+   * then calls `ready`.
+   */
   rest(call: PendingCall, ms: number, ready: () => void): void {
     this.#sent.delete(call.id);
     call.timer = setTimeout(() => {
@@ -87,7 +91,9 @@ export class PendingCalls {
     }, ms);
   }
 
-  /** The connection is gone: what may happen twice waits again, before all others; the rest fails. */
+  /**
+   * The connection is gone: what may happen twice waits again, before all others; the rest fails.
+   */
   lost(): void {
     const sent = [...this.#sent.values()];
     this.#sent.clear();

@@ -101,9 +101,16 @@ describe("the examples of RFC 8949", () => {
   test.each(examples)("%s is read", (hex, value) => {
     expect(decodeCbor(fromHex(hex))).toStrictEqual(value);
   });
-  /** Those that this encoder would write in the same way: shortest integers, definite lengths, doubles. */
+  /**
+   * Those that this encoder would write in the same way: shortest integers, definite lengths,
+   * doubles.
+   */
   const canonical = examples.filter(
-    ([hex, value]) => !/^(f9|fa|f7|c|d|5f|7f|9f|bf|3bff|a2010)/.test(hex) && !hex.includes("bf") && !hex.includes("9f0") && !Number.isNaN(value),
+    ([hex, value]) =>
+      !/^(f9|fa|f7|c|d|5f|7f|9f|bf|3bff|a2010)/.test(hex) &&
+      !hex.includes("bf") &&
+      !hex.includes("9f0") &&
+      !Number.isNaN(value),
   );
   test.each(canonical)("%s is written", (hex, value) => {
     expect(toHex(encodeCbor(value))).toBe(hex);
@@ -145,13 +152,17 @@ describe("what is no CBOR is refused", () => {
 
 describe("values of JavaScript", () => {
   test("whose integers are safe are numbers, others bigint", () => {
-    expect(decodeCbor(encodeCbor([5n, -5n, 2n ** 53n, -(2n ** 53n), 2n ** 53n - 1n, 1n - 2n ** 53n]))).toEqual([
-      5, -5, 2n ** 53n, -(2n ** 53n), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER,
-    ]);
+    expect(
+      decodeCbor(encodeCbor([5n, -5n, 2n ** 53n, -(2n ** 53n), 2n ** 53n - 1n, 1n - 2n ** 53n])),
+    ).toEqual([5, -5, 2n ** 53n, -(2n ** 53n), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]);
   });
   test("that are views are the bytes they show", () => {
     const buffer = new Uint8Array([1, 2, 3, 4]).buffer;
-    for (const view of [new Uint8Array(buffer, 1, 2), new DataView(buffer, 1, 2), Buffer.from(buffer, 1, 2)]) {
+    for (const view of [
+      new Uint8Array(buffer, 1, 2),
+      new DataView(buffer, 1, 2),
+      Buffer.from(buffer, 1, 2),
+    ]) {
       expect(decodeCbor(encodeCbor(view))).toEqual(bytes(2, 3));
     }
     expect(decodeCbor(encodeCbor(buffer))).toEqual(bytes(1, 2, 3, 4));
@@ -172,12 +183,30 @@ describe("values of JavaScript", () => {
   test("may encode others while they are encoded", () => {
     const inner = { toJSON: () => Array.from(encodeCbor(["inner", "x".repeat(100)])) };
     const bytesOfInner = Array.from(encodeCbor(["inner", "x".repeat(100)]));
-    expect(decodeCbor(encodeCbor(["before", inner, "after"]))).toEqual(["before", bytesOfInner, "after"]);
+    expect(decodeCbor(encodeCbor(["before", inner, "after"]))).toEqual([
+      "before",
+      bytesOfInner,
+      "after",
+    ]);
   });
   test("that are larger than what came before grow the buffer wherever they are", () => {
     for (const size of [4_000, 4_090, 4_095, 4_096, 4_097, 70_000, 10]) {
       for (const filler of ["x".repeat(size), new Uint8Array(size)]) {
-        const value = [filler, 1, 300, 70_000, 2 ** 40, 2n ** 60n, 1.5, true, null, "é", "abc", { k: [] }, -5];
+        const value = [
+          filler,
+          1,
+          300,
+          70_000,
+          2 ** 40,
+          2n ** 60n,
+          1.5,
+          true,
+          null,
+          "é",
+          "abc",
+          { k: [] },
+          -5,
+        ];
         expect(decodeCbor(encodeCbor(value))).toEqual(value);
       }
     }
@@ -185,7 +214,15 @@ describe("values of JavaScript", () => {
   test("that cannot be sent are refused", () => {
     const itself: { self?: unknown } = {};
     itself.self = itself;
-    for (const value of [new Map(), new Set(), 2n ** 64n, -(2n ** 63n) - 1n, Symbol(), () => 1, itself]) {
+    for (const value of [
+      new Map(),
+      new Set(),
+      2n ** 64n,
+      -(2n ** 63n) - 1n,
+      Symbol(),
+      () => 1,
+      itself,
+    ]) {
       expect(() => encodeCbor(value)).toThrow();
     }
   });
@@ -211,7 +248,12 @@ describe(`random values (seed ${seed})`, () => {
       case 3:
         return [1n, -1n][below(2)]! * (2n ** 53n + BigInt(below(2 ** 32)) * BigInt(below(2 ** 20)));
       case 4:
-        return String.fromCodePoint(...Array.from({ length: below(40) }, () => [below(128), 0x80 + below(0x700), 0x10000 + below(0xfffff)][below(3)]!));
+        return String.fromCodePoint(
+          ...Array.from(
+            { length: below(40) },
+            () => [below(128), 0x80 + below(0x700), 0x10000 + below(0xfffff)][below(3)]!,
+          ),
+        );
       case 5:
         return Uint8Array.from({ length: below(300) }, () => below(256));
       case 6:
@@ -221,7 +263,12 @@ describe(`random values (seed ${seed})`, () => {
       case 8:
         return Array.from({ length: below(depth ? 6 : 30) }, () => randomValue(depth + 1));
       default:
-        return Object.fromEntries(Array.from({ length: below(depth ? 6 : 30) }, () => [`k${below(1000)}`, randomValue(depth + 1)]));
+        return Object.fromEntries(
+          Array.from({ length: below(depth ? 6 : 30) }, () => [
+            `k${below(1000)}`,
+            randomValue(depth + 1),
+          ]),
+        );
     }
   }
 

@@ -2,7 +2,15 @@
 
 import { getEventListeners } from "node:events";
 
-import { type ActorConnection, ActorError, type Client, type ClientOptions, type CloseInfo, createClient, type DefinitionOf } from "@skep/client";
+import {
+  type ActorConnection,
+  ActorError,
+  type Client,
+  type ClientOptions,
+  type CloseInfo,
+  createClient,
+  type DefinitionOf,
+} from "@skep/client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Registry } from "../../../testing/packages/registry.ts";
@@ -21,7 +29,10 @@ afterEach(async () => {
 });
 
 function clientWith(options: ClientOptions = {}): Client<Registry> {
-  const client = createClient<Registry>(server.url, { backoff: { minMs: 1, maxMs: 2 }, ...options });
+  const client = createClient<Registry>(server.url, {
+    backoff: { minMs: 1, maxMs: 2 },
+    ...options,
+  });
   clients.push(client);
   return client;
 }
@@ -44,7 +55,11 @@ describe("a client whose connection is closed", () => {
     await first.welcome();
     const closed = closeOf(connection);
     first.socket.close(code);
-    expect(await closed).toMatchObject({ code, willReconnect: true, error: { group: "client", code: "network", retryable: true } });
+    expect(await closed).toMatchObject({
+      code,
+      willReconnect: true,
+      error: { group: "client", code: "network", retryable: true },
+    });
     const second = await server.next();
     await second.welcome();
     const value = connection.value();
@@ -52,17 +67,20 @@ describe("a client whose connection is closed", () => {
     expect(await value).toBe(7);
   });
 
-  test.each([1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000, 4001, 4003, 4999])("with %i stays away", async (code) => {
-    const connection = connect();
-    const first = await server.next();
-    await first.welcome();
-    const closed = closeOf(connection);
-    first.socket.close(code, "why");
-    expect(await closed).toMatchObject({ code, reason: "why", willReconnect: false });
-    await expect(connection.value()).rejects.toMatchObject({ message: "why", retryable: false });
-    expect(connection.status).toBe("disconnected");
-    expect(server.upgradeCount).toBe(1);
-  });
+  test.each([1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000, 4001, 4003, 4999])(
+    "with %i stays away",
+    async (code) => {
+      const connection = connect();
+      const first = await server.next();
+      await first.welcome();
+      const closed = closeOf(connection);
+      first.socket.close(code, "why");
+      expect(await closed).toMatchObject({ code, reason: "why", willReconnect: false });
+      await expect(connection.value()).rejects.toMatchObject({ message: "why", retryable: false });
+      expect(connection.status).toBe("disconnected");
+      expect(server.upgradeCount).toBe(1);
+    },
+  );
 
   test("without a close frame comes back", async () => {
     const connection = connect();
@@ -79,10 +97,19 @@ describe("a client whose connection is closed", () => {
     const first = await server.next();
     await first.welcome();
     const closed = closeOf(connection);
-    const error = { group: "actor", code: "unavailable", message: "the store does not answer", metadata: { a: 1 } };
+    const error = {
+      group: "actor",
+      code: "unavailable",
+      message: "the store does not answer",
+      metadata: { a: 1 },
+    };
     first.send({ type: "error", error, retry: true });
     first.socket.close(1013, "actor.unavailable: the store…");
-    expect(await closed).toMatchObject({ code: 1013, willReconnect: true, error: { ...error, retryable: true } });
+    expect(await closed).toMatchObject({
+      code: 1013,
+      willReconnect: true,
+      error: { ...error, retryable: true },
+    });
   });
 
   test("takes a refusal's code from the close frame when that is all there is", async () => {
@@ -91,7 +118,9 @@ describe("a client whose connection is closed", () => {
     const closed = closeOf(connection);
     await first.next();
     first.socket.close(4000, "access.token_missing: who are you?");
-    expect(await closed).toMatchObject({ error: { group: "access", code: "token_missing", message: "who are you?" } });
+    expect(await closed).toMatchObject({
+      error: { group: "access", code: "token_missing", message: "who are you?" },
+    });
   });
 });
 
@@ -102,14 +131,22 @@ describe("a client whose WebSocket is not let in", () => {
     server.answerAll(status, failure, { "content-type": "application/json" });
     const connection = connect();
     const closed = closeOf(connection);
-    await expect(connection.value()).rejects.toMatchObject({ group: "request", code: "some_code", message: "no" });
+    await expect(connection.value()).rejects.toMatchObject({
+      group: "request",
+      code: "some_code",
+      message: "no",
+    });
     expect(await closed).toMatchObject({ code: 1006, willReconnect: false });
     expect(server.upgradeCount).toBe(1);
   });
 
   test("with 404 and a page of somebody else's stays away", async () => {
     server.answerAll(404, "<h1>Not here</h1>", { "content-type": "text/html" });
-    await expect(connect().value()).rejects.toMatchObject({ group: "client", code: "bad_response", metadata: { status: 404 } });
+    await expect(connect().value()).rejects.toMatchObject({
+      group: "client",
+      code: "bad_response",
+      metadata: { status: 404 },
+    });
   });
 
   test.each([408, 426, 429, 500, 502, 503, 504])("with %i comes back", async (status) => {
@@ -131,14 +168,21 @@ describe("a client whose WebSocket is not let in", () => {
     const connection = connect({});
     expect(await closeOf(connection)).toMatchObject({ willReconnect: true });
     expect(await closeOf(connection)).toMatchObject({ willReconnect: true });
-    expect(connection.error).toMatchObject({ group: "client", code: "network", message: `no connection to ${url}/actors/counter/k/connect` });
+    expect(connection.error).toMatchObject({
+      group: "client",
+      code: "network",
+      message: `no connection to ${url}/actors/counter/k/connect`,
+    });
     server = await FakeServer.start();
   });
 
   test("by a server that speaks another protocol stays away", async () => {
-    // Too few bytes for a Sec-WebSocket-Accept: the handshake fails, and asked over HTTP the server knows nothing.
+    // Too few bytes for a Sec-WebSocket-Accept: the handshake fails, and asked over HTTP the server
+    // knows nothing.
     server.onUpgrade = (_, socket) => {
-      socket.end("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n");
+      socket.end(
+        "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n",
+      );
       return false;
     };
     server.onRequest = (_, response) => response.writeHead(404).end();
@@ -169,7 +213,11 @@ describe("a server that is silent", () => {
       first.send({ type: "pong" });
     }
     expect(connection.status).toBe("connected");
-    expect(await closed).toMatchObject({ code: 1006, willReconnect: true, reason: "the server says nothing any more" });
+    expect(await closed).toMatchObject({
+      code: 1006,
+      willReconnect: true,
+      reason: "the server says nothing any more",
+    });
     await server.next();
   });
 });
@@ -207,7 +255,9 @@ describe("a server that says nonsense", () => {
     const first = await server.next();
     await first.welcome();
     const closed = closeOf(connection);
-    (first.socket as unknown as { _socket: { write(data: Buffer): void } })._socket.write(Buffer.from(frame));
+    (first.socket as unknown as { _socket: { write(data: Buffer): void } })._socket.write(
+      Buffer.from(frame),
+    );
     expect(await closed).toMatchObject({ willReconnect: true });
     await server.next();
   });
@@ -263,7 +313,11 @@ describe("calls", () => {
     const call = connection.increment(1);
     await first.next();
     first.cut();
-    await expect(call).rejects.toMatchObject({ group: "client", code: "connection_lost", retryable: false });
+    await expect(call).rejects.toMatchObject({
+      group: "client",
+      code: "connection_lost",
+      retryable: false,
+    });
     const second = await server.next();
     await second.welcome();
     const next = connection.value();
@@ -294,12 +348,14 @@ describe("calls", () => {
     await peer.welcome();
     const overloaded = { group: "actor", code: "overloaded", message: "later" };
     const lucky = connection.increment(1);
-    for (let i = 0; i < 2; ++i) peer.send({ type: "error", id: (await peer.next())["id"], error: overloaded, retry: true });
+    for (let i = 0; i < 2; ++i)
+      peer.send({ type: "error", id: (await peer.next())["id"], error: overloaded, retry: true });
     await peer.reply(1);
     expect(await lucky).toBe(1);
 
     const unlucky = connection.increment(1);
-    for (let i = 0; i < 3; ++i) peer.send({ type: "error", id: (await peer.next())["id"], error: overloaded, retry: true });
+    for (let i = 0; i < 3; ++i)
+      peer.send({ type: "error", id: (await peer.next())["id"], error: overloaded, retry: true });
     await expect(unlucky).rejects.toMatchObject({ ...overloaded, retryable: true });
     const once = connection.action({ name: "increment", args: [1], retries: 0 });
     peer.send({ type: "error", id: (await peer.next())["id"], error: overloaded, retry: true });
@@ -327,21 +383,33 @@ describe("calls", () => {
   test("without a connection wait only so long", async () => {
     server.onUpgrade = () => false;
     const connection = connect({ offline: { timeoutMs: 10 } });
-    await expect(connection.value()).rejects.toMatchObject({ group: "client", code: "offline", retryable: true });
+    await expect(connection.value()).rejects.toMatchObject({
+      group: "client",
+      code: "offline",
+      retryable: true,
+    });
   });
 
   test("without a connection wait only so many", async () => {
     server.onUpgrade = () => false;
     const connection = connect({ offline: { callsMax: 2 } });
     const waiting = [connection.value(), connection.value()];
-    await expect(connection.value()).rejects.toMatchObject({ group: "client", code: "queue_full", retryable: true });
+    await expect(connection.value()).rejects.toMatchObject({
+      group: "client",
+      code: "queue_full",
+      retryable: true,
+    });
     clients[0]!.dispose();
     for (const each of waiting) await expect(each).rejects.toMatchObject({ code: "disposed" });
   });
 
   test("without a connection fail at once when the client wants it so", async () => {
     const connection = connect({ offline: { policy: "fail" } });
-    await expect(connection.value()).rejects.toMatchObject({ group: "client", code: "offline", retryable: true });
+    await expect(connection.value()).rejects.toMatchObject({
+      group: "client",
+      code: "offline",
+      retryable: true,
+    });
     const peer = await server.next();
     await peer.welcome();
     await vi.waitUntil(() => connection.status === "connected");
@@ -371,7 +439,8 @@ describe("calls", () => {
 
 test("a signal that lives long does not remember the calls that it was given to", async () => {
   const { signal } = new AbortController();
-  server.onRequest = (_, response) => response.writeHead(200, { "content-type": "application/json" }).end("1");
+  server.onRequest = (_, response) =>
+    response.writeHead(200, { "content-type": "application/json" }).end("1");
   const handle = clientWith().counter.getOrCreate("k");
   const connection = connect();
   const peer = await server.next();
@@ -412,10 +481,18 @@ describe("events", () => {
     first.socket.close(1013);
     await closed;
     const second = await server.next();
-    expect((await second.welcome({ stream: "s1", seq: 5 }, "c2"))["resume"]).toEqual({ stream: "s1", seq: 5, connection: "c1" });
+    expect((await second.welcome({ stream: "s1", seq: 5 }, "c2"))["resume"]).toEqual({
+      stream: "s1",
+      seq: 5,
+      connection: "c1",
+    });
     second.send({ type: "event", name: "changed", value: 3, stream: "s2", seq: 1 });
     second.socket.close(1001);
-    expect((await (await server.next()).next())["resume"]).toEqual({ stream: "s2", seq: 1, connection: "c2" });
+    expect((await (await server.next()).next())["resume"]).toEqual({
+      stream: "s2",
+      seq: 1,
+      connection: "c2",
+    });
     expect(seen).toEqual([1, 2, 3]);
   });
 
@@ -441,7 +518,11 @@ describe("events", () => {
     remove();
     expect(await first.next()).toEqual({ type: "unsubscribe", events: ["changed"] });
     first.cut();
-    expect(await (await server.next()).next()).toEqual({ type: "connect", existence: "getOrCreate", subscribe: [] });
+    expect(await (await server.next()).next()).toEqual({
+      type: "connect",
+      existence: "getOrCreate",
+      subscribe: [],
+    });
   });
 
   test("that are asked for while the connection opens are asked for", async () => {
@@ -451,7 +532,10 @@ describe("events", () => {
     const remove = connection.on("changed", () => {});
     expect((await peer.next())["subscribe"]).toEqual(["changed"]);
     // Before it is let in: messages may follow at once.
-    (connection as unknown as { on(name: string, listener: () => void): void }).on("other", () => {});
+    (connection as unknown as { on(name: string, listener: () => void): void }).on(
+      "other",
+      () => {},
+    );
     expect(await peer.next()).toEqual({ type: "subscribe", events: ["other"] });
     remove();
     expect(peer.waiting).toEqual([]);
@@ -492,7 +576,10 @@ describe("who the client is", () => {
     for (let i = 1; i <= 3; ++i) {
       const peer = await server.next();
       const hello = await peer.welcome();
-      expect(hello).toMatchObject({ token: `secret-${i}`, params: { name: expect.stringMatching(/^n\d$/) as string } });
+      expect(hello).toMatchObject({
+        token: `secret-${i}`,
+        params: { name: expect.stringMatching(/^n\d$/) as string },
+      });
       expect(peer.request.url).toBe("/actors/club/k/connect");
       expect(peer.request.headers.authorization).toBeUndefined();
       peer.cut();
@@ -505,7 +592,11 @@ describe("who the client is", () => {
     const refuse = async (): Promise<void> => {
       const peer = await server.next();
       await peer.next();
-      peer.send({ type: "error", error: { group: "access", code: "token_expired", message: "too old" }, retry: false });
+      peer.send({
+        type: "error",
+        error: { group: "access", code: "token_expired", message: "too old" },
+        retry: false,
+      });
       peer.socket.close(4000, "access.token_expired: too old");
     };
     const first = closeOf(connection);
@@ -513,7 +604,10 @@ describe("who the client is", () => {
     expect(await first).toMatchObject({ willReconnect: true });
     const second = closeOf(connection);
     await refuse();
-    expect(await second).toMatchObject({ willReconnect: false, error: { group: "access", code: "token_expired" } });
+    expect(await second).toMatchObject({
+      willReconnect: false,
+      error: { group: "access", code: "token_expired" },
+    });
     expect(count).toBe(2);
   });
 
@@ -525,7 +619,10 @@ describe("who the client is", () => {
         return "token";
       },
     });
-    expect(await closeOf(connection)).toMatchObject({ willReconnect: true, error: { code: "token_failed", message: "no token today" } });
+    expect(await closeOf(connection)).toMatchObject({
+      willReconnect: true,
+      error: { code: "token_failed", message: "no token today" },
+    });
     expect((await (await server.next()).next())["token"]).toBe("token");
     expect(count).toBe(3);
   });
@@ -533,7 +630,10 @@ describe("who the client is", () => {
   test("that another server refuses to tell ends it", async () => {
     const refused = new ActorError("access", "logged_out", "log in first");
     const connection = connect({ getToken: () => Promise.reject(refused) });
-    expect(await closeOf(connection)).toMatchObject({ willReconnect: false, error: { group: "access", code: "logged_out" } });
+    expect(await closeOf(connection)).toMatchObject({
+      willReconnect: false,
+      error: { group: "access", code: "logged_out" },
+    });
   });
 
   test("that is never found out does not hold the client up for ever", async () => {
@@ -542,7 +642,10 @@ describe("who the client is", () => {
   });
 
   test("that cannot be sent ends it", async () => {
-    const connection = clientWith().actor("club").getOrCreate("k").connect(new Map() as unknown as { name?: string });
+    const connection = clientWith()
+      .actor("club")
+      .getOrCreate("k")
+      .connect(new Map() as unknown as { name?: string });
     await expect(connection.me()).rejects.toMatchObject({ code: "invalid_value" });
   });
 });
@@ -610,7 +713,11 @@ test("a client that waits tries at once when it is told to, and when the browser
   vi.stubGlobal("addEventListener", online.addEventListener.bind(online));
   vi.stubGlobal("removeEventListener", online.removeEventListener.bind(online));
   const connection = connect({ backoff: { minMs: 600_000, maxMs: 600_000 } });
-  for (const again of [() => connection.connect(), () => online.dispatchEvent(new Event("online")), () => connection.connect()]) {
+  for (const again of [
+    () => connection.connect(),
+    () => online.dispatchEvent(new Event("online")),
+    () => connection.connect(),
+  ]) {
     const peer = await server.next();
     await peer.welcome();
     const closed = closeOf(connection);

@@ -33,7 +33,9 @@ describe.each(["cbor", "json"] as const)("with %s", (encoding) => {
   test("an argument that is left out at the end is left out", async () => {
     const values = client.values.getOrCreate("any").connect();
     expect(await values.both("a", "b")).toBe("a/b");
-    await expect(values.action({ name: "both", args: ["a"] })).rejects.toMatchObject({ code: "invalid_arguments" });
+    await expect(values.action({ name: "both", args: ["a"] })).rejects.toMatchObject({
+      code: "invalid_arguments",
+    });
   });
 
   test("what an actor throws is an ActorError, over HTTP and over a connection", async () => {
@@ -54,7 +56,15 @@ describe.each(["cbor", "json"] as const)("with %s", (encoding) => {
   });
 
   test("a key's parts are kept apart, whatever is in them", async () => {
-    const keys = [["a", "b"], ["a,b"], ["a/b"], ["actions", "x"], ["x", "connect"], ["é ?#%2F", "queues"], ["request"]];
+    const keys = [
+      ["a", "b"],
+      ["a,b"],
+      ["a/b"],
+      ["actions", "x"],
+      ["x", "connect"],
+      ["é ?#%2F", "queues"],
+      ["request"],
+    ];
     for (const [index, key] of keys.entries()) {
       const unique = [randomUUID(), ...key];
       await client.counter.getOrCreate(unique).increment(index + 1);
@@ -63,7 +73,9 @@ describe.each(["cbor", "json"] as const)("with %s", (encoding) => {
       connection.dispose();
     }
     for (const key of [["a", ".."], ["."], [""], [], ["\ud800"]]) {
-      await expect(client.counter.getOrCreate(key).value()).rejects.toMatchObject({ code: "invalid_address" });
+      await expect(client.counter.getOrCreate(key).value()).rejects.toMatchObject({
+        code: "invalid_address",
+      });
       expect(() => client.counter.getOrCreate(key).connect()).toThrow(ActorError);
     }
   });
@@ -97,8 +109,12 @@ describe("an actor", () => {
     const key = randomUUID();
     const first = client.counter.getOrCreate(key, { createWithInput: { start: 10 } });
     expect(await first.increment(1)).toBe(11);
-    expect(await client.counter.getOrCreate(key, { createWithInput: { start: 20 } }).value()).toBe(11);
-    const other = client.counter.getOrCreate(randomUUID(), { createWithInput: { start: 30 } }).connect();
+    expect(await client.counter.getOrCreate(key, { createWithInput: { start: 20 } }).value()).toBe(
+      11,
+    );
+    const other = client.counter
+      .getOrCreate(randomUUID(), { createWithInput: { start: 30 } })
+      .connect();
     expect(await other.value()).toBe(30);
   });
 
@@ -111,9 +127,32 @@ describe("an actor", () => {
   test("has bytes and integers of 64 bits that arrive as they went", async () => {
     const handle = client.values.getOrCreate("any");
     const values = [
-      0, -1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 1.5, -0.1, 1e300,
-      9223372036854775807n, -9223372036854775808n, 18446744073709551615n, "", "é\u{1F600}\uFEFF", true, null,
-      new Uint8Array([0, 255]), new Uint8Array(70_000).fill(7), [], {}, { a: [{ b: new Uint8Array(0) }] },
+      0,
+      -1,
+      23,
+      24,
+      255,
+      256,
+      65_535,
+      65_536,
+      2 ** 32,
+      Number.MAX_SAFE_INTEGER,
+      Number.MIN_SAFE_INTEGER,
+      1.5,
+      -0.1,
+      1e300,
+      9223372036854775807n,
+      -9223372036854775808n,
+      18446744073709551615n,
+      "",
+      "é\u{1F600}\uFEFF",
+      true,
+      null,
+      new Uint8Array([0, 255]),
+      new Uint8Array(70_000).fill(7),
+      [],
+      {},
+      { a: [{ b: new Uint8Array(0) }] },
     ];
     const connection = handle.connect();
     for (const caller of [handle, connection]) {
@@ -129,7 +168,9 @@ describe("an actor", () => {
 
   test("has dates as JSON has them", async () => {
     const at = new Date("2026-01-31T08:15:00.123Z");
-    expect(await client.values.getOrCreate("any").echo({ at })).toEqual({ at: "2026-01-31T08:15:00.123Z" });
+    expect(await client.values.getOrCreate("any").echo({ at })).toEqual({
+      at: "2026-01-31T08:15:00.123Z",
+    });
   });
 
   test("is told who its client is", async () => {
@@ -137,7 +178,9 @@ describe("an actor", () => {
     expect(await ada.me()).toBe("ada");
     const eve = client.club.getOrCreate("club").connect({ name: "eve" });
     expect(await eve.me()).toBe("eve");
-    const other = client.club.getOrCreate("club", { getParams: async () => ({ name: "late" }) }).connect();
+    const other = client.club
+      .getOrCreate("club", { getParams: async () => ({ name: "late" }) })
+      .connect();
     expect(await other.me()).toBe("late");
   });
 
@@ -164,7 +207,9 @@ describe("an actor", () => {
       setTimeout(() => giveUp.abort(new Error("enough")), 5);
       await expect(call).rejects.toThrow("enough");
       const before = AbortSignal.abort(new Error("before"));
-      await expect(caller.action({ name: "wait", args: [1], signal: before })).rejects.toThrow("before");
+      await expect(caller.action({ name: "wait", args: [1], signal: before })).rejects.toThrow(
+        "before",
+      );
       expect(await caller.wait(0)).toBe(0);
     }
   });
@@ -200,7 +245,9 @@ describe("a refusal for good", () => {
   test("by parameters that the actor does not know", async () => {
     const client = createClient(inject("serverUrl"));
     const connection = client.actor("club").getOrCreate("club").connect({ nome: "ada" });
-    await expect(connection.action({ name: "me" })).rejects.toMatchObject({ code: "invalid_arguments" });
+    await expect(connection.action({ name: "me" })).rejects.toMatchObject({
+      code: "invalid_arguments",
+    });
     client.dispose();
   });
 
@@ -208,7 +255,9 @@ describe("a refusal for good", () => {
     const client = createClient(inject("serverUrl"));
     const handle = client.actor("nothing").getOrCreate("any");
     await expect(handle.action({ name: "a" })).rejects.toMatchObject({ code: "unknown_type" });
-    await expect(handle.connect().action({ name: "a" })).rejects.toMatchObject({ code: "unknown_type" });
+    await expect(handle.connect().action({ name: "a" })).rejects.toMatchObject({
+      code: "unknown_type",
+    });
     client.dispose();
   });
 
@@ -227,7 +276,14 @@ describe("a refusal for good", () => {
     const client = createClient<Registry>(inject("serverUrl"));
     for (const [call, expected] of [
       ["vanish", { code: 4000, error: { code: "destroyed" }, willReconnect: false }],
-      ["endAll", { code: 4001, error: { group: "actor", code: "disconnected", message: "that's it" }, willReconnect: false }],
+      [
+        "endAll",
+        {
+          code: 4001,
+          error: { group: "actor", code: "disconnected", message: "that's it" },
+          willReconnect: false,
+        },
+      ],
     ] as const) {
       const connection = client.chat.getOrCreate(randomUUID()).connect();
       await connection.history();
@@ -264,7 +320,10 @@ test("a value that cannot be sent fails its call alone", async () => {
       else await expect(echo).rejects.toMatchObject({ group: "client", code: "invalid_value" });
     }
   }
-  await expect(connection.echo("x".repeat(2 ** 20))).rejects.toMatchObject({ group: "client", code: "too_large" });
+  await expect(connection.echo("x".repeat(2 ** 20))).rejects.toMatchObject({
+    group: "client",
+    code: "too_large",
+  });
   expect(await connection.echo("x".repeat(2 ** 19))).toHaveLength(2 ** 19);
   client.dispose();
 });

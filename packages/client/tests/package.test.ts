@@ -29,8 +29,13 @@ test("the whole client has at most 12 KB, minified and compressed, and needs not
 });
 
 test("the codes after which a call is made again are those of the server", () => {
-  const made = execFileSync(process.execPath, [path("../../../scripts/failure_codes.mjs")], { encoding: "utf8" });
-  expect(readFileSync(path("../src/failure_codes.ts"), "utf8"), "run scripts/failure_codes.mjs").toBe(made);
+  const made = execFileSync(process.execPath, [path("../../../scripts/failure_codes.mjs")], {
+    encoding: "utf8",
+  });
+  expect(
+    readFileSync(path("../src/failure_codes.ts"), "utf8"),
+    "run scripts/failure_codes.mjs",
+  ).toBe(made);
 });
 
 test("tries come less and less often, and never at the same time", () => {

@@ -14,55 +14,66 @@ describe(`(seed ${seed})`, () => {
   const random = randomOf(seed);
   const below = (n: number): number => Math.floor(random() * n);
 
-  test.each([500, 1_000, 5_000])("a network that breaks after about %i bytes loses no event, and doubles no call", async (bytes) => {
-    const network = await BrokenNetwork.start(inject("serverUrl"), () => 400 + below(2 * bytes));
-    const client = createClient<Registry>(network.url, { backoff: { minMs: 1, maxMs: 3 } });
-    const direct = createClient<Registry>(inject("serverUrl"));
-    const key = randomUUID();
-    const seen: ChatMessage[] = [];
-    let missed = 0;
-    const listener = client.chat.getOrCreate(key).connect();
-    listener.on("message", (message) => seen.push(message));
-    listener.onMissed(() => ++missed);
-    // From here on it has a place in the stream.
-    await listener.action({ name: "history", idempotent: true });
+  test.each([500, 1_000, 5_000])(
+    "a network that breaks after about %i bytes loses no event, and doubles no call",
+    async (bytes) => {
+      const network = await BrokenNetwork.start(inject("serverUrl"), () => 400 + below(2 * bytes));
+      const client = createClient<Registry>(network.url, { backoff: { minMs: 1, maxMs: 3 } });
+      const direct = createClient<Registry>(inject("serverUrl"));
+      const key = randomUUID();
+      const seen: ChatMessage[] = [];
+      let missed = 0;
+      const listener = client.chat.getOrCreate(key).connect();
+      listener.on("message", (message) => seen.push(message));
+      listener.onMissed(() => ++missed);
+      // From here on it has a place in the stream.
+      await listener.action({ name: "history", idempotent: true });
 
-    const writer = client.chat.getOrCreate(key).connect();
-    const done = new Set<string>();
-    const unknown = new Set<string>();
-    while (done.size < 100) {
-      await Promise.all(
-        Array.from({ length: 1 + below(4) }, async () => {
-          const text = `${done.size} ${randomUUID()}`;
-          try {
-            await writer.send("ada", text);
-            done.add(text);
-          } catch (error) {
-            expect(error).toMatchObject({ group: "client", code: "connection_lost", retryable: false });
-            unknown.add(text);
-          }
-        }),
-      );
-    }
-    await direct.chat.get(key).send("ada", "last");
-    const history = await direct.chat.get(key).history();
-    const texts = history.map(({ text }) => text);
-    // What was answered has happened; what nobody knows of has happened once or not at all; nothing else has.
-    expect(new Set(texts).size).toBe(texts.length);
-    for (const text of done) expect(texts).toContain(text);
-    for (const text of texts.slice(0, -1)) expect(done.has(text) || unknown.has(text)).toBe(true);
-    while (seen.at(-1)?.text !== "last") await new Promise(setImmediate);
-    expect(seen).toEqual(history);
-    expect(missed).toBe(0);
-    expect(network.cutCount).toBeGreaterThan(0);
-    client.dispose();
-    direct.dispose();
-    await network.stop();
-  });
+      const writer = client.chat.getOrCreate(key).connect();
+      const done = new Set<string>();
+      const unknown = new Set<string>();
+      while (done.size < 100) {
+        await Promise.all(
+          Array.from({ length: 1 + below(4) }, async () => {
+            const text = `${done.size} ${randomUUID()}`;
+            try {
+              await writer.send("ada", text);
+              done.add(text);
+            } catch (error) {
+              expect(error).toMatchObject({
+                group: "client",
+                code: "connection_lost",
+                retryable: false,
+              });
+              unknown.add(text);
+            }
+          }),
+        );
+      }
+      await direct.chat.get(key).send("ada", "last");
+      const history = await direct.chat.get(key).history();
+      const texts = history.map(({ text }) => text);
+      // What was answered has happened; what nobody knows of has happened once or not at all;
+      // nothing else has.
+      expect(new Set(texts).size).toBe(texts.length);
+      for (const text of done) expect(texts).toContain(text);
+      for (const text of texts.slice(0, -1)) expect(done.has(text) || unknown.has(text)).toBe(true);
+      while (seen.at(-1)?.text !== "last") await new Promise(setImmediate);
+      expect(seen).toEqual(history);
+      expect(missed).toBe(0);
+      expect(network.cutCount).toBeGreaterThan(0);
+      client.dispose();
+      direct.dispose();
+      await network.stop();
+    },
+  );
 
   test("calls that may happen twice all come to an end on a network that breaks", async () => {
     const network = await BrokenNetwork.start(inject("serverUrl"), () => 3_000 + below(3_000));
-    const client = createClient<Registry>(network.url, { backoff: { minMs: 1, maxMs: 3 }, retries: 1_000 });
+    const client = createClient<Registry>(network.url, {
+      backoff: { minMs: 1, maxMs: 3 },
+      retries: 1_000,
+    });
     const handle = client.values.getOrCreate("any");
     const connection = handle.connect();
     for (let round = 0; round < 10; ++round) {
@@ -79,8 +90,34 @@ describe(`(seed ${seed})`, () => {
 
   test("a server that says anything gets no client to throw, or to hang", async () => {
     const server = await FakeServer.start();
-    const types = ["connected", "reply", "error", "event", "missed", "pong", "call", "", "toString", 7];
-    const values = [undefined, null, 0, 1, -1, 2 ** 60, "", "changed", "__proto__", [], {}, true, { group: 1, code: [] }, { group: "a", code: "b" }];
+    const types = [
+      "connected",
+      "reply",
+      "error",
+      "event",
+      "missed",
+      "pong",
+      "call",
+      "",
+      "toString",
+      7,
+    ];
+    const values = [
+      undefined,
+      null,
+      0,
+      1,
+      -1,
+      2 ** 60,
+      "",
+      "changed",
+      "__proto__",
+      [],
+      {},
+      true,
+      { group: 1, code: [] },
+      { group: "a", code: "b" },
+    ];
     const pick = <T>(all: readonly T[]): T => all[below(all.length)]!;
     const anything = (): object =>
       Object.fromEntries(
@@ -95,11 +132,14 @@ describe(`(seed ${seed})`, () => {
     for (let round = 0; round < 60; ++round) {
       const peer = await server.next();
       await peer.welcome();
-      const calls = Array.from({ length: below(5) }, () => connection.action({ name: "value", retries: 0 }).catch((error: unknown) => error));
+      const calls = Array.from({ length: below(5) }, () =>
+        connection.action({ name: "value", retries: 0 }).catch((error: unknown) => error),
+      );
       for (let i = 0; i < 40; ++i) peer.send({ ...anything(), type: pick(types) });
       peer.cut();
       // A random reply may have come first.
-      for (const outcome of await Promise.all(calls)) if (outcome instanceof Error) expect(outcome).toBeInstanceOf(ActorError);
+      for (const outcome of await Promise.all(calls))
+        if (outcome instanceof Error) expect(outcome).toBeInstanceOf(ActorError);
     }
     const peer = await server.next();
     await peer.welcome();

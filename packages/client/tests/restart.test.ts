@@ -82,7 +82,8 @@ test("a server that stops in order answers what is under way, and its clients co
   await values.echo(1);
   const closed = new Promise((resolve) => values.onClose(resolve));
   const underWay = values.wait(50);
-  // The call is there: a server answers calls of a connection in any order, but begins them in theirs.
+  // The call is there: a server answers calls of a connection in any order, but begins them in
+  // theirs.
   await values.echo(2);
   const stopped = server.stop();
   expect(await underWay).toBe(50);

@@ -94,7 +94,9 @@ describe("a handle", () => {
   });
   test("calls by name, with options", () => {
     expectTypeOf(room.action({ name: "count" })).resolves.toEqualTypeOf<number>();
-    expectTypeOf(room.action({ name: "fetch", args: ["x"], idempotent: true })).resolves.toEqualTypeOf<string>();
+    expectTypeOf(
+      room.action({ name: "fetch", args: ["x"], idempotent: true }),
+    ).resolves.toEqualTypeOf<string>();
     // @ts-expect-error -- a wrong name
     void room.action({ name: "cuont" });
     // @ts-expect-error -- wrong arguments
@@ -114,7 +116,9 @@ describe("a handle", () => {
   });
   test("has queues", () => {
     expectTypeOf(room.queue.jobs.send({ id: 1 })).resolves.toEqualTypeOf<Sent<undefined>>();
-    expectTypeOf(room.queue.jobs.send({ id: 1 }, { wait: true })).resolves.toEqualTypeOf<Sent<string>>();
+    expectTypeOf(room.queue.jobs.send({ id: 1 }, { wait: true })).resolves.toEqualTypeOf<
+      Sent<string>
+    >();
     // @ts-expect-error -- a wrong queue
     void room.queue.job.send({ id: 1 });
     // @ts-expect-error -- a wrong body
@@ -124,9 +128,14 @@ describe("a handle", () => {
 
 describe("creation", () => {
   test("takes the actor's input and parameters", () => {
-    client.chatRoom.getOrCreate("k", { createWithInput: { topic: "bees" }, params: { name: "ada" } });
+    client.chatRoom.getOrCreate("k", {
+      createWithInput: { topic: "bees" },
+      params: { name: "ada" },
+    });
     client.chatRoom.getOrCreate("k", { getParams: async () => ({ name: "ada" }) });
-    expectTypeOf(client.chatRoom.create("k", { input: { topic: "bees" } })).resolves.toEqualTypeOf(room);
+    expectTypeOf(client.chatRoom.create("k", { input: { topic: "bees" } })).resolves.toEqualTypeOf(
+      room,
+    );
     // @ts-expect-error -- a wrong input
     client.chatRoom.getOrCreate("k", { createWithInput: { topic: 7 } });
     // @ts-expect-error -- get() makes nothing
@@ -157,7 +166,9 @@ describe("a connection", () => {
     connection.on("newMessage", (note: { texts: string }) => note);
   });
   test("has a status", () => {
-    expectTypeOf(connection.status).toEqualTypeOf<"idle" | "connecting" | "connected" | "disconnected">();
+    expectTypeOf(connection.status).toEqualTypeOf<
+      "idle" | "connecting" | "connected" | "disconnected"
+    >();
     // @ts-expect-error -- not to be set
     connection.status = "connected";
   });
@@ -169,8 +180,12 @@ describe("a registry that is written by hand", () => {
   test("has the same types", () => {
     expectTypeOf(handle.send("ada", "hello")).resolves.toEqualTypeOf<ChatMessage>();
     expectTypeOf(byHand.values.get("k").add(1n, 2)).resolves.toEqualTypeOf<number | bigint>();
-    expectTypeOf(byHand.counter.get("k").queue.additions.send(1, { wait: true })).resolves.toEqualTypeOf<Sent<number>>();
-    expectTypeOf(byHand.counter.get("k").queue.unread.send(1, { wait: true })).resolves.toEqualTypeOf<Sent<null>>();
+    expectTypeOf(
+      byHand.counter.get("k").queue.additions.send(1, { wait: true }),
+    ).resolves.toEqualTypeOf<Sent<number>>();
+    expectTypeOf(
+      byHand.counter.get("k").queue.unread.send(1, { wait: true }),
+    ).resolves.toEqualTypeOf<Sent<null>>();
     handle.connect().on("message", (message) => expectTypeOf(message).toEqualTypeOf<ChatMessage>());
   });
   test("has the same errors", () => {
@@ -189,8 +204,17 @@ describe("a client without a registry", () => {
   const untyped = createClient("http://localhost:6420");
   test("calls anything, and knows nothing of what it gets", () => {
     expectTypeOf(untyped.anything!.get("k").whatever!(1, "x")).resolves.toEqualTypeOf<unknown>();
-    untyped.actor("anything").get("k").connect().on("event", (value) => expectTypeOf(value).toEqualTypeOf<unknown>());
-    expectTypeOf(untyped.actor("anything").get("k").action({ name: "x", args: [1, 2] })).resolves.toEqualTypeOf<unknown>();
+    untyped
+      .actor("anything")
+      .get("k")
+      .connect()
+      .on("event", (value) => expectTypeOf(value).toEqualTypeOf<unknown>());
+    expectTypeOf(
+      untyped
+        .actor("anything")
+        .get("k")
+        .action({ name: "x", args: [1, 2] }),
+    ).resolves.toEqualTypeOf<unknown>();
   });
 });
 

@@ -1,7 +1,8 @@
-// SharedActor: what all components share that ask for an actor with equal options: a handle, and one connection while any of
-// them is mounted. SharedActors: those of an application.
+// SharedActor: what all components share that ask for an actor with equal options: a handle, and
+// one connection while any of them is mounted. SharedActors: those of an application.
 //
-// A render only looks one up: it may be thrown away, or happen on a server. Connections begin and end with effects.
+// A render only looks one up: it may be thrown away, or happen on a server. Connections begin and
+// end with effects.
 
 import type {
   ActorConnection,
@@ -53,7 +54,12 @@ export class SharedActor {
   readonly #events = new Set<EventListener>();
   #snapshot: Snapshot = idle;
 
-  constructor(client: Client<AnyRegistry>, options: ActorOptions, owner: Map<string, SharedActor>, hash: string) {
+  constructor(
+    client: Client<AnyRegistry>,
+    options: ActorOptions,
+    owner: Map<string, SharedActor>,
+    hash: string,
+  ) {
     const { name, key, params, createWithInput, noCreate } = options;
     const getParams = (): unknown => (this.getParams ? this.getParams() : params);
     this.handle = noCreate
@@ -133,7 +139,12 @@ export class SharedActors {
   /** The same for equal options. */
   get(options: ActorOptions): SharedActor {
     const { name, key, params, createWithInput, noCreate = false } = options;
-    const hash = hashOf([name, typeof key === "string" ? [key] : key, { params, createWithInput }, noCreate]);
+    const hash = hashOf([
+      name,
+      typeof key === "string" ? [key] : key,
+      { params, createWithInput },
+      noCreate,
+    ]);
     let actor = this.#actors.get(hash);
     if (!actor) {
       this.#dropUnused();

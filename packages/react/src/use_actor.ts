@@ -27,8 +27,12 @@ export interface UseActorOptions<R extends RegistryContract, Name extends ActorN
   readonly key: ActorKey;
   /** What the client says about itself. */
   readonly params?: ParamsOf<DefinitionOf<R, Name>> | undefined;
-  /** As `params`, asked anew for each try to connect. Components may share a connection whose `getParams` differ: the newest counts. */
-  readonly getParams?: (() => ParamsOf<DefinitionOf<R, Name>> | Promise<ParamsOf<DefinitionOf<R, Name>>>) | undefined;
+  /**
+   * As `params`, asked anew for each try to connect. Components may share a connection whose
+   * `getParams` differ: the newest counts.
+   */
+  readonly getParams?:
+    (() => ParamsOf<DefinitionOf<R, Name>> | Promise<ParamsOf<DefinitionOf<R, Name>>>) | undefined;
   /** The input of the actor's creation, should it not exist. */
   readonly createWithInput?: InputOf<DefinitionOf<R, Name>> | undefined;
   /** Whether to connect. true */
@@ -37,6 +41,7 @@ export interface UseActorOptions<R extends RegistryContract, Name extends ActorN
   readonly noCreate?: boolean | undefined;
 }
 
+/** An actor as a component has it. */
 export interface UseActorResult<D> {
   /** For calls without a connection; there from the first render on. */
   readonly handle: ActorHandle<D>;
@@ -45,15 +50,23 @@ export interface UseActorResult<D> {
   readonly connStatus: ConnectionStatus;
   /** Why there is no connection; null while there is one. */
   readonly error: ActorError | null;
-  /** Hears of each event of that name while the component is mounted. A hook: its rules are those of all hooks. */
-  useEvent<Name extends EventName<D>>(event: Name, listener: (value: EventPayload<D, Name>) => void): void;
+  /**
+   * Hears of each event of that name while the component is mounted. A hook: its rules are those of
+   * all hooks.
+   */
+  useEvent<Name extends EventName<D>>(
+    event: Name,
+    listener: (value: EventPayload<D, Name>) => void,
+  ): void;
 }
 
 /** The hooks of one application. */
 export interface Skep<R extends RegistryContract> {
   readonly client: Client<R>;
   /** Connects a component to an actor. */
-  useActor<Name extends ActorName<R>>(options: UseActorOptions<R, Name>): UseActorResult<DefinitionOf<R, Name>>;
+  useActor<Name extends ActorName<R>>(
+    options: UseActorOptions<R, Name>,
+  ): UseActorResult<DefinitionOf<R, Name>>;
   /** The result of an action, which is called again when one of the events `refreshOn` comes. */
   readonly useActorQuery: typeof useActorQuery;
 }
@@ -80,7 +93,9 @@ export function createSkep<R extends RegistryContract = AnyRegistry>(
   const client = typeof server === "string" ? createClient<R>(server, options) : server;
   const actors = new SharedActors(client as unknown as Client<AnyRegistry>);
 
-  function useActor<Name extends ActorName<R>>(given: UseActorOptions<R, Name>): UseActorResult<DefinitionOf<R, Name>> {
+  function useActor<Name extends ActorName<R>>(
+    given: UseActorOptions<R, Name>,
+  ): UseActorResult<DefinitionOf<R, Name>> {
     const shared = actors.get(given);
     const { enabled = true, getParams } = given;
     // Before the effect that connects.
@@ -116,7 +131,10 @@ function resultOf(shared: SharedActor, snapshot: Snapshot, enabled: boolean): ob
       useEffect(() => {
         newest.current = listener;
       });
-      useEffect(() => (enabled ? shared.on(event, (value) => newest.current(value)) : undefined), [shared, enabled, event]);
+      useEffect(
+        () => (enabled ? shared.on(event, (value) => newest.current(value)) : undefined),
+        [shared, enabled, event],
+      );
     },
   };
 }

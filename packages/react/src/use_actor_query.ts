@@ -13,7 +13,9 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { hashOf } from "./hash.ts";
 import type { UseActorResult } from "./use_actor.ts";
 
-/** An action that only reads: it is called as often as is needed, and again when an answer was lost. */
+/**
+ * An action that only reads: it is called as often as is needed, and again when an answer was lost.
+ */
 export type UseActorQueryOptions<D, Name extends ActionName<D>> = {
   readonly action: Name;
   /** Events after which the result may be another. */
@@ -24,6 +26,7 @@ export type UseActorQueryOptions<D, Name extends ActionName<D>> = {
   ? { readonly args?: Readonly<ActionArgs<D, Name>> }
   : { readonly args: Readonly<ActionArgs<D, Name>> });
 
+/** What is known of the result of an action. */
 export interface UseActorQueryResult<T> {
   /** The newest result; undefined before the first. */
   readonly data: T | undefined;
@@ -50,21 +53,28 @@ interface Outcome {
  * const history = useActorQuery(room, { action: "history", refreshOn: ["newMessage"] });
  * ```
  *
- * It is called over the connection: when it is made, when one of the events comes, and when some may have been missed. At most
- * one call is under way; what comes meanwhile leads to one more.
+ * It is called over the connection: when it is made, when one of the events comes, and when some
+ * may have been missed. At most one call is under way; what comes meanwhile leads to one more.
  */
 export function useActorQuery<D, Name extends ActionName<D>>(
   actor: UseActorResult<D>,
   options: UseActorQueryOptions<D, Name>,
 ): UseActorQueryResult<ActionResult<D, Name>> {
-  const { action, args = [], refreshOn = [], enabled = true } = options as {
+  const {
+    action,
+    args = [],
+    refreshOn = [],
+    enabled = true,
+  } = options as {
     action: string;
     args?: readonly unknown[];
     refreshOn?: readonly string[];
     enabled?: boolean;
   };
   // No type of an action's name is known in here.
-  const connection = actor.connection as unknown as ActorConnection<DefinitionOf<AnyRegistry, string>> | null;
+  const connection = actor.connection as unknown as ActorConnection<
+    DefinitionOf<AnyRegistry, string>
+  > | null;
   const query = hashOf([actor.handle.name, actor.handle.key, action, args]);
   const events = hashOf(refreshOn);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
@@ -100,7 +110,11 @@ export function useActorQuery<D, Name extends ActionName<D>>(
         }
         if (end.signal.aborted) return;
         hasFailed = error !== null;
-        setOutcome((before) => ({ of: query, error, data: error && before?.of === query ? before.data : data }));
+        setOutcome((before) => ({
+          of: query,
+          error,
+          data: error && before?.of === query ? before.data : data,
+        }));
       }
       isUnderWay = false;
     };

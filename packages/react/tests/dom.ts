@@ -3,6 +3,10 @@
 import { Window } from "happy-dom";
 
 const window = new Window({ url: "http://localhost/" });
-for (const [name, value] of Object.entries({ window, document: window.document, navigator: window.navigator })) {
+for (const [name, value] of Object.entries({
+  window,
+  document: window.document,
+  navigator: window.navigator,
+})) {
   Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 }

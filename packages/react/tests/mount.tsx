@@ -44,7 +44,8 @@ function watch(root: Root, element: HTMLElement): Mounted {
     text,
     show: (node) => flushSync(() => root.render(node)),
     until: async (wanted) => {
-      const isThere = (): boolean => (typeof wanted === "string" ? text() === wanted : wanted.test(text()));
+      const isThere = (): boolean =>
+        typeof wanted === "string" ? text() === wanted : wanted.test(text());
       try {
         await vi.waitUntil(isThere, { timeout: 20_000, interval: 2 });
       } catch {

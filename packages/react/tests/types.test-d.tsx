@@ -10,7 +10,9 @@ const { useActor, useActorQuery } = createSkep<Registry>("http://localhost:6420"
 
 test("useActor knows the registry", () => {
   const room = useActor({ name: "chat", key: ["lobby"] });
-  expectTypeOf(room.connection).toEqualTypeOf<ActorConnection<DefinitionOf<Registry, "chat">> | null>();
+  expectTypeOf(room.connection).toEqualTypeOf<ActorConnection<
+    DefinitionOf<Registry, "chat">
+  > | null>();
   expectTypeOf(room.error).toEqualTypeOf<ActorError | null>();
   expectTypeOf(room.handle.send).returns.resolves.toEqualTypeOf<ChatMessage>();
   room.useEvent("message", (message) => expectTypeOf(message).toEqualTypeOf<ChatMessage>());
@@ -39,7 +41,9 @@ test("useActorQuery knows the actor", () => {
   const history = useActorQuery(room, { action: "history", refreshOn: ["message"] });
   expectTypeOf(history.data).toEqualTypeOf<ChatMessage[] | undefined>();
   const values = useActor({ name: "values", key: "v" });
-  expectTypeOf(useActorQuery(values, { action: "add", args: [1, 2n] }).data).toEqualTypeOf<number | bigint | undefined>();
+  expectTypeOf(useActorQuery(values, { action: "add", args: [1, 2n] }).data).toEqualTypeOf<
+    number | bigint | undefined
+  >();
   // @ts-expect-error -- a wrong action
   useActorQuery(room, { action: "histroy" });
   // @ts-expect-error -- a wrong event

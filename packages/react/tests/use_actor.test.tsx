@@ -49,7 +49,11 @@ describe("with a server", () => {
 
   test("a refusal is shown, and stays", async () => {
     function Club(): React.ReactNode {
-      const { connStatus, error } = skep.useActor({ name: "club", key: "c", params: { name: "bob" } });
+      const { connStatus, error } = skep.useActor({
+        name: "club",
+        key: "c",
+        params: { name: "bob" },
+      });
       return `${connStatus} ${error?.code}`;
     }
     await mount(<Club />).until("disconnected name_taken");
@@ -58,7 +62,12 @@ describe("with a server", () => {
   test("an actor that is not to be made is not, and others get their input", async () => {
     const key = randomUUID();
     function Counter({ noCreate }: { noCreate: boolean }): React.ReactNode {
-      const counter = skep.useActor({ name: "counter", key, noCreate, createWithInput: { start: 5 } });
+      const counter = skep.useActor({
+        name: "counter",
+        key,
+        noCreate,
+        createWithInput: { start: 5 },
+      });
       const { data } = skep.useActorQuery(counter, { action: "value" });
       return `${counter.error?.code} ${data}`;
     }
@@ -73,7 +82,9 @@ describe("with a server", () => {
     function Counter(): React.ReactNode {
       const { handle, connection } = skep.useActor({ name: "counter", key, enabled: false });
       const [value, setValue] = useState(0);
-      return <b onClick={() => void handle.increment(3).then(setValue)}>{`${value} ${connection}`}</b>;
+      return (
+        <b onClick={() => void handle.increment(3).then(setValue)}>{`${value} ${connection}`}</b>
+      );
     }
     const page = mount(<Counter />);
     document.body.append(page.element);
@@ -97,9 +108,22 @@ describe("connections", () => {
     await server.stop();
   });
 
-  function Counter({ id = "k", name, enabled = true }: { id?: string; name?: string; enabled?: boolean }): React.ReactNode {
+  function Counter({
+    id = "k",
+    name,
+    enabled = true,
+  }: {
+    id?: string;
+    name?: string;
+    enabled?: boolean;
+  }): React.ReactNode {
     const [seen, setSeen] = useState<unknown[]>([]);
-    const counter = skep.useActor({ name: "counter", key: [id], params: { name, list: [1, { a: 2n }] }, enabled });
+    const counter = skep.useActor({
+      name: "counter",
+      key: [id],
+      params: { name, list: [1, { a: 2n }] },
+      enabled,
+    });
     counter.useEvent("changed", (value) => setSeen((all) => [...all, value]));
     return <i>{`[${id} ${counter.connStatus} ${seen.join()}]`}</i>;
   }
@@ -186,7 +210,9 @@ describe("connections", () => {
     const html = renderToString(<Counter />);
     expect(html).toBe("<i>[k idle ]</i>");
     const errors: unknown[] = [];
-    const consoleError = vi.spyOn(console, "error").mockImplementation((...all) => void errors.push(all));
+    const consoleError = vi
+      .spyOn(console, "error")
+      .mockImplementation((...all) => void errors.push(all));
     const page = hydrate(html, <Counter />, (error) => errors.push(error));
     const peer = await server.next();
     await peer.welcome();

@@ -14,7 +14,9 @@ let server: FakeServer;
 let skep: Skep<Registry>;
 beforeEach(async () => {
   server = await FakeServer.start();
-  skep = createSkep(createClient<Registry>(server.url, { backoff: { minMs: 1, maxMs: 2 }, retries: 0 }));
+  skep = createSkep(
+    createClient<Registry>(server.url, { backoff: { minMs: 1, maxMs: 2 }, retries: 0 }),
+  );
 });
 afterEach(async () => {
   skep.client.dispose();
@@ -24,7 +26,12 @@ afterEach(async () => {
 let refresh = (): void => {};
 function Values({ a, enabled = true }: { a: number; enabled?: boolean }): React.ReactNode {
   const values = skep.useActor({ name: "values", key: "k", enabled });
-  const sum = skep.useActorQuery(values, { action: "add", args: [a, 1], refreshOn: ["echoed"], enabled });
+  const sum = skep.useActorQuery(values, {
+    action: "add",
+    args: [a, 1],
+    refreshOn: ["echoed"],
+    enabled,
+  });
   refresh = sum.refresh;
   return `${sum.isLoading ? "loading" : "done"} ${sum.data} ${sum.error?.code ?? "-"}`;
 }
@@ -89,7 +96,12 @@ test("a query that fails keeps what it had", async () => {
   await page.until("done 2 -");
   const fail = async (): Promise<void> => {
     const { id } = await peer.next();
-    peer.send({ type: "error", id, error: { group: "user", code: "not_today", message: "no" }, retry: false });
+    peer.send({
+      type: "error",
+      id,
+      error: { group: "user", code: "not_today", message: "no" },
+      retry: false,
+    });
   };
   peer.send({ type: "event", name: "echoed", value: 0 });
   await fail();
@@ -113,7 +125,12 @@ test("a query that failed is asked again with the next connection", async () => 
   const page = mount(<Values a={1} />);
   const first = await welcomeNext();
   const { id } = await first.next();
-  first.send({ type: "error", id, error: { group: "actor", code: "overloaded", message: "" }, retry: true });
+  first.send({
+    type: "error",
+    id,
+    error: { group: "actor", code: "overloaded", message: "" },
+    retry: true,
+  });
   await page.until("done undefined overloaded");
   first.cut();
   await (await welcomeNext()).reply(2);
