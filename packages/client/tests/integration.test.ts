@@ -261,6 +261,18 @@ describe("a refusal for good", () => {
     client.dispose();
   });
 
+  test("of a WebSocket is found out, although a browser is not told why", async () => {
+    const elsewhere = createClient<Registry>(`${inject("serverUrl")}/elsewhere`);
+    const lost = elsewhere.counter.getOrCreate("k").connect();
+    await expect(lost.value()).rejects.toMatchObject({ group: "request", code: "not_found" });
+    expect(lost.status).toBe("disconnected");
+    const client = createClient<Registry>(inject("serverUrl"));
+    const tooLong = client.counter.getOrCreate(Array.from({ length: 17 }, () => "part")).connect();
+    await expect(tooLong.value()).rejects.toMatchObject({ group: "request", code: "invalid_address" });
+    elsewhere.dispose();
+    client.dispose();
+  });
+
   test("is tried again when the client is told to", async () => {
     const client = createClient<Registry>(inject("serverUrl"));
     let name = "bob";
