@@ -57,6 +57,15 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "addon",
+          include: ["bindings/node/tests/*.test.ts"],
+          pool: "forks",
+          env: { SKEP_NATIVE: path(`./${process.env.SKEP_BUILD ?? "build"}/bindings/node/skep.node`) },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "types",
           include: [],
           typecheck: {

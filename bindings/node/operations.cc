@@ -55,10 +55,21 @@ void Asked::deliver() {
 
 // ---- SQL
 
+namespace {
+
+call::Outcome<std::monostate> outcomeOf(const Status& done, const actor::Invocation& invocation) {
+  if (done) return std::monostate{};
+  // The code's own mistake, which its author wants to read.
+  if (done.error().code == ErrorCode::InvalidArgument) {
+    return call::Failure(call::FailureCode::SqlFailed, done.error().message);
+  }
+  return call::failureOf(done.error(), invocation.actor().toString());
+}
+
+}  // namespace
+
 call::Outcome<std::monostate> Execute::perform(actor::Invocation& invocation) {
-  Status done = run(invocation.database());
-  if (!done) return call::failureOf(done.error(), invocation.actor().toString());
-  return std::monostate{};
+  return outcomeOf(run(invocation.database()), invocation);
 }
 
 Status Execute::run(sql::Database& database) {
@@ -97,9 +108,7 @@ napi_value Execute::result(napi_env env) {
 }
 
 call::Outcome<std::monostate> Script::perform(actor::Invocation& invocation) {
-  Status done = invocation.database().run(sql_);
-  if (!done) return call::failureOf(done.error(), invocation.actor().toString());
-  return std::monostate{};
+  return outcomeOf(invocation.database().run(sql_), invocation);
 }
 
 napi_value Script::result(napi_env env) {
