@@ -55,7 +55,7 @@ describe("SQL", () => {
     expect((await served.call("a", "wrong")).status).toBe(200);
     expect(errors).toHaveLength(5);
     expect(errors[0]).toMatch("number, bigint, string");
-    expect(errors[2]).toMatch("1 parameters, 2 were given");
+    expect(errors[2]).toMatch("has 1 parameters");
   });
 
   test("the same columns come as the same array", async () => {
