@@ -236,7 +236,12 @@ export function makeHandle(
       if (!target.href.startsWith(new URL(own).href)) {
         throw new ActorError("request", "invalid_address", `'${path}' leads out of the actor`);
       }
-      return context.fetch(target, { ...init, headers: await authorized(context, init?.headers) });
+      if (input !== undefined) await resolve({ signal: init?.signal ?? undefined });
+      const headers = await authorized(context, init?.headers);
+      // The query is the actor's own.
+      const existence = input === undefined ? settings.existence : "get";
+      if (existence !== "getOrCreate") headers.set("x-skep-existence", existence);
+      return context.fetch(target, { ...init, headers });
     },
     queue: proxy({}, (name) => ({
       send: async (body: unknown, { wait, timeout, delay, ...more }: SendOptions = {}) => {

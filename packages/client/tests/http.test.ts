@@ -202,6 +202,38 @@ test("a request to the actor's own handler is passed on, and its answer is hande
   });
 });
 
+test("a request to the own handler of an actor says whether it is to be made", async () => {
+  answer({ status: 200, body: null });
+  const { counter } = createClient<Registry>(server.url);
+  await counter.getOrCreate("k").fetch("a");
+  await counter.get("k").fetch("b");
+  await counter.getOrCreate("k", { createWithInput: { start: 1 } }).fetch("c");
+  const seen = server.requests.map(({ method, url, headers }) => [
+    `${method} ${url}`,
+    headers["x-skep-existence"],
+  ]);
+  expect(seen).toEqual([
+    ["GET /actors/counter/k/request/a", undefined],
+    ["GET /actors/counter/k/request/b", "get"],
+    ["PUT /actors/counter/k", undefined],
+    ["GET /actors/counter/k/request/c", "get"],
+  ]);
+});
+
+test("a message goes to its queue with what the caller wants", async () => {
+  answer({ status: 200, body: { id: 7, reply: 2 } });
+  const { additions } = counterOf().queue;
+  expect(await additions.send(1)).toEqual({ id: 7, reply: 2 });
+  expect((await additions.send(1, { wait: true })).reply).toBe(2);
+  await additions.send(1, { wait: true, timeout: 500, delay: 10 });
+  expect(server.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    "POST /actors/counter/k/queues/additions",
+    "POST /actors/counter/k/queues/additions?wait=true",
+    "POST /actors/counter/k/queues/additions?wait=500&delay=10",
+  ]);
+  expect(server.requests.map(({ body }) => decodeCbor(body))).toEqual([1, 1, 1]);
+});
+
 test("a handle is no promise, and no tool takes it for something else", async () => {
   const counter = counterOf();
   expect(await Promise.resolve(counter)).toBe(counter);

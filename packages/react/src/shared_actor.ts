@@ -100,17 +100,27 @@ export class SharedActor {
   }
 
   #connect(): void {
-    const connection = this.handle.connect();
+    let connection: Connection;
+    try {
+      connection = this.handle.connect();
+    } catch (error) {
+      // An address that is none: for the component to show, not for React to fall over.
+      return this.#show({ connection: null, connStatus: "disconnected", error: error as ActorError });
+    }
     const update = (): void => {
-      this.#snapshot = { connection, connStatus: connection.status, error: connection.error };
-      for (const each of [...this.#listeners]) each();
+      // One that was disposed of has nothing to say.
+      if (this.#snapshot.connection !== connection) return;
+      this.#show({ connection, connStatus: connection.status, error: connection.error });
     };
     connection.onStatusChange(update);
     // The status stays the same when a refusal follows on a loss.
     connection.onClose(update);
-    this.#snapshot = { connection, connStatus: connection.status, error: null };
+    this.#show({ connection, connStatus: connection.status, error: null });
     for (const each of this.#events) this.#listen(each);
-    update();
+  }
+  #show(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    for (const each of [...this.#listeners]) each();
   }
   #listen(entry: EventListener): void {
     entry.remove();

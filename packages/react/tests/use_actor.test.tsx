@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import { type Client, createClient } from "@skep/client";
+import { type AnyRegistry, type Client, createClient } from "@skep/client";
 import { createSkep, type Skep } from "@skep/react";
 import { StrictMode, Suspense, startTransition, useState, version } from "react";
 import { flushSync } from "react-dom";
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vites
 
 import { FakeServer } from "../../../testing/packages/fake_server.ts";
 import type { Registry } from "../../../testing/packages/registry.ts";
+import { SharedActors } from "../src/shared_actor.ts";
 import { hydrate, mount } from "./mount.tsx";
 
 test("these tests run on the version of React that their project names", () => {
@@ -57,6 +58,18 @@ describe("with a server", () => {
       return `${connStatus} ${error?.code}`;
     }
     await mount(<Club />).until("disconnected name_taken");
+  });
+
+  test("a key that is none is shown as an error, until there is one", async () => {
+    const key = randomUUID();
+    function Counter({ id }: { id: string }): React.ReactNode {
+      const { connStatus, error } = skep.useActor({ name: "counter", key: [id] });
+      return `${connStatus} ${error?.code}`;
+    }
+    const page = mount(<Counter id="" />);
+    await page.until("disconnected invalid_address");
+    page.show(<Counter id={key} />);
+    await page.until("connected undefined");
   });
 
   test("an actor that is not to be made is not, and others get their input", async () => {
@@ -177,6 +190,25 @@ describe("connections", () => {
     peer.send({ type: "event", name: "changed", value: 1 });
     await page.until("[k connected 1]");
     expect(server.upgradeCount).toBe(1);
+  });
+
+  test("come again when what was hidden is shown again, without a render", async () => {
+    const actor = new SharedActors(client as unknown as Client<AnyRegistry>).get({ name: "counter", key: "k" });
+    const heard: unknown[] = [];
+    const stop = actor.on("changed", (value) => heard.push(value));
+    for (let i = 0; i < 3; ++i) {
+      const hide = actor.subscribe(() => {});
+      const peer = await server.next();
+      expect(await peer.welcome()).toMatchObject({ subscribe: ["changed"] });
+      peer.send({ type: "event", name: "changed", value: i });
+      await vi.waitUntil(() => heard.length > i);
+      expect(actor.getSnapshot().connStatus).toBe("connected");
+      hide();
+      await peer.closed;
+      expect(actor.getSnapshot()).toEqual({ connection: null, connStatus: "idle", error: null });
+    }
+    stop();
+    expect(heard).toEqual([0, 1, 2]);
   });
 
   test("change with their key", async () => {
