@@ -105,6 +105,7 @@ class ActorInstance {
   void waitForChange() { changed_.wait(); }
 
   const call::ActorAddress& address() const { return address_; }
+  const std::string& databaseName() const { return databaseName_; }
   const ActorType& type() const { return type_; }
   sql::Database& database() { return *database_; }
   Behavior& behavior() { return *behavior_; }
@@ -122,7 +123,7 @@ class ActorInstance {
   std::optional<std::int64_t> alarmMs() const { return alarmMs_; }
   Owner& owner() { return owner_; }
   Outbox& outbox() { return outbox_; }
-  Audience* audience() { return owner_.audience(address_.databaseName()); }
+  Audience* audience() { return owner_.audience(databaseName_); }
 
  private:
   friend class Invocation;
@@ -132,6 +133,11 @@ class ActorInstance {
   /// What a caller gets for `failure` of an invocation that was rolled back.
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
   void finishOutbox();
+  std::optional<call::Failure> refuseCall(const fiber::GateHolder& inside);
+  std::optional<call::Failure> finishCall(Invocation& invocation,
+                                          std::optional<call::Failure> failed);
+  std::optional<call::Failure> runWhole(Invocation& invocation,
+                                        FunctionRef<Done(Invocation&)> code);
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
                                        const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
@@ -142,6 +148,7 @@ class ActorInstance {
   vfs::Environment& environment_;
   const ActorType& type_;
   const call::ActorAddress address_;
+  const std::string databaseName_;
   State state_ = State::Starting;
   std::optional<Stop> stopRequest_;
   std::optional<call::Failure> stopFailure_;

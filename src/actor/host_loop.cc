@@ -208,7 +208,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
 }
 
 void HostLoop::stopRequested(ActorInstance& instance) {
-  const auto found = instances_.find(instance.address().databaseName());
+  const auto found = instances_.find(instance.databaseName());
   SKEP_CHECK(found != instances_.end() && found->second.get() == &instance);
   if (!stops_.tryEnter()) return;  // close() stops every actor itself
   environment_.loop.spawn("stop actor", [this, stopped = found->second] {
@@ -220,7 +220,7 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 void HostLoop::stop(const InstancePtr& instance) {
   if (!instance->stop()) return;  // another fiber does
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
-  instances_.erase(instance->address().databaseName());
+  instances_.erase(instance->databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());
   endConnections(*instance);

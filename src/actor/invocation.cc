@@ -137,7 +137,7 @@ Status Invocation::flush() {
 call::Reply Invocation::call(call::ActionRequest request) {
   request.timeout = std::min(request.timeout.value_or(timeLeft()), timeLeft());
   request.callers = callers_;
-  request.callers.push_back(instance_.address().databaseName());
+  request.callers.push_back(instance_.databaseName());
   call::Reply reply;
   Status paused = pause([&] {
     Status durable = instance_.database().waitDurable(seenTxid_);
