@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 
 #include "skep/actor/actor_instance.h"
@@ -63,6 +64,10 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// The awake instance, woken if need be. Suspends.
   call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
                                      const std::optional<call::Payload>& input, bool* created);
+  template <class Body>
+  auto withActor(const call::ActorAddress& actor, call::Existence existence,
+                 const std::optional<call::Payload>& input, Body body, bool* created = nullptr)
+      -> std::invoke_result_t<Body, ActorInstance&>;
   /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
   bool waitsToGo(const call::ActionRequest& request) const;
   void stop(const InstancePtr& instance);
