@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "skep/actor/http_responder.h"
 #include "skep/actor/outcome.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
@@ -167,6 +168,27 @@ call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& messag
   return services_->dispatcher().send(message);
 }
 
+Done ActorInstance::passGate(Invocation& invocation, const call::Headers& headers) {
+  return type_.hasGate ? behavior_->pass(invocation, headers) : Done();
+}
+
+std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
+                                              const HttpExchangePtr& exchange) {
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return refused;
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  Invocation invocation(*this, type_.options.actionTimeout);
+  HttpResponder responder(*this, invocation, exchange);
+  if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
+  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  Done done = passGate(invocation, request.headers);
+  if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
+  if (!failureIn(done)) done = outcomeOf(responder.finish(), *database_);
+  if (auto failed = finishCall(invocation, failureIn(done))) return failed;
+  if (!responder.hasBegun()) exchange->answer(responder.takeResponse());
+  return std::nullopt;
+}
+
 Failure ActorInstance::explain(Failure failure, const Invocation& invocation) const {
   if (invocation.isTimedOut()) {
     return {FailureCode::ActionTimedOut, "the action took too long"};
@@ -240,8 +262,8 @@ bool ActorInstance::stop() {
   state_ = State::Stopping;
   changed_.notifyAll();
   services_->stop();
-  if (*stopRequest_ != Stop::Sleep) {
-    for (Invocation& invocation : invocations_) invocation.stop();
+  for (Invocation& invocation : invocations_) {
+    if (*stopRequest_ != Stop::Sleep || invocation.goesOnUntilStopped()) invocation.stop();
   }
   calls_.close();
   services_->join();

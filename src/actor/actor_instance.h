@@ -24,6 +24,7 @@
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/audience.h"
+#include "skep/actor/http_exchange.h"
 #include "skep/actor/invocation.h"
 #include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
@@ -72,6 +73,10 @@ class ActorInstance {
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
+  /// Answers a raw request; what is left to tell the client's end is a failure, or nothing. Suspends. Awake
+  /// only.
+  std::optional<call::Failure> request(const call::HttpRequest& request,
+                                       const HttpExchangePtr& exchange);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
@@ -138,6 +143,8 @@ class ActorInstance {
                                           std::optional<call::Failure> failed);
   std::optional<call::Failure> runWhole(Invocation& invocation,
                                         FunctionRef<Done(Invocation&)> code);
+  /// The one gate of what clients ask without a connection: within the first turn, before anything else.
+  Done passGate(Invocation& invocation, const call::Headers& headers);
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
                                        const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);

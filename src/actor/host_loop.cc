@@ -33,7 +33,10 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       registry_(registry),
       environment_(environment),
       alarms_(alarms),
-      connections_(environment.loop, *this),
+      fibers_(environment.loop),
+      connections_(fibers_, *this),
+      exchanges_(fibers_, [this](const auto& request,
+                                 const auto& exchange) { return answer(request, exchange); }),
       idleTimer_(environment.loop) {}
 
 /// Gives what `body(instance)` does with the awake actor, or why there is none.
@@ -111,6 +114,17 @@ void HostLoop::disconnected(const ConnectionPtr& connection) {
   if (failed->is(FailureCode::ShuttingDown)) return;
   logWarn("actor", "onDisconnect could not run",
           {{"actor", connection->actor().toString()}, {"error", failed->toString()}});
+}
+
+std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
+                                        const HttpExchangePtr& exchange) {
+  const ActorType* type = typeOf(request.actor);
+  if (type != nullptr && !type->hasRequestHandler) {
+    return Failure(FailureCode::RouteNotFound,
+                   "actor type '" + type->name + "' does not answer raw requests");
+  }
+  return withActor(request.actor, request.existence, std::nullopt,
+                   [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
 /// Connections outlive sleep, and nothing else that ends an instance.
@@ -249,6 +263,8 @@ void HostLoop::sleepIdle() {
 
 void HostLoop::close() {
   connections_.close();
+  exchanges_.close();
+  fibers_.close();
   calls_.close();
   idleTimer_.cancel();
   for (auto& [name, instance] : instances_) instance->requestStop(ActorInstance::Stop::Sleep);

@@ -29,6 +29,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// For its alarm.
   AlarmWatch::Woken wake(const call::ActorAddress& actor);
   ConnectionTable& connections() { return connections_; }
+  HttpExchanges& exchanges() { return exchanges_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               const std::optional<call::Payload>& input);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
@@ -56,6 +57,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request) override;
   void disconnected(const ConnectionPtr& connection) override;
+  std::optional<call::Failure> answer(const call::HttpRequest& request,
+                                      const HttpExchangePtr& exchange);
   const ActorType* typeOf(const call::ActorAddress& actor) const override {
     return registry_.find(actor.type);
   }
@@ -79,7 +82,9 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   vfs::Environment& environment_;
   AlarmWatch& alarms_;
   std::unordered_map<std::string, InstancePtr> instances_;
+  CallFibers fibers_;
   ConnectionTable connections_;
+  HttpExchanges exchanges_;
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;
