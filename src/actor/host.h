@@ -63,6 +63,8 @@ class Host final : public call::Router {
                                       std::size_t countMax) override;
   std::unique_ptr<call::ConnectionHandle> connect(
       call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
+  std::unique_ptr<call::HttpHandle> request(call::HttpRequest request,
+                                            std::shared_ptr<call::HttpPeer> peer) override;
 
   /// Whether the actor is in memory. On its loop's thread.
   bool isAwake(const call::ActorAddress& actor);

@@ -108,6 +108,12 @@ class TypedBehavior final : public actor::Behavior {
     return hook(invocation, parts_->onDisconnect);
   }
 
+  Done request(Invocation& invocation, const call::HttpRequest& request,
+               actor::HttpResponder& responder) override {
+    return guarded(invocation,
+                   [&](Context& c) { parts_->onRequest(*actor_, c, request, responder); });
+  }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -200,6 +206,7 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .events = std::move(events),
           .hasGate = shared->onBeforeConnect != nullptr,
           .hasOnDisconnect = hasOnDisconnect,
+          .hasRequestHandler = shared->onRequest != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

@@ -68,7 +68,7 @@ void throwLackingClaims(const InvalidValue& lack) {
 
 std::optional<std::string> Visitor::header(std::string_view name) const {
   if (headers_ == nullptr && !gathered_) {
-    gathered_ = head_ == nullptr ? call::HeaderFields() : head_->fields();
+    gathered_ = head_ == nullptr ? call::Headers() : head_->fields();
   }
   for (const auto& [key, value] : headers_ == nullptr ? *gathered_ : *headers_) {
     if (key == name) return value;

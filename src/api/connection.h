@@ -117,9 +117,9 @@ class Visitor {
   }
 
  private:
-  const call::HeaderFields* headers_ = nullptr;
+  const call::Headers* headers_ = nullptr;
   const call::RequestHead* head_ = nullptr;
-  mutable std::optional<call::HeaderFields> gathered_;  // what head_ has
+  mutable std::optional<call::Headers> gathered_;  // what head_ has
   const call::Payload* parameters_ = nullptr;
   const call::Claims* claims_;
 };

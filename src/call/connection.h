@@ -79,7 +79,7 @@ struct ConnectRequest {
   Existence existence = Existence::GetOrCreate;
   std::optional<Payload> input;  // for an actor that is created by this
   Payload parameters;            // any value; no bytes: null
-  HeaderFields headers;
+  Headers headers;               // names in lower case
   Claims claims;
   std::vector<std::string> subscriptions;
   /// What the client has seen of the subscribed events, to go on behind it.

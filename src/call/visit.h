@@ -3,22 +3,16 @@
 
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "skep/call/message.h"
 
 namespace skep::call {
 
-/// The fields of the head of an HTTP request; names in lower case.
-using HeaderFields = std::vector<std::pair<std::string, std::string>>;
-
-/// Those of a request that is under way. Most actor types look at none of them, so they are gathered only
-/// when one does.
+/// The fields of a request that is under way. Most actor types look at none of them, so they are gathered
+/// only when one does.
 class RequestHead {
  public:
-  virtual HeaderFields fields() const = 0;
+  /// Names in lower case.
+  virtual Headers fields() const = 0;
 
  protected:
   ~RequestHead() = default;

@@ -51,6 +51,14 @@ std::string_view date() {
 
 }  // namespace
 
+call::Headers headersOf(const http::fields& fields) {
+  call::Headers headers;
+  for (const auto& field : fields) {
+    headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
+  }
+  return headers;
+}
+
 void nameRequest(HttpRequest& request) {
   if (!isGoodId(view(request[kRequestId]))) request.set(kRequestId, randomId());
 }
@@ -69,14 +77,6 @@ std::optional<call::Failure> checkOrigin(const HttpRequest& request, const Origi
   return call::Failure(call::FailureCode::Forbidden,
                        "pages of " + std::string(view(origin->value())) +
                            " may not talk to this server: list it among the allowed origins");
-}
-
-call::HeaderFields fieldsOf(const HttpRequest& request) {
-  call::HeaderFields fields;
-  for (const auto& field : request) {
-    fields.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
-  }
-  return fields;
 }
 
 bool isPreflight(const HttpRequest& request) {

@@ -8,11 +8,14 @@
 #include <optional>
 
 #include "skep/call/failure.h"
-#include "skep/call/visit.h"
+#include "skep/call/message.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
 
 namespace skep::gateway {
+
+/// The fields of a message; names in lower case.
+call::Headers headersOf(const boost::beast::http::fields& fields);
 
 /// Gives the request the field X-Request-Id, unless it came with one that can be used: 1 to 128 of the
 /// characters of a token.
@@ -21,8 +24,6 @@ void nameRequest(HttpRequest& request);
 /// Forbidden: another site's page sent this, or sent it by a name that is not this server's.
 std::optional<call::Failure> checkOrigin(const HttpRequest& request, const OriginRules& origins);
 
-/// All fields of its head.
-call::HeaderFields fieldsOf(const HttpRequest& request);
 /// Whether a browser asks what a page of an allowed origin may send.
 bool isPreflight(const HttpRequest& request);
 HttpResponse preflightResponse(const HttpRequest& request);

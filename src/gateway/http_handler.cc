@@ -33,11 +33,18 @@ call::Payload takeBody(HttpRequest& request) {
           .bytes = std::move(request.body())};
 }
 
+/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
+call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
+  const auto field = request.find("X-Skep-Existence");
+  if (field == request.end()) return call::Existence::GetOrCreate;
+  return parseExistence(view(field->value()));
+}
+
 /// Its fields, for actors that look at them.
 class HeadOf final : public call::RequestHead {
  public:
   explicit HeadOf(const HttpRequest& request) : request_(request) {}
-  call::HeaderFields fields() const override { return fieldsOf(request_); }
+  call::Headers fields() const override { return headersOf(request_); }
 
  private:
   const HttpRequest& request_;
@@ -86,11 +93,13 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   return response;
 }
 
-HttpResponse HttpHandler::handle(HttpRequest& request) {
+HttpHandler::Answer HttpHandler::handle(HttpRequest& request) {
   nameRequest(request);
-  HttpResponse response = answer(request);
-  addCommonFields(request, origins_, response);
-  return response;
+  Answer given = answer(request);
+  if (auto* response = std::get_if<HttpResponse>(&given)) {
+    addCommonFields(request, origins_, *response);
+  }
+  return given;
 }
 
 HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
@@ -99,7 +108,7 @@ HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& fail
   return response;
 }
 
-HttpResponse HttpHandler::answer(HttpRequest& request) {
+HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
   if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
   if (isPreflight(request)) return preflightResponse(request);
@@ -124,11 +133,20 @@ HttpResponse HttpHandler::answer(HttpRequest& request) {
     case Route::Kind::Actor:
     case Route::Kind::Action:
       return visit(request, route);
+    case Route::Kind::Request:
+      return raw(request, route);
     case Route::Kind::Connect:
-      return failureResponse(
-          request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
+      return upgradeRequired(request);
   }
   SKEP_UNREACHABLE();
+}
+
+/// What the same request would get as an upgrade, for clients that are not told.
+HttpResponse HttpHandler::upgradeRequired(const HttpRequest& request) const {
+  const auto shown = credentials_.ofUpgrade(request);
+  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
+  return failureResponse(request,
+                         {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
 }
 
 std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const {
@@ -192,6 +210,23 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route, call::Visit
                                    .visit = std::move(visit)});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
+  auto shown = credentials_.ofRequest(request);
+  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
+  const auto existence = existenceField(request);
+  if (const auto* failure = std::get_if<Failure>(&existence)) {
+    return failureResponse(request, *failure);
+  }
+  return call::HttpRequest{.actor = std::move(route.actor),
+                           .existence = std::get<call::Existence>(existence),
+                           .method = std::string(view(request.method_string())),
+                           .path = std::move(route.path),
+                           .query = std::move(route.query),
+                           .headers = headersOf(request),
+                           .body = std::move(request.body()),
+                           .claims = std::get<ClientToken>(std::move(shown)).claims};
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route, const call::Visit& visit) {

@@ -5,6 +5,9 @@
 
 #pragma once
 
+#include <optional>
+#include <variant>
+
 #include "skep/call/router.h"
 #include "skep/gateway/admin_handler.h"
 #include "skep/gateway/credentials.h"
@@ -27,16 +30,20 @@ class HttpHandler {
         credentials_(credentials),
         pages_(pages),
         admin_(router, credentials) {}
-  HttpResponse handle(HttpRequest& request);
+  /// The response, or what an actor's own code is to answer.
+  using Answer = std::variant<HttpResponse, call::HttpRequest>;
+  Answer handle(HttpRequest& request);
   /// What could not even be handled. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
 
  private:
-  HttpResponse answer(HttpRequest& request);
+  Answer answer(HttpRequest& request);
   /// What is meant for an actor: who asks is known from here on, and passes the actor's gate.
   HttpResponse visit(HttpRequest& request, Route& route);
   HttpResponse action(HttpRequest& request, Route& route, call::Visit visit);
   HttpResponse actor(HttpRequest& request, Route& route, const call::Visit& visit);
+  Answer raw(HttpRequest& request, Route& route);
+  HttpResponse upgradeRequired(const HttpRequest& request) const;
   /// The file that the path names, if there is one.
   std::optional<HttpResponse> page(const HttpRequest& request) const;
   HttpResponse ready(const HttpRequest& request) const;

@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/request/{path…}    what its own code answers
 //   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /admin/actors, /admin/actors/{type}      the actors of all types, or of one
 //   /admin/actors/{type}/{key…}              what is known of an actor
@@ -30,6 +31,7 @@ struct Route {
     Metrics,
     Actor,
     Action,
+    Request,
     Connect,
     AdminList,
     AdminActor,
@@ -38,6 +40,8 @@ struct Route {
   } kind = Kind::Health;
   call::ActorAddress actor;  // of an AdminList its type alone, or nothing
   std::string action;
+  std::string path;   // of a Request: from "/" on, as it came
+  std::string query;  // of a Request, as it came
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
   std::string after;                                         // ?after=, of an AdminList
   std::size_t limit = 0;                                     // ?limit=, of an AdminList
@@ -46,5 +50,7 @@ struct Route {
 /// What `target` (path and query, as it stands in the request) asks for. RouteNotFound,
 /// InvalidAddress or InvalidRequest otherwise.
 call::Outcome<Route> parseRoute(std::string_view target);
+/// What a value of `existence` says; InvalidRequest.
+call::Outcome<call::Existence> parseExistence(std::string_view text);
 
 }  // namespace skep::gateway

@@ -72,7 +72,7 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const O
   if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
 
   WebSocketUpgrade upgrade{.actor = std::move(route.actor),
-                           .headers = fieldsOf(request),
+                           .headers = headersOf(request),
                            .token = std::get<std::optional<ClientToken>>(std::move(shown)),
                            .response = {}};
   upgrade.response =

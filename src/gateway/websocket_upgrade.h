@@ -19,7 +19,7 @@ inline constexpr std::string_view kSubprotocol = "skep.1";
 
 struct WebSocketUpgrade {
   call::ActorAddress actor;
-  call::HeaderFields headers;
+  call::Headers headers;
   std::optional<ClientToken> token;  // that the request shows, if it does
   std::string response;              // its bytes
 };

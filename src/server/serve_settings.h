@@ -59,6 +59,9 @@ Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings, Clo
 Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,
                                                        const char* environmentVariable);
 
+/// Where a server that listens is reached: "http://127.0.0.1:6420".
+std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port);
+
 /// Of a good settings.logLevel.
 void applyLogLevel(const ServeSettings& settings);
 

@@ -75,15 +75,15 @@ struct Hall : Actor {
 /// Counts how often somebody looks.
 class CountedHead final : public call::RequestHead {
  public:
-  call::HeaderFields fields() const override {
+  call::Headers fields() const override {
     ++looks;
     return fields_;
   }
-  explicit CountedHead(call::HeaderFields fields) : fields_(std::move(fields)) {}
+  explicit CountedHead(call::Headers fields) : fields_(std::move(fields)) {}
   mutable int looks = 0;
 
  private:
-  const call::HeaderFields fields_;
+  const call::Headers fields_;
 };
 
 class GateTest : public ::testing::Test {
@@ -123,7 +123,7 @@ TEST_F(GateTest, what_it_writes_belongs_to_the_call) {
 }
 
 TEST_F(GateTest, it_may_wait_and_look_at_headers) {
-  const CountedHead slow(call::HeaderFields{{"x-slow", "yes"}});
+  const CountedHead slow(call::Headers{{"x-slow", "yes"}});
   std::string reply;
   world_.spawn([&] {
     call::ActionRequest request = ActorWorld::request("vault", "a", "whoAsks");
@@ -138,7 +138,7 @@ TEST_F(GateTest, it_may_wait_and_look_at_headers) {
 }
 
 TEST_F(GateTest, an_actor_without_one_looks_at_no_headers) {
-  const CountedHead head(call::HeaderFields{});
+  const CountedHead head(call::Headers{});
   EXPECT_EQ(visit("hall", "whoAsks", kAda, "[]", &head), "\"ada\"");
   EXPECT_EQ(head.looks, 0);
 }
