@@ -1,0 +1,166 @@
+// Connections of an actor, as its code sees them.
+
+import type { Connection } from "./context.ts";
+import { encode } from "./cbor.ts";
+import { Command, type NativeConnection } from "./native.ts";
+import type { Operations } from "./operations.ts";
+import { fromPayload } from "./payload.ts";
+import type { StandardSchema } from "./standard_schema.ts";
+import { TrackedValue } from "./tracked_value.ts";
+import { validate } from "./validate.ts";
+
+/** What is remembered of one connection while the actor is awake. */
+class Memory {
+  params: { readonly value: unknown } | undefined;
+  state: TrackedValue | undefined;
+  /** Runs that have had the state in their hands. */
+  readonly holders = new Set<Operations>();
+}
+
+/** What an awake actor remembers of its connections: their states are the same for all its runs. */
+export class ConnectionMemories {
+  readonly #params: StandardSchema | undefined;
+  readonly #byId = new Map<string, Memory>();
+  #watched = new Set<string>();
+
+  constructor(params: StandardSchema | undefined) {
+    this.#params = params;
+  }
+
+  /** What the client said, checked; the same object each time. Throws InvalidArguments. */
+  params(connection: NativeConnection): unknown {
+    const memory = this.#of(connection.id);
+    if (!memory.params) {
+      const value = validate(this.#params, fromPayload(connection.params, "params"), "params");
+      if (value instanceof Promise) {
+        throw new TypeError("the schema of params must give its result at once");
+      }
+      memory.params = { value };
+    }
+    return memory.params.value;
+  }
+
+  state(connection: NativeConnection, by: Operations): TrackedValue {
+    const memory = this.#of(connection.id);
+    memory.state ??=
+      connection.state.length === 0
+        ? TrackedValue.fresh(undefined)
+        : TrackedValue.saved(connection.state);
+    memory.holders.add(by);
+    this.#watched.add(connection.id);
+    return memory.state;
+  }
+
+  /** Tells the addon of states that have changed, through runs that go on. */
+  flush(): void {
+    for (const id of this.#watched) {
+      const memory = this.#byId.get(id);
+      const [holder] = memory?.holders ?? [];
+      if (!memory?.state || !holder) {
+        this.#watched.delete(id);
+        continue;
+      }
+      const changed = memory.state.take();
+      if (changed) holder.tell(Command.ConnectionState, [id, changed]);
+    }
+  }
+
+  /** A run is about to end. */
+  release(holder: Operations): void {
+    for (const id of this.#watched) {
+      const holders = this.#byId.get(id)?.holders;
+      holders?.delete(holder);
+      if (!holders?.size) this.#watched.delete(id);
+    }
+  }
+
+  /** A turn was rolled back: the addon has the states that count. */
+  forgetStates(): void {
+    for (const memory of this.#byId.values()) memory.state = undefined;
+  }
+
+  /** The others have gone. */
+  keep(isThere: (id: string) => boolean): void {
+    for (const id of this.#byId.keys()) {
+      if (isThere(id)) continue;
+      this.#byId.delete(id);
+      this.#watched.delete(id);
+    }
+  }
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  #of(id: string): Memory {
+    let memory = this.#byId.get(id);
+    if (!memory) this.#byId.set(id, (memory = new Memory()));
+    return memory;
+  }
+}
+
+/** A connection, within one run. */
+export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
+  readonly #operations: Operations;
+  readonly #memories: ConnectionMemories;
+  readonly #native: NativeConnection;
+  readonly #checkEvent: (event: string) => void;
+  #tags: Set<string> | undefined;
+
+  constructor(
+    operations: Operations,
+    memories: ConnectionMemories,
+    native: NativeConnection,
+    checkEvent: (event: string) => void,
+  ) {
+    this.#operations = operations;
+    this.#memories = memories;
+    this.#native = native;
+    this.#checkEvent = checkEvent;
+  }
+
+  get id(): string {
+    return this.#native.id;
+  }
+  get params(): unknown {
+    return this.#memories.params(this.#native);
+  }
+  get state(): unknown {
+    return this.#tracked.value;
+  }
+  set state(state: unknown) {
+    this.#tracked.value = state;
+  }
+  get #tracked(): TrackedValue {
+    return this.#memories.state(this.#native, this.#operations);
+  }
+
+  get tags(): ReadonlySet<string> {
+    return (this.#tags ??= new Set(this.#native.tags));
+  }
+  addTag(tag: string): void {
+    if (this.tags.has(tag)) return;
+    this.#setTags(new Set(this.tags).add(tag));
+  }
+  removeTag(tag: string): void {
+    const tags = new Set(this.tags);
+    if (tags.delete(tag)) this.#setTags(tags);
+  }
+  #setTags(tags: Set<string>): void {
+    this.#operations.tell(Command.ConnectionTags, [this.id, [...tags]]);
+    this.#tags = tags;
+  }
+
+  get isOpen(): boolean {
+    const { native, run } = this.#operations;
+    return this.#native.open && native.connections(run).some(({ id, open }) => open && id === this.id);
+  }
+  send(event: string, value?: unknown): void {
+    this.#checkEvent(event);
+    this.#operations.tell(Command.ConnectionSend, [this.id, event, encode(value, "sent")]);
+  }
+  disconnect(reason = ""): void {
+    this.#operations.tell(Command.ConnectionClose, [this.id, reason]);
+  }
+}
+
+type AnyEvents = { readonly [name: string]: never };
