@@ -123,6 +123,8 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
                                                                    sizeOf(env, each, "history", 0)};
   });
   type.hasRun = boolOf(env, propertyOf(env, object, "hasRun"));
+  type.hasGate = boolOf(env, propertyOf(env, object, "hasGate"));
+  type.hasRequestHandler = boolOf(env, propertyOf(env, object, "hasRequestHandler"));
   type.hasOnDisconnect = boolOf(env, propertyOf(env, object, "hasOnDisconnect"));
   type.options = optionsOf(env, propertyOf(env, object, "options"));
   type.makeBehavior = [host = std::move(host), own = std::move(own)] {
@@ -285,7 +287,8 @@ napi_value command(napi_env env, napi_callback_info info) {
     throwTypeError(env, "a command's arguments are an array in CBOR");
     return nullptr;
   }
-  return (new CommandOperation(integerOf(env, arguments[1]), std::move(decoded)))->ask(env, *run);
+  return (new CommandOperation(integerOf(env, arguments[1]), std::move(decoded), run->responder))
+      ->ask(env, *run);
 }
 
 napi_value keepAwake(napi_env env, napi_callback_info info) {

@@ -306,7 +306,33 @@ json connections(actor::Invocation& invocation, std::int64_t command, const json
   }
 }
 
-json run(actor::Invocation& invocation, std::int64_t command, const json& a) {
+// ---- Raw requests
+
+call::HttpHead head(const json& a) {
+  call::HttpHead made{.status = static_cast<unsigned>(integer(a.at(0)))};
+  for (const json& each : a.at(1)) {
+    made.headers.emplace_back(each.at(0).get<std::string>(), each.at(1).get<std::string>());
+  }
+  return made;
+}
+
+json responses(actor::HttpResponder* responder, std::int64_t command, const json& a) {
+  if (responder == nullptr) invalid("this call answers no request");
+  switch (command) {
+    case 70:
+      unwrap(responder->respond({.head = head(a), .body = bytes(a.at(2))}));
+      return {};
+    case 71:
+      unwrap(responder->begin(head(a)));
+      return {};
+    default:
+      unwrap(responder->write(bytes(a.at(0))));
+      return {};
+  }
+}
+
+json run(actor::Invocation& invocation, actor::HttpResponder* responder, std::int64_t command,
+         const json& a) {
   if (command >= 1 && command <= 4) return keyValue(invocation.services(), command, a);
   if (command >= 10 && command <= 13) return timers(invocation, command, a);
   if (command >= 20 && command <= 24) return jobs(invocation, command, a);
@@ -314,6 +340,7 @@ json run(actor::Invocation& invocation, std::int64_t command, const json& a) {
   if (command >= 40 && command <= 41) return others(invocation, command, a);
   if (command >= 50 && command <= 54) return waits(invocation, command, a);
   if (command >= 60 && command <= 63) return connections(invocation, command, a);
+  if (command >= 70 && command <= 72) return responses(responder, command, a);
   invalid("there is no command " + std::to_string(command));
 }
 
@@ -321,7 +348,7 @@ json run(actor::Invocation& invocation, std::int64_t command, const json& a) {
 
 call::Outcome<std::monostate> CommandOperation::perform(actor::Invocation& invocation) {
   try {
-    result_ = run(invocation, command_, arguments_);
+    result_ = run(invocation, responder_, command_, arguments_);
     return std::monostate{};
   } catch (Failed& failed) {
     return std::move(failed.failure);

@@ -12,8 +12,9 @@ namespace skep::node {
 
 class CommandOperation final : public Asked {
  public:
-  CommandOperation(std::int64_t command, nlohmann::json arguments)
-      : command_(command), arguments_(std::move(arguments)) {}
+  /// `responder`: of the run, if it answers a raw request.
+  CommandOperation(std::int64_t command, nlohmann::json arguments, actor::HttpResponder* responder)
+      : command_(command), arguments_(std::move(arguments)), responder_(responder) {}
 
  protected:
   call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
@@ -22,6 +23,7 @@ class CommandOperation final : public Asked {
  private:
   const std::int64_t command_;
   nlohmann::json arguments_;
+  actor::HttpResponder* const responder_;
   nlohmann::json result_;
 };
 

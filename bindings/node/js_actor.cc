@@ -19,9 +19,10 @@ JsActor::~JsActor() {
   host_->node().call([host = host_, id = id_] { host->forget(id); });
 }
 
-Settled JsActor::serve(Invocation& invocation, Dispatch what) {
+Settled JsActor::serve(Invocation& invocation, Dispatch what, actor::HttpResponder* responder) {
   what.connection = invocation.connection();
   Run run(host_->node(), *this, invocation);
+  run.responder = responder;
   return run.serve([this, what = std::move(what), id = run.id(), key = invocation.actor().key] {
     const bool isNew = !std::exchange(isIntroduced_, true);
     host_->dispatch(what, id, id_, type_->index, isNew ? &key : nullptr);
@@ -120,6 +121,24 @@ Done JsActor::connected(Invocation& invocation) {
 Done JsActor::disconnected(Invocation& invocation) {
   return hook(invocation, {.kind = Kind::Disconnected});
 }
+Done JsActor::pass(Invocation& invocation, const call::Headers& headers) {
+  return hook(invocation, {.kind = Kind::Pass, .headers = &headers});
+}
+
+Done JsActor::request(Invocation& invocation, const call::HttpRequest& request,
+                      actor::HttpResponder& responder) {
+  std::string line = request.method + " " + request.path;
+  if (!request.query.empty()) line += "?" + request.query;
+  Settled settled = serve(invocation,
+                          {.kind = Kind::Request,
+                           .name = std::move(line),
+                           .payload = call::Payload{call::Encoding::Cbor, request.body},
+                           .headers = &request.headers},
+                          &responder);
+  if (settled.failure) return *std::move(settled.failure);
+  return {};
+}
+
 Done JsActor::sleep(Invocation& invocation) {
   return hook(invocation, {.kind = Kind::Sleep});
 }

@@ -35,6 +35,9 @@ class JsActor final : public actor::Behavior {
   actor::Done admit(actor::Invocation& invocation, const call::ConnectRequest& request) override;
   actor::Done connected(actor::Invocation& invocation) override;
   actor::Done disconnected(actor::Invocation& invocation) override;
+  actor::Done pass(actor::Invocation& invocation, const call::Headers& headers) override;
+  actor::Done request(actor::Invocation& invocation, const call::HttpRequest& request,
+                      actor::HttpResponder& responder) override;
   actor::Done sleep(actor::Invocation& invocation) override;
   actor::Done destroy(actor::Invocation& invocation) override;
   Status beforeCommit(actor::Invocation& invocation) override;
@@ -46,7 +49,8 @@ class JsActor final : public actor::Behavior {
   void tellAborted(Run::Id run, bool isTimeout);
 
  private:
-  Settled serve(actor::Invocation& invocation, Dispatch what);
+  Settled serve(actor::Invocation& invocation, Dispatch what,
+                actor::HttpResponder* responder = nullptr);
   actor::Done hook(actor::Invocation& invocation, Dispatch what);
 
   const std::shared_ptr<JsHost> host_;

@@ -34,7 +34,9 @@ enum class Kind : std::uint8_t {
   Connected,
   Disconnected,
   Sleep,
-  Destroy
+  Destroy,
+  Pass,
+  Request
 };
 
 struct Dispatch {

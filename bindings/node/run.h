@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "node_loop.h"
-#include "skep/actor/background.h"
+#include "skep/actor/http_responder.h"
 #include "skep/actor/invocation.h"
 #include "skep/base/result.h"
 #include "skep/call/message.h"
@@ -87,7 +87,7 @@ class Run {
   /// On the fiber: asks for the code to be started, serves it, and gives how it ended. Suspends.
   Settled serve(std::function<void()> dispatch);
 
-  std::vector<actor::KeepAwake> keepAwakes;
+  actor::HttpResponder* responder = nullptr;  // of a raw request
 
  private:
   struct Registry;

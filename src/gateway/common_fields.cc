@@ -51,6 +51,14 @@ std::string_view date() {
 
 }  // namespace
 
+call::Headers headersOf(const http::fields& fields) {
+  call::Headers headers;
+  for (const auto& field : fields) {
+    headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
+  }
+  return headers;
+}
+
 void nameRequest(HttpRequest& request) {
   if (!isGoodId(view(request[kRequestId]))) request.set(kRequestId, randomId());
 }

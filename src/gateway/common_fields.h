@@ -8,10 +8,14 @@
 #include <optional>
 
 #include "skep/call/failure.h"
+#include "skep/call/message.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
 
 namespace skep::gateway {
+
+/// The fields of a message; names in lower case.
+call::Headers headersOf(const boost::beast::http::fields& fields);
 
 /// Gives the request the field X-Request-Id, unless it came with one that can be used: 1 to 128 of the
 /// characters of a token.

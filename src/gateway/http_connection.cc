@@ -1,5 +1,6 @@
 #include "skep/gateway/http_connection.h"
 
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -46,6 +47,8 @@ HttpConnection::~HttpConnection() {
 void HttpConnection::read() {
   if (shared_.isClosing) return shutDown();
   parser_.emplace();
+  parser_->eager(true);
+  wasToldToContinue_ = false;
   parser_->header_limit(static_cast<std::uint32_t>(shared_.front.options.headerBytesMax));
   parser_->body_limit(shared_.front.options.bodyBytesMax);
   if (buffer_.size() > 0) return readRest();
@@ -61,9 +64,33 @@ void HttpConnection::read() {
 
 void HttpConnection::readRest() {
   stream_->expiresAfter(shared_.front.options.readTimeout);
-  http::async_read(
-      *stream_, buffer_, *parser_,
-      [self = shared_from_this()](beast::error_code error, std::size_t) { self->received(error); });
+  readMore();
+}
+
+void HttpConnection::readMore() {
+  http::async_read_some(*stream_, buffer_, *parser_,
+                        [self = shared_from_this()](beast::error_code error, std::size_t) {
+                          if (error || self->parser_->is_done()) return self->received(error);
+                          if (self->wantsToBeTold()) return self->tellToContinue();
+                          self->readMore();
+                        });
+}
+
+/// Whether the client waits with its body until it is told to go on (RFC 9110 section 10.1.1).
+bool HttpConnection::wantsToBeTold() const {
+  if (wasToldToContinue_ || !parser_->is_header_done()) return false;
+  const HttpRequest& request = parser_->get();
+  return request.version() >= 11 && beast::iequals(request[http::field::expect], "100-continue");
+}
+
+void HttpConnection::tellToContinue() {
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  wasToldToContinue_ = true;
+  boost::asio::async_write(*stream_, boost::asio::buffer(kContinue),
+                           [self = shared_from_this()](beast::error_code error, std::size_t) {
+                             if (error) return self->shutDown();
+                             self->readMore();
+                           });
 }
 
 void HttpConnection::received(beast::error_code error) {
@@ -129,16 +156,32 @@ void HttpConnection::upgrade() {
 void HttpConnection::handle(Client& client) {
   HttpRequest request = parser_->release();
   ++shared_.requestCount;
-  HttpResponse response = shared_.front.handler.handle(request);
-  client.end();
-  if (shared_.isClosing) response.keep_alive(false);
-  const bool isWritten = write(response);
+  HttpHandler::Answer answer = shared_.front.handler.handle(request);
+  bool goesOn = false;
+  if (auto* asked = std::get_if<call::HttpRequest>(&answer)) {
+    goesOn = relay(request, std::move(*asked));
+    client.end();
+  } else {
+    client.end();
+    auto& response = std::get<HttpResponse>(answer);
+    if (shared_.isClosing) response.keep_alive(false);
+    goesOn = write(response) && response.keep_alive();
+  }
   isHandling_ = false;
-  if (isWritten && response.keep_alive()) {
+  if (goesOn) {
     read();
   } else {
     shutDown();
   }
+}
+
+/// An actor's own code answers.
+bool HttpConnection::relay(const HttpRequest& request, call::HttpRequest asked) {
+  ActorAnswer answer(*stream_, buffer_, shared_.front, request, shared_.isClosing);
+  answer_ = &answer;
+  const bool goesOn = answer.serve(std::move(asked));
+  answer_ = nullptr;
+  return goesOn;
 }
 
 bool HttpConnection::write(HttpResponse& response) {
@@ -161,10 +204,12 @@ void HttpConnection::refuse(const Failure& failure) {
 }
 
 void HttpConnection::finish() {
+  if (answer_ != nullptr) answer_->finish();
   if (!isHandling_) cut();
 }
 
 void HttpConnection::cut() {
+  if (answer_ != nullptr) answer_->cut();
   if (stream_ != nullptr) stream_->cancel();
 }
 

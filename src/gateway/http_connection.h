@@ -13,6 +13,7 @@
 
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
+#include "skep/gateway/actor_answer.h"
 #include "skep/gateway/front.h"
 #include "skep/gateway/stream.h"
 #include "skep/gateway/websocket.h"
@@ -53,8 +54,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
   void readRest();
+  void readMore();
+  bool wantsToBeTold() const;
+  void tellToContinue();
   void received(boost::beast::error_code error);
   void handle(Client& client);
+  bool relay(const HttpRequest& request, call::HttpRequest asked);
   void upgrade();
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
@@ -65,7 +70,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   Shared& shared_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  ActorAnswer* answer_ = nullptr;  // that is relayed now
   bool isHandling_ = false;
+  bool wasToldToContinue_ = false;
 };
 
 }  // namespace skep::gateway

@@ -59,6 +59,13 @@ call::Payload takeBody(HttpRequest& request) {
           .bytes = std::move(request.body())};
 }
 
+/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
+call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
+  const auto field = request.find("X-Skep-Existence");
+  if (field == request.end()) return call::Existence::GetOrCreate;
+  return parseExistence(view(field->value()));
+}
+
 }  // namespace
 
 HttpResponse failureResponse(const HttpRequest& request, const Failure& failure) {
@@ -73,11 +80,13 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   return response;
 }
 
-HttpResponse HttpHandler::handle(HttpRequest& request) {
+HttpHandler::Answer HttpHandler::handle(HttpRequest& request) {
   nameRequest(request);
-  HttpResponse response = answer(request);
-  addCommonFields(request, origins_, response);
-  return response;
+  Answer given = answer(request);
+  if (auto* response = std::get_if<HttpResponse>(&given)) {
+    addCommonFields(request, origins_, *response);
+  }
+  return given;
 }
 
 HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
@@ -86,7 +95,7 @@ HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& fail
   return response;
 }
 
-HttpResponse HttpHandler::answer(HttpRequest& request) {
+HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
   if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
   if (isPreflight(request)) return preflightResponse(request);
@@ -109,6 +118,8 @@ HttpResponse HttpHandler::answer(HttpRequest& request) {
       return actor(request, route);
     case Route::Kind::Action:
       return action(request, route);
+    case Route::Kind::Request:
+      return raw(request, route);
     case Route::Kind::Connect:
       return failureResponse(
           request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
@@ -167,6 +178,20 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
                                    .replyEncoding = encoding});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
+  const auto existence = existenceField(request);
+  if (const auto* failure = std::get_if<Failure>(&existence)) {
+    return failureResponse(request, *failure);
+  }
+  return call::HttpRequest{.actor = std::move(route.actor),
+                           .existence = std::get<call::Existence>(existence),
+                           .method = std::string(view(request.method_string())),
+                           .path = std::move(route.path),
+                           .query = std::move(route.query),
+                           .headers = headersOf(request),
+                           .body = std::move(request.body())};
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route) {

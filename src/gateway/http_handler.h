@@ -5,6 +5,9 @@
 
 #pragma once
 
+#include <optional>
+#include <variant>
+
 #include "skep/call/router.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/origin_rules.h"
@@ -20,14 +23,17 @@ class HttpHandler {
   HttpHandler(call::Router& router, const ServerOptions& options, const OriginRules& origins,
               const StaticFiles& pages)
       : router_(router), options_(options), origins_(origins), pages_(pages) {}
-  HttpResponse handle(HttpRequest& request);
+  /// The response, or what an actor's own code is to answer.
+  using Answer = std::variant<HttpResponse, call::HttpRequest>;
+  Answer handle(HttpRequest& request);
   /// What could not even be handled. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
 
  private:
-  HttpResponse answer(HttpRequest& request);
+  Answer answer(HttpRequest& request);
   HttpResponse action(HttpRequest& request, Route& route);
   HttpResponse actor(HttpRequest& request, Route& route);
+  static Answer raw(HttpRequest& request, Route& route);
   HttpResponse list(HttpRequest& request, const Route& route);
   /// The file that the path names, if there is one.
   std::optional<HttpResponse> page(const HttpRequest& request) const;

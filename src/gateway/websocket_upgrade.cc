@@ -68,10 +68,8 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
                    "the subprotocol spoken here is " + std::string(kSubprotocol));
   }
 
-  WebSocketUpgrade upgrade{.actor = std::move(route.actor), .headers = {}, .response = {}};
-  for (const auto& field : request) {
-    upgrade.headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
-  }
+  WebSocketUpgrade upgrade{
+      .actor = std::move(route.actor), .headers = headersOf(request), .response = {}};
   upgrade.response =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: " +

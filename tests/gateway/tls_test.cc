@@ -27,6 +27,7 @@ struct Text : Actor {
     d.action("repeat", &Text::repeat);
     d.event<std::string>("said");
     d.action("say", &Text::say);
+    d.onRequest(&Text::request);
   }
   std::string repeat(Context&, std::string text, std::int64_t times) {
     std::string all;
@@ -34,6 +35,10 @@ struct Text : Actor {
     return all;
   }
   void say(Context& c, std::string text) { c.broadcast("said", text); }
+  void request(Context&, const HttpRequest&, HttpStream& stream) {
+    stream.begin();
+    for (int i = 0; i < 20; ++i) stream.write(std::string(100'000, 'x'));
+  }
 };
 
 class TlsTest : public ::testing::Test {
@@ -74,6 +79,17 @@ TEST_F(TlsTest, bodies_are_larger_than_what_a_socket_takes_at_once) {
     const auto echoed =
         client.ask(Verb::post, "/actors/text/a/actions/repeat", {}, "[\"" + big + "\",1]");
     EXPECT_EQ(echoed.body(), "\"" + big + "\"");
+  });
+}
+
+TEST_F(TlsTest, streams_are_sent_in_chunks_and_the_connection_is_kept) {
+  serve([](LiveServer& server) {
+    HttpClient client(server.port(), Transport::Tls);
+    for (int i = 0; i < 3; ++i) {
+      const auto response = client.ask(Verb::get, "/actors/text/a/request/");
+      EXPECT_TRUE(response.chunked());
+      EXPECT_EQ(response.body(), std::string(2'000'000, 'x'));
+    }
   });
 }
 

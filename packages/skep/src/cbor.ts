@@ -19,7 +19,7 @@ export type Form = "sent" | "stored";
 
 const depthMax = 200;
 const bigintBytesMax = 4096;
-const shortText = 24;
+const shortText = 64;
 const exactMax = 0x1fffffffffffffn;
 
 const tags = { epoch: 1, positive: 2, negative: 3, set: 258, map: 259 } as const;

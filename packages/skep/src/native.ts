@@ -29,6 +29,10 @@ export const Kind = {
   Disconnected: 8,
   Sleep: 9,
   Destroy: 10,
+  /** A client that is not connected asks for something: a failure refuses it. `headers`: those of its request. */
+  Pass: 11,
+  /** A raw request. `name`: "METHOD /path?query"; `payload`: its body's bytes; `headers`. Answered by Respond…. */
+  Request: 12,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -76,6 +80,10 @@ export interface NativeType {
   events: { name: string; history: number }[];
   hasRun: boolean;
   hasOnDisconnect: boolean;
+  /** Kind.Pass is worth a call. */
+  hasGate?: boolean;
+  /** Kind.Request is. */
+  hasRequestHandler?: boolean;
   options: {
     sleepAfterMs?: number;
     actionTimeoutMs?: number;
@@ -164,6 +172,9 @@ export const Command = {
   ConnectionTags: 61, // [id, [tag]]
   ConnectionSend: 62, // [id, event, value: bytes]
   ConnectionClose: 63, // [id, reason]
+  Respond: 70, // [status, [[name, value]], body: bytes]: leaves when the run has ended well
+  RespondBegin: 71, // [status, [[name, value]]]: a stream, which ends with the run
+  RespondWrite: 72, // [bytes]: a pause of the run; waits while too much is on its way
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 
