@@ -1,7 +1,7 @@
 import { ConnectionMemories } from "./connections.ts";
 import type { RuntimeConfig } from "./definition.ts";
 import type { Log, Logger } from "./log.ts";
-import type { RunContext } from "./run_context.ts";
+import type { Operations } from "./operations.ts";
 import { TrackedValue } from "./tracked_value.ts";
 
 /** What all actors of a type have in common. */
@@ -19,7 +19,6 @@ export class AwakeActor {
   readonly actorId: string;
   readonly log: Logger;
   readonly connections: ConnectionMemories;
-  readonly runs: Set<RunContext> = new Set();
   vars: unknown;
   #state: TrackedValue | undefined;
   /** Taken, and not handed over yet. */
@@ -51,14 +50,22 @@ export class AwakeActor {
     this.#state = state;
   }
 
-  /** Before a run ends: throws what is wrong with the state, as long as that can fail the run. */
-  prepare(): void {
+  /**
+   * Before a run ends: throws what is wrong with the state, as long as that can fail the run.
+   * `isLast`: the actor falls asleep then.
+   */
+  prepare(isLast: boolean): void {
     this.connections.flush();
     const error = this.#stateError;
     this.#stateError = undefined;
     if (error) throw error;
-    this.#taken = this.#state?.take() ?? this.#taken;
+    this.#taken = this.#state?.take(isLast) ?? this.#taken;
     this.#isTaken = true;
+  }
+  /** It ends now. */
+  release(run: Operations): void {
+    this.#state?.release(run);
+    this.connections.release(run);
   }
   /** Behind the end of a run, which may have been given up before. */
   settled(): void {

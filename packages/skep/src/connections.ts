@@ -13,8 +13,6 @@ import { validate } from "./validate.ts";
 class Memory {
   params: { readonly value: unknown } | undefined;
   state: TrackedValue | undefined;
-  /** Runs that have had the state in their hands. */
-  readonly holders = new Set<Operations>();
 }
 
 /** What an awake actor remembers of its connections: their states are the same for all its runs. */
@@ -40,13 +38,13 @@ export class ConnectionMemories {
     return memory.params.value;
   }
 
-  state(connection: NativeConnection, by: Operations): TrackedValue {
+  /** Looked at, and perhaps changed, by a run. */
+  state(connection: NativeConnection): TrackedValue {
     const memory = this.#of(connection.id);
     memory.state ??=
       connection.state.length === 0
         ? TrackedValue.fresh(undefined)
         : TrackedValue.saved(connection.state);
-    memory.holders.add(by);
     this.#watched.add(connection.id);
     return memory.state;
   }
@@ -54,23 +52,19 @@ export class ConnectionMemories {
   /** Tells the addon of states that have changed, through runs that go on. */
   flush(): void {
     for (const id of this.#watched) {
-      const memory = this.#byId.get(id);
-      const [holder] = memory?.holders ?? [];
-      if (!memory?.state || !holder) {
-        this.#watched.delete(id);
-        continue;
-      }
-      const changed = memory.state.take();
-      if (changed) holder.tell(Command.ConnectionState, [id, changed]);
+      const state = this.#byId.get(id)?.state;
+      const holder = state?.holder;
+      const changed = holder && state.take();
+      if (changed) (holder as Operations).tell(Command.ConnectionState, [id, changed]);
     }
   }
 
   /** A run is about to end. */
   release(holder: Operations): void {
     for (const id of this.#watched) {
-      const holders = this.#byId.get(id)?.holders;
-      holders?.delete(holder);
-      if (!holders?.size) this.#watched.delete(id);
+      const state = this.#byId.get(id)?.state;
+      state?.release(holder);
+      if (!state?.holder) this.#watched.delete(id);
     }
   }
 
@@ -125,13 +119,10 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
     return this.#memories.params(this.#native);
   }
   get state(): unknown {
-    return this.#tracked.value;
+    return this.#memories.state(this.#native).get(this.#operations);
   }
   set state(state: unknown) {
-    this.#tracked.value = state;
-  }
-  get #tracked(): TrackedValue {
-    return this.#memories.state(this.#native, this.#operations);
+    this.#memories.state(this.#native).set(this.#operations, state);
   }
 
   get tags(): ReadonlySet<string> {

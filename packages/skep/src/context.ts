@@ -161,7 +161,7 @@ export interface ActorContext<
   vars: Vars;
 }
 
-/** What `onBeforeConnect` and `createConnState` get. */
+/** What `onBeforeConnect` and `createConnState` get, for which there is no connection yet. */
 export interface ConnectContext<
   State = unknown,
   Vars = unknown,
@@ -170,6 +170,6 @@ export interface ConnectContext<
   E = unknown,
   Q = unknown,
 > extends ActorContext<State, Vars, ConnState, Params, E, Q> {
-  /** Of the HTTP request that wants to become a connection. */
+  /** The HTTP request that wants to become a connection, or that asks for something without one. */
   readonly request: { readonly headers: Headers };
 }

@@ -171,7 +171,10 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
    * has ended until the next wake.
    */
   readonly run?: (c: ActorContext<State, Vars, ConnState, Params, E, Q>) => Awaitable<void>;
-  /** Refuses a client by throwing a UserError. */
+  /**
+   * Refuses a client by throwing a UserError. Asked for each connection, and for each call and
+   * request of a client without one, which has no `params`.
+   */
   readonly onBeforeConnect?: (
     c: ConnectContext<State, Vars, unknown, unknown, E, Q>,
     params: Params,
@@ -186,6 +189,14 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     c: ActorContext<State, Vars, ConnState, Params, E, Q>,
     conn: Connection<ConnState, Params, E>,
   ) => Awaitable<void>;
+  /**
+   * Answers requests at `/actors/{type}/{key…}/request/…`. Without a Response the answer is 204. A
+   * body that is a stream is sent as it comes.
+   */
+  readonly onRequest?: (
+    c: ActorContext<State, Vars, ConnState, Params, E, Q>,
+    request: Request,
+  ) => Awaitable<Response | void>;
   readonly actions?: A;
   /**
    * By queue: handles a message, and gives the reply. What it writes and the message's end commit
@@ -225,6 +236,7 @@ export interface RuntimeConfig {
   readonly onBeforeConnect?: Code;
   readonly onConnect?: Code;
   readonly onDisconnect?: Code;
+  readonly onRequest?: Code;
   readonly actions?: { readonly [name: string]: Code };
   readonly onMessage?: { readonly [name: string]: Code | undefined };
 }

@@ -144,6 +144,8 @@ function nativeType({ name, config }: RuntimeType): NativeType {
     })),
     hasRun: config.run !== undefined,
     hasOnDisconnect: config.onDisconnect !== undefined,
+    hasGate: config.onBeforeConnect !== undefined,
+    hasRequestHandler: config.onRequest !== undefined,
     options: defined({
       sleepAfterMs: options.sleepAfter,
       actionTimeoutMs: options.actionTimeout,

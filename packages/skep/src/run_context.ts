@@ -63,10 +63,10 @@ export class RunContext {
   }
 
   get state(): unknown {
-    return this.#actor.state.value;
+    return this.#actor.state.get(this.#operations);
   }
   set state(state: unknown) {
-    this.#actor.state.value = state;
+    this.#actor.state.set(this.#operations, state);
   }
   get vars(): unknown {
     return this.#actor.vars;

@@ -14,6 +14,7 @@ import {
   type Payload,
 } from "./native.ts";
 import { fromPayload, toPayload } from "./payload.ts";
+import { requestOf, respond } from "./raw_request.ts";
 import { RunContext } from "./run_context.ts";
 import { TrackedValue } from "./tracked_value.ts";
 import { validate } from "./validate.ts";
@@ -41,6 +42,8 @@ const names: Readonly<Record<Kind, string>> = {
   [Kind.Disconnected]: "onDisconnect",
   [Kind.Sleep]: "onSleep",
   [Kind.Destroy]: "onDestroy",
+  [Kind.Pass]: "onBeforeConnect",
+  [Kind.Request]: "onRequest",
 };
 
 export class Runtime implements NativeCallbacks {
@@ -82,7 +85,6 @@ export class Runtime implements NativeCallbacks {
     const c = new RunContext(actor, this.#native, id, connection, headers);
     const run: Run = { id, kind, actor, c, name, replyEncoding };
     this.#runs.set(id, run);
-    actor.runs.add(c);
     let result: unknown;
     try {
       result = this.#begin(run, this.#types[typeIndex]!, payload, connection);
@@ -154,6 +156,10 @@ export class Runtime implements NativeCallbacks {
         return config.onSleep?.(c);
       case Kind.Destroy:
         return config.onDestroy?.(c);
+      case Kind.Pass:
+        return this.#pass(run);
+      case Kind.Request:
+        return this.#request(run, payload);
     }
     throw new Error(`there is no kind of run ${String(kind)}`);
   }
@@ -222,13 +228,30 @@ export class Runtime implements NativeCallbacks {
     return createConnState ? createConnState(c, params) : connState;
   }
 
+  /**
+   * Who is not let in must not get in without a connection either. Such a client has no params: a
+   * schema may say that this will do.
+   */
+  #pass({ c, actor }: Run): unknown {
+    const { onBeforeConnect, schemas } = actor.config;
+    if (!onBeforeConnect) return undefined;
+    const checked = validate(schemas?.params, undefined, "params");
+    return then(checked, (params) => onBeforeConnect(c, params));
+  }
+
+  async #request({ c, name, actor }: Run, payload: Payload | undefined): Promise<void> {
+    const request = requestOf(name, c.request.headers, payload, c.abortSignal);
+    const response = await actor.config.onRequest!(c, request);
+    await respond(RunContext.operationsOf(c), response);
+  }
+
   #finish(run: Run, value: unknown): void {
     const operations = RunContext.operationsOf(run.c);
     let result: Payload | undefined;
     try {
       if (operations.failure !== undefined) throw operations.failure;
       result = encodeResult(run, value);
-      run.actor.prepare();
+      run.actor.prepare(run.kind === Kind.Sleep);
     } catch (error) {
       return this.#fail(run, error);
     }
@@ -250,8 +273,7 @@ export class Runtime implements NativeCallbacks {
     if (!this.#runs.delete(run.id)) return false;
     const operations = RunContext.operationsOf(run.c);
     operations.isOver = true;
-    run.actor.runs.delete(run.c);
-    run.actor.connections.release(operations);
+    run.actor.release(operations);
     return true;
   }
 
