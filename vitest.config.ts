@@ -66,6 +66,13 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "skep",
+          include: ["packages/skep/tests/*.test.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "types",
           include: [],
           typecheck: {

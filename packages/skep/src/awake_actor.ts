@@ -92,7 +92,7 @@ export class AwakeActor {
     this.#isTaken = false;
     this.#stateError = undefined;
     this.#state?.restore(bytes);
-    this.connections.forgetStates();
+    this.connections.forget();
   }
 
   readonly checkEvent = (event: string): void => {

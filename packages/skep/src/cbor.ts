@@ -406,7 +406,9 @@ class Reader {
     if (tag === tags.map) return this.#map(depth);
     const value = this.#value(depth);
     if (tag === tags.epoch && typeof value === "number") {
-      return new Date(Math.round(value * 1000));
+      // The fraction for itself: the product would not be exact for the last years of all.
+      const seconds = Math.floor(value);
+      return new Date(seconds * 1000 + Math.round((value - seconds) * 1000));
     }
     if (tag === tags.set && Array.isArray(value)) return new Set<unknown>(value);
     if (value instanceof Uint8Array) {

@@ -13,6 +13,7 @@ import { validate } from "./validate.ts";
 class Memory {
   params: { readonly value: unknown } | undefined;
   state: TrackedValue | undefined;
+  tags: ReadonlySet<string> | undefined;
 }
 
 /** What an awake actor remembers of its connections: their states are the same for all its runs. */
@@ -20,6 +21,8 @@ export class ConnectionMemories {
   readonly #params: StandardSchema | undefined;
   readonly #byId = new Map<string, Memory>();
   #watched = new Set<string>();
+  /** Grows when what was remembered does not count any more. */
+  generation = 0;
 
   constructor(params: StandardSchema | undefined) {
     this.#params = params;
@@ -68,9 +71,18 @@ export class ConnectionMemories {
     }
   }
 
-  /** A turn was rolled back: the addon has the states that count. */
-  forgetStates(): void {
-    for (const memory of this.#byId.values()) memory.state = undefined;
+  /** Names to find it by. */
+  tags(connection: NativeConnection): ReadonlySet<string> {
+    return (this.#of(connection.id).tags ??= new Set(connection.tags));
+  }
+  setTags(id: string, tags: ReadonlySet<string>): void {
+    this.#of(id).tags = tags;
+  }
+
+  /** A turn was rolled back: the addon has what counts. */
+  forget(): void {
+    ++this.generation;
+    for (const memory of this.#byId.values()) memory.state = memory.tags = undefined;
   }
 
   /** The others have gone. */
@@ -96,9 +108,9 @@ export class ConnectionMemories {
 export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
   readonly #operations: Operations;
   readonly #memories: ConnectionMemories;
-  readonly #native: NativeConnection;
   readonly #checkEvent: (event: string) => void;
-  #tags: Set<string> | undefined;
+  #native: NativeConnection;
+  #generation: number;
 
   constructor(
     operations: Operations,
@@ -109,6 +121,7 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
     this.#operations = operations;
     this.#memories = memories;
     this.#native = native;
+    this.#generation = memories.generation;
     this.#checkEvent = checkEvent;
   }
 
@@ -119,14 +132,14 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
     return this.#memories.params(this.#native);
   }
   get state(): unknown {
-    return this.#memories.state(this.#native).get(this.#operations);
+    return this.#memories.state(this.#fresh).get(this.#operations);
   }
   set state(state: unknown) {
-    this.#memories.state(this.#native).set(this.#operations, state);
+    this.#memories.state(this.#fresh).set(this.#operations, state);
   }
 
   get tags(): ReadonlySet<string> {
-    return (this.#tags ??= new Set(this.#native.tags));
+    return this.#memories.tags(this.#fresh);
   }
   addTag(tag: string): void {
     if (this.tags.has(tag)) return;
@@ -138,12 +151,22 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
   }
   #setTags(tags: Set<string>): void {
     this.#operations.tell(Command.ConnectionTags, [this.id, [...tags]]);
-    this.#tags = tags;
+    this.#memories.setTags(this.id, tags);
   }
 
+  /** As the addon has it, should what it had before not count any more. */
+  get #fresh(): NativeConnection {
+    if (this.#generation !== this.#memories.generation) {
+      this.#generation = this.#memories.generation;
+      this.#native = this.#find() ?? this.#native;
+    }
+    return this.#native;
+  }
+  #find(): NativeConnection | undefined {
+    return this.#operations.connections().find(({ id }) => id === this.id);
+  }
   get isOpen(): boolean {
-    const { native, run } = this.#operations;
-    return this.#native.open && native.connections(run).some(({ id, open }) => open && id === this.id);
+    return this.#native.open && this.#find()?.open === true;
   }
   send(event: string, value?: unknown): void {
     this.#checkEvent(event);

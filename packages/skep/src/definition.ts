@@ -111,18 +111,17 @@ export interface Actions<C> {
 
 /** No actions, when none were given to infer them from. */
 type Known<A> = string extends keyof A ? Record<never, never> : A;
-type ArgumentsOf<F> = F extends (c: never, ...args: infer Args) => unknown ? Args : never;
 type BodyOf<Q> = Q extends QueueType<infer Body, unknown> ? Body : never;
 type ReplyOf<Q> = Q extends QueueType<infer _Body, infer Reply> ? Reply : never;
 
 /** Schemas of zod, valibot or any other library with Standard Schema. */
-export interface Schemas<Input, Params, A, Q> {
+export interface Schemas<Input, Params, Q> {
   /** Of what an actor is created with. */
   readonly input?: StandardSchema<Input>;
   /** Of what a client says about itself when it connects. */
   readonly params?: StandardSchema<Params>;
-  /** Of the array of an action's arguments, without the context. */
-  readonly actions?: { readonly [Name in keyof A]?: StandardSchema<ArgumentsOf<A[Name]>> };
+  /** By action: of the array of its arguments, without the context. */
+  readonly actions?: { readonly [name: string]: StandardSchema<readonly unknown[]> };
   /** Of the messages of a queue. */
   readonly queues?: { readonly [Name in keyof Q]?: StandardSchema<BodyOf<Q[Name]>> };
 }
@@ -154,7 +153,7 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     params: Params,
   ) => Awaitable<ConnState>;
   /** What comes from outside is checked with these before the actor's code sees it. */
-  readonly schemas?: Schemas<Input, Params, NoInfer<A>, NoInfer<Q>>;
+  readonly schemas?: Schemas<Input, Params, NoInfer<Q>>;
   readonly options?: ActorOptions;
 
   /** The actor is new; its state has been made. */
@@ -325,6 +324,13 @@ function checkConfig(config: RuntimeConfig): void {
   for (const name of Object.keys(config.onMessage ?? {})) {
     if (!Object.hasOwn(config.queues ?? {}, name)) {
       throw new TypeError(`onMessage handles '${name}', which is no queue of the actor`);
+    }
+  }
+  for (const part of ["actions", "queues"] as const) {
+    for (const name of Object.keys(config.schemas?.[part] ?? {})) {
+      if (!Object.hasOwn(config[part] ?? {}, name)) {
+        throw new TypeError(`schemas.${part} has '${name}', which the actor has not`);
+      }
     }
   }
   let last = 0;

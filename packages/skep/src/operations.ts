@@ -1,6 +1,6 @@
 import { decode, encode } from "./cbor.ts";
 import { fromNative } from "./errors.ts";
-import { Command, type Native } from "./native.ts";
+import { Command, type Native, type NativeConnection } from "./native.ts";
 
 /** Which run an error belongs to, should nobody handle it. */
 const owners = new WeakMap<object, Operations>();
@@ -23,6 +23,14 @@ export class Operations {
     const error = fromNative(thrown, true);
     owners.set(error, this);
     return error;
+  }
+
+  connections(): NativeConnection[] {
+    try {
+      return this.native.connections(this.run);
+    } catch (thrown) {
+      throw this.error(thrown);
+    }
   }
 
   /** `args` and what is given are values of CBOR. */

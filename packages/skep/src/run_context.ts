@@ -21,6 +21,7 @@ export class RunContext {
   readonly #connection: NativeConnection | undefined;
   readonly #headers: Record<string, string> | undefined;
   #db: RunDatabase | undefined;
+  #conn: RunConnection | undefined;
   #abort: AbortController | undefined;
   #reason: unknown;
 
@@ -93,16 +94,12 @@ export class RunContext {
   }
 
   get conn(): RunConnection | undefined {
-    return this.#connection && this.#connectionOf(this.#connection);
+    if (!this.#connection) return undefined;
+    return (this.#conn ??= this.#connectionOf(this.#connection));
   }
   get conns(): ReadonlyMap<string, RunConnection> {
-    const { native, run } = this.#operations;
     const all = new Map<string, RunConnection>();
-    try {
-      for (const each of native.connections(run)) all.set(each.id, this.#connectionOf(each));
-    } catch (thrown) {
-      throw this.#operations.error(thrown);
-    }
+    for (const each of this.#operations.connections()) all.set(each.id, this.#connectionOf(each));
     this.#actor.connections.keep((id) => all.has(id) || id === this.#connection?.id);
     return all;
   }
