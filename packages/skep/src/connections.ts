@@ -116,12 +116,13 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
     operations: Operations,
     memories: ConnectionMemories,
     native: NativeConnection,
+    generation: number,
     checkEvent: (event: string) => void,
   ) {
     this.#operations = operations;
     this.#memories = memories;
     this.#native = native;
-    this.#generation = memories.generation;
+    this.#generation = generation;
     this.#checkEvent = checkEvent;
   }
 

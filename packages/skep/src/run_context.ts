@@ -20,6 +20,8 @@ export class RunContext {
   readonly #operations: Operations;
   readonly #connection: NativeConnection | undefined;
   readonly #headers: Record<string, string> | undefined;
+  /** As of which the connection is. */
+  readonly #generation: number;
   #db: RunDatabase | undefined;
   #conn: RunConnection | undefined;
   #abort: AbortController | undefined;
@@ -36,6 +38,7 @@ export class RunContext {
     this.#operations = new Operations(native, run);
     this.#connection = connection;
     this.#headers = headers;
+    this.#generation = actor.connections.generation;
   }
 
   /** For the runtime. */
@@ -95,19 +98,23 @@ export class RunContext {
 
   get conn(): RunConnection | undefined {
     if (!this.#connection) return undefined;
-    return (this.#conn ??= this.#connectionOf(this.#connection));
+    return (this.#conn ??= this.#connectionOf(this.#connection, this.#generation));
   }
   get conns(): ReadonlyMap<string, RunConnection> {
     const all = new Map<string, RunConnection>();
-    for (const each of this.#operations.connections()) all.set(each.id, this.#connectionOf(each));
+    const { generation } = this.#actor.connections;
+    for (const each of this.#operations.connections()) {
+      all.set(each.id, this.#connectionOf(each, generation));
+    }
     this.#actor.connections.keep((id) => all.has(id) || id === this.#connection?.id);
     return all;
   }
-  #connectionOf(native: NativeConnection): RunConnection {
+  #connectionOf(native: NativeConnection, generation: number): RunConnection {
     return new RunConnection(
       this.#operations,
       this.#actor.connections,
       native,
+      generation,
       this.#actor.checkEvent,
     );
   }
