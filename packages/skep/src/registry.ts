@@ -87,14 +87,15 @@ export async function startServer(
     config: definition["~config"],
   }));
   const runtime = new Runtime(native, types, log);
+  // Throws when another one runs, which is not to be stopped then.
+  const starting = native.start(nativeOptions(types, options, level), runtime);
   const onRejection = rejectionHandler(log);
   process.on("unhandledRejection", onRejection);
   let started: Started;
   try {
-    started = await native.start(nativeOptions(types, options, level), runtime);
+    started = await starting;
   } catch (thrown) {
     process.off("unhandledRejection", onRejection);
-    // What could not be started is not running.
     await native.stop().catch(() => {});
     throw fromNative(thrown, true);
   }
