@@ -171,8 +171,8 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
    */
   readonly run?: (c: ActorContext<State, Vars, ConnState, Params, E, Q>) => Awaitable<void>;
   /**
-   * Refuses a client by throwing a UserError. Asked for each connection, and for each call and
-   * request of a client without one, which has no `params`.
+   * Refuses a client by throwing a UserError. Asked for each connection, and for each raw request
+   * (`onRequest`), which has no `params`.
    */
   readonly onBeforeConnect?: (
     c: ConnectContext<State, Vars, unknown, unknown, E, Q>,

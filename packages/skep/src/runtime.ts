@@ -229,7 +229,7 @@ export class Runtime implements NativeCallbacks {
   }
 
   /**
-   * Who is not let in must not get in without a connection either. Such a client has no params: a
+   * Who is not let in must not get in with a raw request either. Such a client has no params: a
    * schema may say that this will do.
    */
   #pass({ c, actor }: Run): unknown {

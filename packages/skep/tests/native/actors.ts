@@ -29,7 +29,7 @@ export const chatRoom = actor({
   }),
   vars: { wakes: 0 },
   onBeforeConnect: (c, params: { name: string } | undefined) => {
-    if (params?.name === "mallory" || c.request.headers.get("x-name") === "mallory") {
+    if (params?.name === "mallory" && c.request.headers.has("host")) {
       throw new UserError("not you", { code: "not_you" });
     }
   },
@@ -199,6 +199,9 @@ export const worker = actor({
 
 export const page = actor({
   state: { visits: 0 },
+  onBeforeConnect: (c) => {
+    if (c.request.headers.get("x-name") === "mallory") throw new UserError("not you", { code: "not_you" });
+  },
   onRequest: async (c, request) => {
     const { pathname } = new URL(request.url);
     c.state.visits += 1;

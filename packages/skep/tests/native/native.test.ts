@@ -132,14 +132,14 @@ describe("connections", () => {
     expect(heard).toEqual(["bob came", "hello", "bob went"]);
     ada.dispose();
   });
-  test("are refused by the actor, with or without a connection", async () => {
+  test("are refused by the actor, and so are raw requests", async () => {
     const room = client.chatRoom.getOrCreate(key());
     const mallory = room.connect({ name: "mallory" });
     await until(() => mallory.status === "disconnected");
     expect(mallory.error).toMatchObject({ code: "not_you" });
     mallory.dispose();
-    const rude = createClient<typeof registry>(server.url, { headers: { "x-name": "mallory" } });
-    await expect(rude.chatRoom.getOrCreate(key()).history()).rejects.toMatchObject({ code: "not_you" });
+    const refused = await client.page.getOrCreate(key()).fetch("/json", { headers: { "x-name": "mallory" } });
+    expect([refused.status, await refused.json()]).toMatchObject([400, { code: "not_you" }]);
   });
   test("may be ended by the actor", async () => {
     const connection = client.chatRoom.getOrCreate(key()).connect({ name: "ada" });
