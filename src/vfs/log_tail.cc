@@ -42,9 +42,7 @@ Status LogTail::decodeAll() {
       const store::RecordHeader& header = entry.decoded->header;
       const bool keyed = header.lastTxid == entry.txid && header.firstTxid <= header.lastTxid;
       const bool follows =
-          before == nullptr || (header.firstTxid == before->txid + 1 &&
-                                header.digestBefore == before->decoded->header.digestAfter &&
-                                header.epoch >= before->decoded->header.epoch);
+          before == nullptr || store::followsRecord(before->decoded->header, header);
       if (!keyed || !follows) {
         return Error{ErrorCode::Corrupt,
                      "database " + std::to_string(id_.value) + ": the record of txid " +
