@@ -22,6 +22,12 @@ std::uint64_t newCommitId() {
 
 }  // namespace
 
+CommitWriter::~CommitWriter() {
+  pending_.clear();
+  flightPages_ = 0;
+  releaseRoom();
+}
+
 Status CommitWriter::start() {
   file_.log.forEachPage([&](store::Txid txid, PageNumber page) { folds_.note(txid, page); });
   folds_.update();
@@ -58,6 +64,17 @@ void CommitWriter::startCommits() {
 void CommitWriter::commit(AlarmChange alarm) {
   if (alarm) return setAlarm(*alarm);
   schedule();
+}
+
+void CommitWriter::takeReserved(std::size_t bytes) {
+  roomBytes_ += bytes;
+  releaseRoom();  // a page that had been changed before takes no more room now
+}
+
+void CommitWriter::releaseRoom() {
+  const std::size_t needed = std::min(undurablePages() * kPageBytes, roomBytes_);
+  file_.environment.cache.undurable().release(roomBytes_ - needed);
+  roomBytes_ = needed;
 }
 
 void CommitWriter::commitStaged(StagedCommit staged, AlarmChange alarm) {
@@ -291,6 +308,7 @@ void CommitWriter::finish(Flight& flight) {
   folds_.update();
   // What this made durable may go now, and nobody may ask for another page for long.
   file_.table.shard().trim(kUnevictableAfterCommit);
+  releaseRoom();
   file_.progress.notifyAll();
 }
 

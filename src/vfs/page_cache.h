@@ -27,6 +27,7 @@
 
 #include "skep/fiber/loop.h"
 #include "skep/store/page_store.h"
+#include "skep/vfs/undurable_budget.h"
 
 namespace skep::vfs {
 
@@ -117,12 +118,15 @@ class PageCache {
   CacheShard& shard(fiber::Loop& loop);
   CacheStats stats() const;  // any thread
   std::size_t budgetBytes() const { return budget_->limitBytes; }
+  /// Of the pages that the store does not have yet, which can't be evicted.
+  UndurableBudget& undurable() { return undurable_; }
 
  private:
   friend class CacheShard;
   void requestTrim(const CacheShard& byShard);
 
   const std::shared_ptr<CacheBudget> budget_;
+  UndurableBudget undurable_;
   mutable std::mutex mutex_;                         // guards shards_
   std::vector<std::shared_ptr<CacheShard>> shards_;  // shared for the time of a trim (requestTrim)
 };

@@ -124,6 +124,8 @@ class PagedFile final {
   Status adopt(store::OpenedDatabase opened);
   Status prepareChanges();
   Status prepareBases(std::uint32_t newCount);
+  Status reserve(std::size_t pages);
+  void unreserve();
   Status stage();
   Error failTransaction(Error reason);
   bool commitOverlay(std::uint32_t newCount);
@@ -141,6 +143,7 @@ class PagedFile final {
   CommitWriter::AlarmChange transactionAlarm_;
   bool isPrepared_ = false;
   std::optional<Error> failure_;   // why the open transaction can only be rolled back
+  std::size_t reservedBytes_ = 0;  // of the process's undurable pages, for the open transaction
   std::vector<PageRef> prepared_;  // versions that commitLocal() will need as bases, kept from
                                    // eviction
   std::optional<Error> lastError_;
