@@ -23,6 +23,9 @@ std::string_view viewOf(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
+/// Of a parsed schema that an idle database keeps, so that its next statement needs not parse it.
+constexpr int kSchemaBytesKept = 16 * 1024;
+
 /// What SQLite can do at the most, also where our limit is 0 (none): lengths are ints in its
 /// interface.
 constexpr std::size_t kLengthMax = 1'000'000'000;
@@ -324,6 +327,20 @@ Status Connection::control(const char* sql) {
   if (!result) noteFailure(wasInTransaction);
   internal_ = false;
   return result;
+}
+
+void Connection::forgetLargeSchema() {
+  if (sqlite3_get_autocommit(handle_) == 0) return;
+  for (sqlite3_stmt* each = sqlite3_next_stmt(handle_, nullptr); each != nullptr;
+       each = sqlite3_next_stmt(handle_, each)) {
+    if (sqlite3_stmt_busy(each) != 0) return;
+  }
+  int bytes = 0;
+  int highest = 0;
+  sqlite3_db_status(handle_, SQLITE_DBSTATUS_SCHEMA_USED, &bytes, &highest, 0);
+  if (bytes < kSchemaBytesKept) return;
+  // It only forgets what was parsed. A failure (no memory) leaves it as it was.
+  (void)control("PRAGMA writable_schema = RESET");
 }
 
 Error Connection::explain(int code, int offsetBase) {

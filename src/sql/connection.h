@@ -85,6 +85,9 @@ class Connection {
   Status finishReleased();
   /// Of the trust that statements are compiled under now.
   StatementCache& cache() { return asSystem_ ? systemCache_ : cache_; }
+  /// Frees the memory of a parsed schema that is large, unless a statement or transaction is under
+  /// way: the next statement parses it again.
+  void forgetLargeSchema();
   void clearCaches() {
     cache_.clear();
     systemCache_.clear();

@@ -29,7 +29,7 @@ CommitWriter::~CommitWriter() {
 }
 
 Status CommitWriter::start() {
-  file_.log.forEachPage([&](store::Txid txid, PageNumber page) { folds_.note(txid, page); });
+  folds_.rebuild(file_.log);
   folds_.update();
   if (file_.isReadOnly()) return {};
   SKEP_CHECK_OK(cleaner_.start());
@@ -97,6 +97,12 @@ void CommitWriter::setProperties(store::Properties properties) {
 void CommitWriter::discardStaging() {
   file_.discardDue = true;
   schedule();
+}
+
+void CommitWriter::releaseMemory() {
+  if (!isIdle()) return;
+  folds_.drop();
+  file_.log.drop();
 }
 
 void CommitWriter::keepHotChunks() {
@@ -187,6 +193,10 @@ Status CommitWriter::writeOnce() {
 
 /// Decides which chunks to fold, and brings their pages into memory.
 Status CommitWriter::loadFold(Flight& flight, std::vector<PageRef>& pages) {
+  if (!folds_.isKnown()) {
+    SKEP_CHECK_OK(loader_.bringLog());
+    folds_.rebuild(file_.log);
+  }
   std::vector<store::ChunkNumber> chunks = folds_.candidates();
   std::vector<PageNumber> wanted;
   for (store::ChunkNumber chunk : chunks) {

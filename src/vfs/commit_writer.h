@@ -65,6 +65,10 @@ class CommitWriter final : private CommitScheduler::Client {
   /// Pages of versions that are not durable.
   std::size_t undurablePages() const { return pending_.size() + flightPages_; }
   bool isIdle() const { return !file_.isWriting && !hasWork(); }
+  /// When idle, drops what can be read again from the store.
+  void releaseMemory();
+  /// Of the log's records and what is known of them, about.
+  std::size_t logMemoryBytes() const { return file_.log.bytes() + folds_.bytes(); }
 
   // --- Waiting. These suspend. ---
 

@@ -97,6 +97,12 @@ std::vector<store::ChunkNumber> PageLoader::planRead(store::ChunkNumber chunk) {
   return chunks;
 }
 
+Status PageLoader::bringLog() {
+  if (file_.log.isResident()) return file_.log.decodeAll();
+  PageRef first;
+  return load({0}, 1, first);  // it comes along with a chunk
+}
+
 /// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which
 /// is in one of them.
 Status PageLoader::load(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted,

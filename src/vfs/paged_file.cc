@@ -264,7 +264,8 @@ void PagedFile::flushAlarm() {
 
 void PagedFile::releaseMemory() {
   file_.table.evictUnpinned();
-  if (isReadOnly() || writer_.isIdle()) file_.log.drop();
+  if (isReadOnly()) return file_.log.drop();
+  writer_.releaseMemory();
 }
 
 Status PagedFile::close() {

@@ -96,6 +96,8 @@ class PagedFile final {
 
   /// Drops the cached pages and the log tail, so that an idle database costs nearly nothing.
   void releaseMemory();
+  /// What is held beside the pages, about: the log and what is known of it.
+  std::size_t logMemoryBytes() const { return writer_.logMemoryBytes(); }
   /// Waits until all is durable (unless broken), folds when that pays, and ends the background
   /// work. Suspends.
   Status close();
