@@ -35,7 +35,8 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   file_.committedTxid = file_.head.txid;
   file_.log = LogTail(file_.id);
   file_.log.reload(std::move(opened.log));
-  SKEP_CHECK_OK(file_.log.verify(file_.head));
+  if (Status whole = file_.log.verify(file_.head); !whole)
+    return file_.named(std::move(whole).error());
   SKEP_CHECK_OK(loader_.installOpened(opened.chunks));
   return writer_.start();
 }
