@@ -275,6 +275,8 @@ void CommitWriter::encodeVersion(Flight& flight, store::DatabaseWrite& write) {
   if ((chunkCount < store::chunkCountOf(head.pageCount) || stagedPastEnd) &&
       file_.properties.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
+    write.dropsAbout = store::chunkCountOf(head.pageCount) -
+                       std::min(chunkCount, store::chunkCountOf(head.pageCount));
   }
   write.commit = commit;
   write.record = flight.record;

@@ -426,6 +426,30 @@ TEST(Pitfalls, a_page_that_the_store_lost_is_an_error_that_names_it_and_never_ze
   });
 }
 
+TEST(Pitfalls, a_truncation_tells_the_store_how_much_it_removes) {
+  PagedFileOptions options;
+  options.logBytesMin = options.logBytesMax = 0;
+  WatchedWorld world(options);
+  world.run([&] {
+    auto db = world.open("a");
+    ASSERT_OK(db->run(kTable));
+    ASSERT_OK(db->run(fillPages(400)));
+    ASSERT_OK(db->waitDurable());
+    const std::uint32_t before = db->head().pageCount;
+    std::uint32_t removed = 0;
+    world.watch().beforeWrite = [&](const store::DatabaseWrite& write) -> Status {
+      removed += write.dropsAbout;
+      return {};
+    };
+    ASSERT_OK(db->run("DELETE FROM t"));
+    ASSERT_OK(db->run("VACUUM"));
+    ASSERT_OK(db->waitDurable());
+    EXPECT_EQ(removed, store::chunkCountOf(before) - store::chunkCountOf(db->head().pageCount));
+    EXPECT_GT(removed, 20u);
+    ASSERT_OK(db->close());
+  });
+}
+
 TEST(Pitfalls, damaged_bytes_are_an_error_that_names_the_database_the_page_and_the_txid) {
   PagedFileOptions options;
   options.logBytesMin = options.logBytesMax = 0;
