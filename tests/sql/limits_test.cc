@@ -6,12 +6,16 @@
 #include <sqlite3.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <iterator>
 
 #include "skep/backend/memory/memory_store.h"
 #include "skep/sql/check.h"
+#include "skep/testing/temp_directory.h"
 #include "skep/testing/watched_world.h"
 #include "skep/vfs/paged_file.h"
+#include "skep/vfs/temporary_file.h"
 
 namespace skep::sql {
 namespace {
@@ -280,6 +284,31 @@ TEST_F(LimitsTest, an_idle_database_of_many_tables_holds_little_memory) {
     EXPECT_EQ(scalar(*db, "SELECT count(*) FROM table_299"), "1");  // and it can be used again
     ASSERT_OK(db->close());
   });
+}
+
+TEST_F(LimitsTest, an_empty_TMPDIR_is_as_none) {
+  const auto set = [](const char* name, const std::optional<std::string>& value) {
+    value ? setenv(name, value->c_str(), 1) : unsetenv(name);
+  };
+  const auto get = [](const char* name) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+  };
+  const auto before = get("TMPDIR");
+  const auto sqliteBefore = get("SQLITE_TMPDIR");
+  set("TMPDIR", "");
+  set("SQLITE_TMPDIR", "");
+  EXPECT_TRUE(std::filesystem::is_directory(testing::TempDirectory().path()));
+  EXPECT_EQ(vfs::temporaryFilesFull().message.find("''"), std::string::npos);
+  run({.memoryBytesMax = 4 << 20}, [](Database& db) {  // it sorts in a file
+    EXPECT_EQ(scalar(db,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                     "20000) SELECT count(*) FROM (SELECT hex(randomblob(500)) AS v FROM n ORDER "
+                     "BY v LIMIT 19000)"),
+              "19000");
+  });
+  set("TMPDIR", before);
+  set("SQLITE_TMPDIR", sqliteBefore);
 }
 
 TEST_F(LimitsTest, a_value_above_the_memory_limit_does_not_disturb_a_statement_that_waits) {
