@@ -1,6 +1,5 @@
 #include "skep/server/serve.h"
 
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -9,7 +8,6 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -18,6 +16,7 @@
 
 #include "skep/actor/host.h"
 #include "skep/base/log.h"
+#include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
@@ -88,14 +87,6 @@ void waitForSignal(fiber::Loop& loop) {
   fiber::suspend([&](fiber::Waker waker) {
     signals.async_wait([waker](boost::system::error_code, int) mutable { waker.wake(); });
   });
-}
-
-std::size_t residentBytes() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t total = 0;
-  std::size_t resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 /// The store answers.
