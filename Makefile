@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 
-.PHONY: all setup release test demo bench fuzz test-asan test-tsan format tidy install clean distclean help
+.PHONY: all setup release test demo demo-sql bench fuzz test-asan test-tsan format tidy install clean distclean help
 
 all: setup release ## install what is missing, build everything
 
@@ -22,8 +22,11 @@ test: ## build, then run all tests; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory release
 	@scripts/test.sh build
 
-demo: all ## a sample fleet of databases, and a shell on one of them
+demo: all ## a server with sample actors, and a page with chat rooms
 	@scripts/demo.sh
+
+demo-sql: all ## a sample fleet of databases, and a shell on one of them
+	@scripts/demo-sql.sh
 
 bench: all ## run every benchmark in build/bench
 	@scripts/bench.sh
@@ -53,10 +56,10 @@ install: all ## install the command, the libraries and the CMake package under P
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean: ## remove the build
-	@rm -rf build
+	@rm -rf build packages/*/dist
 
 distclean: clean ## and what set-up and the demo fetched or made
-	@rm -rf node_modules demo-data
+	@rm -rf node_modules */*/node_modules demo-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -8,14 +8,12 @@
 // also when the machine is busy with others.
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 
+#include "server_process.h"
 #include "skep/actor/host.h"
 #include "skep/api/definition.h"
 #include "skep/backend/memory/memory_store.h"
@@ -47,7 +45,7 @@ struct Room : Actor {
   }
 };
 
-[[noreturn]] void runServer(int portPipe) {
+void runServer(const std::function<void(std::uint16_t)>& listens) {
   SystemClock clock;
   fiber::runOnFreshLoop(clock, [&](fiber::Loop& loop) {
     backend::MemoryStore store(clock);
@@ -59,56 +57,10 @@ struct Room : Actor {
     actor::Host host(registry, {&environment});
     gateway::Server server(loop, host, {.port = 0});
     SKEP_CHECK(server.listen().ok());
-    const std::uint16_t port = server.port();
-    SKEP_CHECK(::write(portPipe, &port, sizeof(port)) == sizeof(port));
+    listens(server.port());
     while (true) fiber::sleepFor(std::chrono::hours(1));  // until it is killed
   });
-  std::abort();
 }
-
-/// The process with the server, ended with the object.
-class ServerProcess {
- public:
-  ServerProcess() {
-    int pipe[2];
-    SKEP_CHECK(::pipe(pipe) == 0);
-    process_ = ::fork();
-    SKEP_CHECK(process_ >= 0);
-    if (process_ == 0) runServer(pipe[1]);
-    SKEP_CHECK(::read(pipe[0], &port_, sizeof(port_)) == sizeof(port_));
-    ::close(pipe[0]);
-    ::close(pipe[1]);
-  }
-  ~ServerProcess() {
-    ::kill(process_, SIGKILL);
-    ::waitpid(process_, nullptr, 0);
-  }
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
-
-  std::uint16_t port() const { return port_; }
-  /// Seconds on a processor so far.
-  double processorTime() const {
-    std::ifstream stat("/proc/" + std::to_string(process_) + "/stat");
-    std::string word;
-    double ticks = 0;
-    for (int field = 1; stat >> word; ++field) {
-      if (field == 14 || field == 15) ticks += std::stod(word);
-    }
-    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  std::size_t residentBytes() const {
-    std::ifstream statm("/proc/" + std::to_string(process_) + "/statm");
-    std::size_t size = 0;
-    std::size_t resident = 0;
-    statm >> size >> resident;
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  }
-
- private:
-  pid_t process_ = -1;
-  std::uint16_t port_ = 0;
-};
 
 using Sockets = std::vector<std::unique_ptr<LoadSocket>>;
 
@@ -131,7 +83,7 @@ double secondsSince(Clock::time_point start) {
 }
 
 void measureRoundTrip() {
-  ServerProcess server;
+  ServerProcess server(&runServer);
   const Sockets sockets = connect(server, 1, R"({"type":"connect"})");
   std::vector<double> micros;
   for (std::uint64_t id = 0; id < 30'000; ++id) {
@@ -147,7 +99,7 @@ void measureRoundTrip() {
 }
 
 void measurePipelined(std::size_t connections, std::uint64_t window) {
-  ServerProcess server;
+  ServerProcess server(&runServer);
   const Sockets sockets = connect(server, connections, R"({"type":"connect"})");
   std::string burst;
   for (std::uint64_t id = 0; id < window; ++id) burst += callFrame("echo", id);
@@ -171,7 +123,7 @@ void measurePipelined(std::size_t connections, std::uint64_t window) {
 }
 
 void measureBroadcast(std::size_t subscribers, std::uint64_t window) {
-  ServerProcess server;
+  ServerProcess server(&runServer);
   Sockets sockets = connect(server, subscribers, R"({"type":"connect","subscribe":["post"]})");
   sockets.push_back(std::make_unique<LoadSocket>(server.port(), "/actors/room/lobby/connect",
                                                  R"({"type":"connect"})"));
@@ -202,7 +154,7 @@ void measureBroadcast(std::size_t subscribers, std::uint64_t window) {
 }
 
 void measureIdle(std::size_t count) {
-  ServerProcess server;
+  ServerProcess server(&runServer);
   const std::string hello = R"({"type":"connect","subscribe":["post"]})";
   const Sockets first = connect(server, 200, hello);  // what the first ones bring with them
   const std::size_t before = server.residentBytes();

@@ -1,50 +1,54 @@
 #!/usr/bin/env bash
-# A sample fleet: twenty databases in one store, each a small shop. Makes them (once; running again changes nothing),
-# lists them, shows a query, and opens a shell on one of them when there is a terminal.
+# The demo: a server with sample actors on the embedded store, and a page with chat rooms. Runs until Ctrl-C;
+# without a terminal it shows that everything answers, and ends.
+#
+#   SKEP_STORE    where the databases are kept (embedded:./demo-data)
+#   SKEP_LISTEN   HOST:PORT or PORT (127.0.0.1:6420)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export SKEP_STORE=${SKEP_STORE:-embedded:./demo-data}
-skep=build/skep
+export SKEP_PAGES=examples/chat/pages
 
-tenants=(acme beehive cobalt delta ember fjord garnet harbor indigo juniper
-         kestrel lumen meadow nimbus orchard pepper quartz river saffron tundra)
+log=$(mktemp)
+build/examples/chat >"$log" 2>&1 &
+server=$!
+stop() {
+  kill "$server" 2>/dev/null || true
+  wait "$server" 2>/dev/null || true
+  rm -f "$log"
+}
+trap stop EXIT
+trap 'exit 0' INT TERM
+
+for _ in $(seq 100); do
+  ! grep -q '^Skep listens on' "$log" || break
+  kill -0 "$server" 2>/dev/null || { cat "$log" >&2; exit 1; }
+  sleep 0.1
+done
+url=$(sed -n 's/^Skep listens on //p' "$log")
+[ -n "$url" ] || { echo "the server does not start:" >&2; cat "$log" >&2; exit 1; }
 
 show() {
-  local line="" word
-  for word in "$@"; do
-    [[ $word != *" "* ]] || word="\"$word\""
-    line+=" $word"
-  done
-  printf '\n$%s\n' "$line"
-  "${@/#skep/$skep}"
+  printf '\n$ %s\n' "$1"
+  eval "$1"
+  echo
 }
-
-echo "The databases are kept in $SKEP_STORE (SKEP_STORE chooses another place)."
-seed=0
-for tenant in "${tenants[@]}"; do
-  seed=$((seed + 1))
-  { cat examples/fleet/schema.sql; sed "s/@SEED/$seed/g" examples/fleet/seed.sql; } | $skep sql "tenant/$tenant"
-done
-
-show skep ls tenant/ --limit 5 --long
-show skep sql tenant/acme "SELECT * FROM revenue LIMIT 5"
-show skep sql tenant/acme "SELECT name, price_cents FROM product ORDER BY id" --mode json
-show skep info tenant/acme
-show skep check tenant/acme tenant/tundra
+command -v curl >/dev/null && {
+  show "curl -sS -X POST $url/actors/counter/my-counter/actions/increment -d '[5]'"
+  show "curl -sS -X POST $url/actors/chatRoom/lobby/actions/send -d '[\"Welcome! Open this page in a second window.\"]'"
+}
 
 cat <<END
 
-Try these, with SKEP_STORE=$SKEP_STORE:
-  $skep ls
-  $skep sql tenant/river                       a shell: .help, .tables, .schema, SQL
-  $skep sql tenant/river "SELECT count(*) FROM orders WHERE quantity > 2"
-  $skep export tenant/river river.sqlite       an ordinary SQLite file
-  $skep import river.sqlite tenant/copy
-  $skep check --all
-END
+The databases are kept in $SKEP_STORE (SKEP_STORE chooses another place).
+A chat room, in as many windows as you like:
 
+    ${url/127.0.0.1/localhost}
+
+END
 if [ -t 0 ] && [ -t 1 ] && [ -z "${CI:-}" ]; then
-  echo
-  echo "A shell on tenant/acme opens now. A first query: SELECT * FROM revenue;"
-  exec $skep sql tenant/acme
+  echo "Ctrl-C ends the server; the rooms are there again when it starts the next time."
+  wait "$server"
+else
+  command -v curl >/dev/null && curl -sSf "$url/" >/dev/null && echo "The page answers. There is no terminal, so the demo ends here."
 fi

@@ -5,6 +5,7 @@
 
 #include "skep/actor/actor_instance.h"
 #include "skep/actor/connection_table.h"
+#include "skep/actor/outcome.h"
 #include "skep/base/log.h"
 
 namespace skep::actor {
@@ -38,13 +39,8 @@ std::optional<Failure> refuse(const ActorType& type, const call::ConnectRequest&
 
 std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
                                             const call::ConnectRequest& request) {
-  fiber::GateHolder inside(calls_);
-  if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
-  if (calls_.count() > type_.options.callsMax) {
-    return Failure(FailureCode::ActorOverloaded,
-                   "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
-  }
-  lastUsed_ = clock().monotonic();
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return refused;
   const Audience* others = audience();
   if (auto no = refuse(type_, request, *connection, others == nullptr ? 0 : others->count())) {
     return no;
@@ -60,22 +56,13 @@ std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
     Status welcomed = outbox_.welcome(connection, request);
     done = welcomed ? behavior_->connected(invocation) : explain(welcomed.error(), &invocation);
   }
-  std::optional<Failure> failed;
-  if (auto* refused = std::get_if<Failure>(&done)) {
-    invocation.rollback();
-    failed = explain(std::move(*refused), invocation);
-  } else if (Status committed = invocation.commit(); !committed) {
-    failed = explain(committed.error(), &invocation);
-  }
-  if (auto lost = waitDurable(invocation.seenTxid())) failed = lost;
-  lastUsed_ = clock().monotonic();
-  return failed;
+  return finishCall(invocation, failureIn(done));
 }
 
 void ActorInstance::disconnected(const ConnectionPtr& connection) {
-  fiber::GateHolder inside(calls_);
+  const fiber::GateHolder inside(calls_);
   if (!inside) return;
-  lastUsed_ = clock().monotonic();
+  noteUse();
   const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
   const auto failed = runHook(
       [&](Invocation& invocation) { return behavior_->disconnected(invocation); }, connection);

@@ -4,23 +4,16 @@
 #include <mutex>
 #include <utility>
 
+#include "skep/actor/http_responder.h"
+#include "skep/actor/outcome.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
 #include "skep/vfs/paged_file.h"
 
 namespace skep::actor {
-namespace {
 
 using call::Failure;
 using call::FailureCode;
-
-template <class T>
-std::optional<Failure> failureIn(const call::Outcome<T>& outcome) {
-  const Failure* failure = std::get_if<Failure>(&outcome);
-  return failure == nullptr ? std::nullopt : std::optional<Failure>(*failure);
-}
-
-}  // namespace
 
 ActorInstance::ActorInstance(Owner& owner, vfs::Environment& environment, const ActorType& type,
                              call::ActorAddress address)
@@ -28,6 +21,7 @@ ActorInstance::ActorInstance(Owner& owner, vfs::Environment& environment, const 
       environment_(environment),
       type_(type),
       address_(std::move(address)),
+      databaseName_(address_.databaseName()),
       lastUsed_(environment.loop.clock().monotonic()) {}
 
 ActorInstance::~ActorInstance() {
@@ -45,7 +39,7 @@ std::optional<Failure> ActorInstance::start(call::Existence existence,
     // A creation that failed leaves nothing behind.
     const bool neverWas = database_ != nullptr && database_->head().txid == 0;
     const std::optional<store::Ownership> mine = closeDatabase();
-    if (neverWas) (void)environment_.store.destroy(address_.databaseName(), mine);
+    if (neverWas) (void)environment_.store.destroy(databaseName_, mine);
     return failed;
   }
   state_ = State::Awake;
@@ -60,7 +54,7 @@ std::optional<Failure> ActorInstance::start(call::Existence existence,
 
 std::optional<Failure> ActorInstance::open(call::Existence existence) {
   sql::DatabaseOptions options;
-  options.name = address_.databaseName();
+  options.name = databaseName_;
   options.create =
       existence == call::Existence::Get ? store::Create::Never : store::Create::IfMissing;
   options.limits = type_.options.limits;
@@ -102,8 +96,14 @@ std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hoo
                                               const ConnectionPtr& about) {
   Invocation invocation(*this, type_.options.hookTimeout);
   invocation.setConnection(about);
+  return runWhole(invocation, hook);
+}
+
+/// Begins an invocation, runs its code and ends it, without waiting for durability.
+std::optional<Failure> ActorInstance::runWhole(Invocation& invocation,
+                                               FunctionRef<Done(Invocation&)> code) {
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  const Done done = hook(invocation);
+  const Done done = code(invocation);
   if (auto failed = failureIn(done)) {
     invocation.rollback();
     return failed;
@@ -116,14 +116,36 @@ std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hoo
 
 // ---- Calls
 
-call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
-  fiber::GateHolder inside(calls_);
+/// Why a call that `inside` stands for is not taken, if it is not.
+std::optional<Failure> ActorInstance::refuseCall(const fiber::GateHolder& inside) {
   if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
   if (calls_.count() > type_.options.callsMax) {
     return Failure(FailureCode::ActorOverloaded,
                    "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
   }
-  lastUsed_ = clock().monotonic();
+  noteUse();
+  return std::nullopt;
+}
+
+/// Ends the invocation of a call whose code gave a failure, or none: what its caller gets waits until
+/// all that it could have seen is durable.
+std::optional<Failure> ActorInstance::finishCall(Invocation& invocation,
+                                                 std::optional<Failure> failed) {
+  if (failed) {
+    invocation.rollback();
+    failed = explain(std::move(*failed), invocation);
+  } else if (Status committed = invocation.commit(); !committed) {
+    failed = explain(committed.error(), &invocation);
+  }
+  // Also a failure may tell of what this or an earlier turn wrote.
+  if (auto lost = waitDurable(invocation.seenTxid())) failed = lost;
+  noteUse();
+  return failed;
+}
+
+call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return *std::move(refused);
   const bool isExclusive = type_.options.concurrency == Concurrency::OneAtATime;
   if (isExclusive && std::find(request.callers.begin(), request.callers.end(), database_->name()) !=
                          request.callers.end()) {
@@ -136,27 +158,35 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   invocation.setConnection(from);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
   call::Reply reply = behavior_->action(invocation, request);
-  if (auto* failed = std::get_if<Failure>(&reply)) {
-    invocation.rollback();
-    reply = explain(std::move(*failed), invocation);
-  } else if (Status committed = invocation.commit(); !committed) {
-    reply = explain(committed.error(), &invocation);
-  }
-  // Also a failure may tell of what this or an earlier turn wrote.
-  if (auto lost = waitDurable(invocation.seenTxid())) reply = *lost;
-  lastUsed_ = clock().monotonic();
+  if (auto failed = finishCall(invocation, failureIn(reply))) return *std::move(failed);
   return reply;
 }
 
 call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
-  fiber::GateHolder inside(calls_);
-  if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
-  if (calls_.count() > type_.options.callsMax) {
-    return Failure(FailureCode::ActorOverloaded,
-                   "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
-  }
-  noteUse();
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return *std::move(refused);
   return services_->dispatcher().send(message);
+}
+
+Done ActorInstance::passGate(Invocation& invocation, const call::Headers& headers) {
+  return type_.hasGate ? behavior_->pass(invocation, headers) : Done();
+}
+
+std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
+                                              const HttpExchangePtr& exchange) {
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return refused;
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  Invocation invocation(*this, type_.options.actionTimeout);
+  HttpResponder responder(*this, invocation, exchange);
+  if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
+  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  Done done = passGate(invocation, request.headers);
+  if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
+  if (!failureIn(done)) done = outcomeOf(responder.finish(), *database_);
+  if (auto failed = finishCall(invocation, failureIn(done))) return failed;
+  if (!responder.hasBegun()) exchange->answer(responder.takeResponse());
+  return std::nullopt;
 }
 
 Failure ActorInstance::explain(Failure failure, const Invocation& invocation) const {
@@ -176,17 +206,10 @@ std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
 }
 
 std::optional<Failure> ActorInstance::runBackground(Invocation& invocation) {
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  const Done done = behavior_->run(invocation);
-  if (auto failed = failureIn(done)) {
-    invocation.rollback();
-    if (database_->brokenBy() != nullptr) requestStop(Stop::Broken);
-    return failed;
-  }
-  if (Status committed = invocation.commit(); !committed) {
-    return explain(committed.error(), &invocation);
-  }
-  return waitDurable(invocation.seenTxid());
+  auto failed = runWhole(invocation, [&](Invocation& each) { return behavior_->run(each); });
+  if (!failed) return waitDurable(invocation.seenTxid());
+  if (database_->brokenBy() != nullptr) requestStop(Stop::Broken);
+  return failed;
 }
 
 std::optional<Failure> ActorInstance::waitDurable() {
@@ -239,8 +262,8 @@ bool ActorInstance::stop() {
   state_ = State::Stopping;
   changed_.notifyAll();
   services_->stop();
-  if (*stopRequest_ != Stop::Sleep) {
-    for (Invocation& invocation : invocations_) invocation.stop();
+  for (Invocation& invocation : invocations_) {
+    if (*stopRequest_ != Stop::Sleep || invocation.goesOnUntilStopped()) invocation.stop();
   }
   calls_.close();
   services_->join();
@@ -248,7 +271,7 @@ bool ActorInstance::stop() {
   if (database_->brokenBy() == nullptr) finishOutbox();
   const std::optional<store::Ownership> mine = closeDatabase();
   if (*stopRequest_ == Stop::Destroy) {
-    Status gone = environment_.store.destroy(address_.databaseName(), mine);
+    Status gone = environment_.store.destroy(databaseName_, mine);
     if (!gone) stopFailure_ = call::failureOf(gone.error(), address_.toString());
   }
   return true;

@@ -24,6 +24,7 @@
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/audience.h"
+#include "skep/actor/http_exchange.h"
 #include "skep/actor/invocation.h"
 #include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
@@ -72,6 +73,10 @@ class ActorInstance {
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
+  /// Answers a raw request; what is left to tell the client's end is a failure, or nothing. Suspends. Awake
+  /// only.
+  std::optional<call::Failure> request(const call::HttpRequest& request,
+                                       const HttpExchangePtr& exchange);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
@@ -105,6 +110,7 @@ class ActorInstance {
   void waitForChange() { changed_.wait(); }
 
   const call::ActorAddress& address() const { return address_; }
+  const std::string& databaseName() const { return databaseName_; }
   const ActorType& type() const { return type_; }
   sql::Database& database() { return *database_; }
   Behavior& behavior() { return *behavior_; }
@@ -122,7 +128,7 @@ class ActorInstance {
   std::optional<std::int64_t> alarmMs() const { return alarmMs_; }
   Owner& owner() { return owner_; }
   Outbox& outbox() { return outbox_; }
-  Audience* audience() { return owner_.audience(address_.databaseName()); }
+  Audience* audience() { return owner_.audience(databaseName_); }
 
  private:
   friend class Invocation;
@@ -132,6 +138,13 @@ class ActorInstance {
   /// What a caller gets for `failure` of an invocation that was rolled back.
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
   void finishOutbox();
+  std::optional<call::Failure> refuseCall(const fiber::GateHolder& inside);
+  std::optional<call::Failure> finishCall(Invocation& invocation,
+                                          std::optional<call::Failure> failed);
+  std::optional<call::Failure> runWhole(Invocation& invocation,
+                                        FunctionRef<Done(Invocation&)> code);
+  /// The one gate of what clients ask without a connection: within the first turn, before anything else.
+  Done passGate(Invocation& invocation, const call::Headers& headers);
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
                                        const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
@@ -142,6 +155,7 @@ class ActorInstance {
   vfs::Environment& environment_;
   const ActorType& type_;
   const call::ActorAddress address_;
+  const std::string databaseName_;
   State state_ = State::Starting;
   std::optional<Stop> stopRequest_;
   std::optional<call::Failure> stopFailure_;

@@ -40,6 +40,12 @@ enum class Concurrency : std::uint8_t { Interleaved, OneAtATime };
 /// whose commit fails is broken and says so to everybody after that.
 enum class Durability : std::uint8_t { Durable, Relaxed };
 
+/// Of raw requests.
+struct HttpOptions {
+  std::size_t sendBytesMax = 256 * 1024;  // of a stream on their way: then its writer waits
+  Duration sendTimeout = std::chrono::seconds(30);  // that long, before the client is given up
+};
+
 struct ActorOptions {
   Duration sleepAfter = std::chrono::seconds(30);     // idle for so long, then asleep
   Duration actionTimeout = std::chrono::seconds(60);  // then its caller gets action_timed_out
@@ -50,6 +56,7 @@ struct ActorOptions {
   KeyValueLimits keyValue;
   ScheduleLimits schedule;
   ConnectionOptions connections;
+  HttpOptions http;
   sql::Limits limits;
 };
 
@@ -58,9 +65,11 @@ struct ActorType {
   std::vector<Migration> migrations;
   ActorOptions options;
   QueueTypes queues;
-  bool hasRun = false;           // Behavior::run() is worth calling
+  bool hasRun = false;                                      // Behavior::run() is worth calling
   std::map<std::string, EventOptions, std::less<>> events;  // that clients may subscribe to
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
+  bool hasGate = false;          // Behavior::pass() is worth calling
+  bool hasRequestHandler = false;
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

@@ -30,7 +30,7 @@ void Background::stop() {
 }
 
 void Background::runAgainAndAgain() {
-  const std::uint64_t seed = std::hash<std::string>{}(instance_.address().databaseName());
+  const std::uint64_t seed = std::hash<std::string>{}(instance_.databaseName());
   for (int failures = 0; !stop_.isAborted();) {
     const MonotonicTime startedAt = instance_.clock().monotonic();
     std::optional<call::Failure> failed;

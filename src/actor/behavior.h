@@ -17,6 +17,7 @@
 
 namespace skep::actor {
 
+class HttpResponder;
 class Invocation;
 
 using Done = call::Outcome<std::monostate>;
@@ -49,6 +50,12 @@ class Behavior {
   virtual Done connected(Invocation& invocation) = 0;
   /// It is none any more. A failure is logged.
   virtual Done disconnected(Invocation& invocation) = 0;
+  /// A client that is not connected asks for something: refuses it with a failure.
+  virtual Done pass(Invocation& invocation, const call::Headers& headers) = 0;
+  /// Answers a raw request, of a type that has a handler for them. What it says as a whole is sent when
+  /// this returns well; without a word it is "no content".
+  virtual Done request(Invocation& invocation, const call::HttpRequest& request,
+                       HttpResponder& responder) = 0;
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
   virtual Done sleep(Invocation& invocation) = 0;
   /// Before everything of the actor is removed.

@@ -3,16 +3,13 @@
 #include <utility>
 
 #include "skep/actor/actor_type.h"
-#include "skep/actor/random_id.h"
+#include "skep/base/random_id.h"
 
 namespace skep::actor {
 namespace {
 
 using call::Failure;
 using call::FailureCode;
-
-// Fibers of one loop: more would run out of stacks (fiber/loop.h).
-constexpr std::size_t kFibersMax = 20'000;
 
 /// Whether a client that was not let in, or lost its connection, for this reason may come back.
 bool mayRetry(const Failure& failure) {
@@ -97,14 +94,14 @@ std::unique_ptr<call::ConnectionHandle> ConnectionTable::connect(
 // ---- The beginning
 
 void ConnectionTable::open(const ConnectionPtr& connection, call::ConnectRequest request) {
-  const bool begun = spawn("connect", [this, connection, request = std::move(request)] {
+  const bool begun = fibers_.spawn("connect", [this, connection, request = std::move(request)] {
     if (auto failed = host_.letIn(connection, request)) {
       end(connection, {.failure = *failed, .mayRetry = mayRetry(*failed)});
     } else {
       opened(connection);
     }
   });
-  if (!begun) end(connection, refusal());
+  if (!begun) end(connection, {.failure = fibers_.refusal(), .mayRetry = true});
 }
 
 void ConnectionTable::opened(const ConnectionPtr& connection) {
@@ -161,7 +158,7 @@ void ConnectionTable::call(const ConnectionPtr& connection, call::ConnectionCall
 void ConnectionTable::startCall(const ConnectionPtr& connection, call::ConnectionCall message) {
   const std::uint64_t id = message.id;
   const bool begun =
-      spawn("connection call", [this, connection, message = std::move(message)]() mutable {
+      fibers_.spawn("connection call", [this, connection, message = std::move(message)]() mutable {
         call::Reply reply = host_.run({.actor = connection->actor(),
                                        .existence = call::Existence::Get,
                                        .input = std::nullopt,
@@ -175,7 +172,7 @@ void ConnectionTable::startCall(const ConnectionPtr& connection, call::Connectio
             [&](call::ConnectionPeer& peer) { peer.replied(message.id, std::move(reply)); });
       });
   if (begun) return;
-  connection->tell([&](call::ConnectionPeer& peer) { peer.replied(id, refusal().failure); });
+  connection->tell([&](call::ConnectionPeer& peer) { peer.replied(id, fibers_.refusal()); });
 }
 
 void ConnectionTable::subscribe(const ConnectionPtr& connection,
@@ -243,8 +240,8 @@ void ConnectionTable::tellActor(const ConnectionPtr& connection) {
   const std::string actor = connection->actor().databaseName();
   std::deque<ConnectionPtr>& leaving = leaving_[actor];
   leaving.push_back(connection);
-  if (leaving.size() > 1 || !fibers_.tryEnter()) return;
-  loop_.spawn("disconnect", [this, actor] {
+  if (leaving.size() > 1) return;
+  const auto tell = [this, actor] {
     std::deque<ConnectionPtr>& left = leaving_.at(actor);
     while (!left.empty()) {
       const ConnectionPtr next = left.front();
@@ -252,8 +249,8 @@ void ConnectionTable::tellActor(const ConnectionPtr& connection) {
       left.pop_front();
     }
     leaving_.erase(actor);
-    fibers_.leave();
-  });
+  };
+  if (!fibers_.spawnBeyondBound("disconnect", tell)) leaving_.erase(actor);
 }
 
 void ConnectionTable::endAll(const call::ActorAddress& actor, const call::Closed& why) {
@@ -268,23 +265,6 @@ void ConnectionTable::close() {
       end(connection, shuttingDown());
     }
   }
-  fibers_.close();
-}
-
-/// Why spawn() did not.
-call::Closed ConnectionTable::refusal() const {
-  if (fibers_.isClosed()) return shuttingDown();
-  return {.failure = {FailureCode::ActorOverloaded, "too many calls are under way on this node"},
-          .mayRetry = true};
-}
-
-bool ConnectionTable::spawn(std::string_view name, std::function<void()> body) {
-  if (fibers_.count() >= kFibersMax || !fibers_.tryEnter()) return false;
-  loop_.spawn(name, [this, body = std::move(body)] {
-    body();
-    fibers_.leave();
-  });
-  return true;
 }
 
 }  // namespace skep::actor

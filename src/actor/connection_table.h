@@ -14,15 +14,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "skep/actor/audience.h"
+#include "skep/actor/call_fibers.h"
 #include "skep/actor/connection.h"
 #include "skep/call/router.h"
 #include "skep/fiber/loop.h"
-#include "skep/fiber/sync.h"
 
 namespace skep::actor {
 
@@ -50,7 +49,8 @@ class ConnectionTable {
     ~Host() = default;
   };
 
-  ConnectionTable(fiber::Loop& loop, Host& host) : loop_(loop), host_(host) {}
+  ConnectionTable(CallFibers& fibers, Host& host)
+      : loop_(fibers.loop()), fibers_(fibers), host_(host) {}
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
 
@@ -67,7 +67,7 @@ class ConnectionTable {
   /// The same for all of an actor's.
   void endAll(const call::ActorAddress& actor, const call::Closed& why);
 
-  /// Ends every connection, and waits for what they had begun. Suspends.
+  /// Ends every connection. Does not suspend: what they had begun goes on, on the host's fibers.
   void close();
 
  private:
@@ -86,15 +86,13 @@ class ConnectionTable {
   void startCall(const ConnectionPtr& connection, call::ConnectionCall message);
   bool leave(const ConnectionPtr& connection);
   void tellActor(const ConnectionPtr& connection);
-  call::Closed refusal() const;
-  bool spawn(std::string_view name, std::function<void()> body);
 
   fiber::Loop& loop_;
+  CallFibers& fibers_;
   Host& host_;
   std::unordered_map<std::string, Audience> audiences_;  // by the name of the actor's database
   // By the name of the database: closed, and the actor has yet to be told.
   std::unordered_map<std::string, std::deque<ConnectionPtr>> leaving_;
-  fiber::Gate fibers_;
 };
 
 }  // namespace skep::actor

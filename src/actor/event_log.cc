@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "skep/actor/random_id.h"
+#include "skep/base/random_id.h"
 
 namespace skep::actor {
 namespace {

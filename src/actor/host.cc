@@ -98,6 +98,12 @@ std::unique_ptr<call::ConnectionHandle> Host::connect(call::ConnectRequest reque
   return connections.connect(std::move(request), std::move(peer));
 }
 
+std::unique_ptr<call::HttpHandle> Host::request(call::HttpRequest request,
+                                                std::shared_ptr<call::HttpPeer> peer) {
+  HttpExchanges& exchanges = loopOf(request.actor).exchanges();
+  return exchanges.start(std::move(request), std::move(peer));
+}
+
 void Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
   onLoop(loop.loop(), [&] {

@@ -60,6 +60,8 @@ class Host final : public call::Router {
                                       std::size_t countMax) override;
   std::unique_ptr<call::ConnectionHandle> connect(
       call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
+  std::unique_ptr<call::HttpHandle> request(call::HttpRequest request,
+                                            std::shared_ptr<call::HttpPeer> peer) override;
 
   /// Puts the actor to sleep if it is awake, and waits for it.
   void sleep(const call::ActorAddress& actor);

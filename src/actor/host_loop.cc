@@ -1,6 +1,7 @@
 #include "skep/actor/host_loop.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,25 +33,39 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       registry_(registry),
       environment_(environment),
       alarms_(alarms),
-      connections_(environment.loop, *this),
+      fibers_(environment.loop),
+      connections_(fibers_, *this),
+      exchanges_(fibers_, [this](const auto& request,
+                                 const auto& exchange) { return answer(request, exchange); }),
       idleTimer_(environment.loop) {}
 
-call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPtr& from) {
-  fiber::GateHolder inside(calls_);
+/// Gives what `body(instance)` does with the awake actor, or why there is none.
+template <class Body>
+auto HostLoop::withActor(const call::ActorAddress& actor, Existence existence,
+                         const std::optional<call::Payload>& input, Body body, bool* created)
+    -> std::invoke_result_t<Body, ActorInstance&> {
+  const fiber::GateHolder inside(calls_);
   if (!inside) return shuttingDown();
-  if (waitsToGo(request)) {
+  auto acquired = acquire(actor, existence, input, created);
+  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
+  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+  return body(*instance);
+}
+
+call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPtr& from) {
+  if (!calls_.isClosed() && waitsToGo(request)) {
     return Failure(FailureCode::ActorStopped,
                    "the actor is on its way out and waits for the end of this call");
   }
-  auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
-  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
-  bump(actions_);
-  const MonotonicTime start = environment_.loop.clock().monotonic();
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  call::Reply reply = instance->run(request, from);
-  actionTime_.record(environment_.loop.clock().monotonic() - start);
-  if (std::holds_alternative<Failure>(reply)) bump(actionsFailed_);
-  return reply;
+  return withActor(request.actor, request.existence, request.input,
+                   [&](ActorInstance& instance) -> call::Reply {
+                     bump(actions_);
+                     const MonotonicTime start = environment_.loop.clock().monotonic();
+                     call::Reply reply = instance.run(request, from);
+                     actionTime_.record(environment_.loop.clock().monotonic() - start);
+                     if (std::holds_alternative<Failure>(reply)) bump(actionsFailed_);
+                     return reply;
+                   });
 }
 
 bool HostLoop::waitsToGo(const call::ActionRequest& request) const {
@@ -63,12 +78,8 @@ bool HostLoop::waitsToGo(const call::ActionRequest& request) const {
 }
 
 call::Outcome<call::QueueSent> HostLoop::send(const call::QueueSend& message) {
-  fiber::GateHolder inside(calls_);
-  if (!inside) return shuttingDown();
-  auto acquired = acquire(message.actor, message.existence, message.input, nullptr);
-  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  return instance->send(message);
+  return withActor(message.actor, message.existence, message.input,
+                   [&](ActorInstance& instance) { return instance.send(message); });
 }
 
 AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
@@ -86,29 +97,34 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
 
 std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
                                        const call::ConnectRequest& request) {
-  fiber::GateHolder inside(calls_);
-  if (!inside) return shuttingDown();
-  auto acquired = acquire(request.actor, request.existence, request.input, nullptr);
-  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  return instance->letIn(connection, request);
+  return withActor(request.actor, request.existence, request.input,
+                   [&](ActorInstance& instance) { return instance.letIn(connection, request); });
 }
 
 void HostLoop::disconnected(const ConnectionPtr& connection) {
   const ActorType* type = typeOf(connection->actor());
   if (type == nullptr || !type->hasOnDisconnect) return;
-  fiber::GateHolder inside(calls_);
-  if (!inside) return;
-  auto acquired = acquire(connection->actor(), Existence::Get, std::nullopt, nullptr);
-  if (const auto* failed = std::get_if<Failure>(&acquired)) {
-    // One that was destroyed has nothing left to tidy up.
-    if (failed->is(FailureCode::ActorNotFound)) return;
-    logWarn("actor", "onDisconnect could not run",
-            {{"actor", connection->actor().toString()}, {"error", failed->toString()}});
-    return;
+  const auto failed = withActor(connection->actor(), Existence::Get, std::nullopt,
+                                [&](ActorInstance& instance) -> std::optional<Failure> {
+                                  instance.disconnected(connection);
+                                  return std::nullopt;
+                                });
+  // An actor that was destroyed has nothing left to tidy up.
+  if (!failed || failed->is(FailureCode::ActorNotFound)) return;
+  if (failed->is(FailureCode::ShuttingDown)) return;
+  logWarn("actor", "onDisconnect could not run",
+          {{"actor", connection->actor().toString()}, {"error", failed->toString()}});
+}
+
+std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
+                                        const HttpExchangePtr& exchange) {
+  const ActorType* type = typeOf(request.actor);
+  if (type != nullptr && !type->hasRequestHandler) {
+    return Failure(FailureCode::RouteNotFound,
+                   "actor type '" + type->name + "' does not answer raw requests");
   }
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  instance->disconnected(connection);
+  return withActor(request.actor, request.existence, std::nullopt,
+                   [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
 /// Connections outlive sleep, and nothing else that ends an instance.
@@ -128,14 +144,12 @@ void HostLoop::endConnections(const ActorInstance& instance) {
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
                                       const std::optional<call::Payload>& input) {
-  fiber::GateHolder inside(calls_);
-  if (!inside) return shuttingDown();
   bool created = false;
-  auto acquired = acquire(actor, existence, input, &created);
-  if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  if (auto lost = instance->waitDurable()) return *lost;
-  return created;
+  const auto whenDurable = [&](ActorInstance& instance) -> call::Outcome<bool> {
+    if (auto lost = instance.waitDurable()) return *std::move(lost);
+    return created;
+  };
+  return withActor(actor, existence, input, whenDurable, &created);
 }
 
 call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor) {
@@ -208,7 +222,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
 }
 
 void HostLoop::stopRequested(ActorInstance& instance) {
-  const auto found = instances_.find(instance.address().databaseName());
+  const auto found = instances_.find(instance.databaseName());
   SKEP_CHECK(found != instances_.end() && found->second.get() == &instance);
   if (!stops_.tryEnter()) return;  // close() stops every actor itself
   environment_.loop.spawn("stop actor", [this, stopped = found->second] {
@@ -220,7 +234,7 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 void HostLoop::stop(const InstancePtr& instance) {
   if (!instance->stop()) return;  // another fiber does
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
-  instances_.erase(instance->address().databaseName());
+  instances_.erase(instance->databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());
   endConnections(*instance);
@@ -249,6 +263,8 @@ void HostLoop::sleepIdle() {
 
 void HostLoop::close() {
   connections_.close();
+  exchanges_.close();
+  fibers_.close();
   calls_.close();
   idleTimer_.cancel();
   for (auto& [name, instance] : instances_) instance->requestStop(ActorInstance::Stop::Sleep);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 
 #include "skep/actor/actor_instance.h"
@@ -28,6 +29,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// For its alarm.
   AlarmWatch::Woken wake(const call::ActorAddress& actor);
   ConnectionTable& connections() { return connections_; }
+  HttpExchanges& exchanges() { return exchanges_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               const std::optional<call::Payload>& input);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
@@ -55,6 +57,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request) override;
   void disconnected(const ConnectionPtr& connection) override;
+  std::optional<call::Failure> answer(const call::HttpRequest& request,
+                                      const HttpExchangePtr& exchange);
   const ActorType* typeOf(const call::ActorAddress& actor) const override {
     return registry_.find(actor.type);
   }
@@ -63,6 +67,10 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// The awake instance, woken if need be. Suspends.
   call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
                                      const std::optional<call::Payload>& input, bool* created);
+  template <class Body>
+  auto withActor(const call::ActorAddress& actor, call::Existence existence,
+                 const std::optional<call::Payload>& input, Body body, bool* created = nullptr)
+      -> std::invoke_result_t<Body, ActorInstance&>;
   /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
   bool waitsToGo(const call::ActionRequest& request) const;
   void stop(const InstancePtr& instance);
@@ -74,7 +82,9 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   vfs::Environment& environment_;
   AlarmWatch& alarms_;
   std::unordered_map<std::string, InstancePtr> instances_;
+  CallFibers fibers_;
   ConnectionTable connections_;
+  HttpExchanges exchanges_;
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;

@@ -8,6 +8,11 @@
 #include "skep/actor/services.h"
 
 namespace skep::actor {
+namespace {
+
+constexpr Duration kForever = std::chrono::hours(24) * 36'500;
+
+}  // namespace
 
 Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers)
     : instance_(instance),
@@ -25,15 +30,23 @@ Invocation::~Invocation() {
   SKEP_CHECK(!inTurn_, "an invocation ends by commit() or rollback()");
 }
 
-void Invocation::stop() {
+void Invocation::stop(std::string why) {
+  if (stoppedBy_.empty()) stoppedBy_ = std::move(why);
   if (inTurn_) instance_.database().interrupt();
   abort_.requestAbort();
 }
 
 Status Invocation::checkGoing() const {
   if (isTimedOut_) return Error{ErrorCode::TimedOut, "the time for this call ran out"};
-  if (abort_.isAborted()) return Error{ErrorCode::Aborted, "the actor is on its way out"};
+  if (abort_.isAborted()) return Error{ErrorCode::Aborted, stoppedBy_};
   return {};
+}
+
+void Invocation::goOnUntilStopped() {
+  goesOn_ = true;
+  timer_.cancel();
+  deadline_ = instance_.clock().monotonic() + kForever;
+  if (instance_.state() == ActorInstance::State::Stopping) stop();
 }
 
 Status Invocation::begin() {
@@ -137,7 +150,7 @@ Status Invocation::flush() {
 call::Reply Invocation::call(call::ActionRequest request) {
   request.timeout = std::min(request.timeout.value_or(timeLeft()), timeLeft());
   request.callers = callers_;
-  request.callers.push_back(instance_.address().databaseName());
+  request.callers.push_back(instance_.databaseName());
   call::Reply reply;
   Status paused = pause([&] {
     Status durable = instance_.database().waitDurable(seenTxid_);

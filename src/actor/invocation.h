@@ -56,8 +56,11 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool isTimedOut() const { return isTimedOut_; }
   /// The connection whose message or coming and going this is about; before begin().
   void setConnection(ConnectionPtr connection) { connection_ = std::move(connection); }
-  /// Aborts abortToken() and interrupts running SQL. Does not suspend.
-  void stop();
+  /// Aborts abortToken() and interrupts running SQL. `why` is told to the code. Does not suspend.
+  void stop(std::string why = "the actor is on its way out");
+  /// It has no time limit any more; instead it is told to stop when the actor goes to sleep.
+  void goOnUntilStopped();
+  bool goesOnUntilStopped() const { return goesOn_; }
 
   // --- For the actor's code, through the API. ---
 
@@ -106,13 +109,15 @@ class Invocation : public boost::intrusive::list_base_hook<
   Status checkTurn() const;
 
   ActorInstance& instance_;
-  const MonotonicTime deadline_;
+  MonotonicTime deadline_;
   std::vector<std::string> callers_;
   ConnectionPtr connection_;
   fiber::AbortSource abort_;
   fiber::Timer timer_;
   bool inTurn_ = false;
   bool isTimedOut_ = false;
+  bool goesOn_ = false;
+  std::string stoppedBy_;
   store::Txid seenTxid_ = 0;
 };
 

@@ -94,6 +94,12 @@ Status Outbox::close(const ConnectionPtr& connection, call::Closed why) {
   return {};
 }
 
+Status Outbox::say(std::size_t bytes, std::function<void()> leave) {
+  SKEP_CHECK_OK(checkRoom(bytes + kEntryBytes));
+  stage(bytes + kEntryBytes, Say{.leave = std::move(leave)});
+  return {};
+}
+
 Status Outbox::welcome(const ConnectionPtr& connection, const call::ConnectRequest& request) {
   sql::Database& database = instance_.database();
   SKEP_CHECK_OK(checkRoom(kEntryBytes));

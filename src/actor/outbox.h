@@ -1,4 +1,5 @@
-// Outbox: the output gate of an awake actor's events, sends and closes (I1).
+// Outbox: the output gate of an awake actor's events, sends and closes, and of what it answers bit by bit
+// (I1).
 //
 //   staged   by the open turn; forgotten when that is rolled back
 //   pending  by committed turns that are not durable yet, oldest first
@@ -14,6 +15,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +47,9 @@ class Outbox {
   Status broadcast(std::string_view event, std::string value, std::string except);
   Status send(const ConnectionPtr& to, std::string_view event, std::string value);
   Status close(const ConnectionPtr& connection, call::Closed why);
+  /// Something else: `leave`, which does not suspend, is called when it may leave. `bytes`: what it holds
+  /// until then.
+  Status say(std::size_t bytes, std::function<void()> leave);
   /// The client hears that it is connected, gets what it missed and, from then on, what it subscribes to.
   Status welcome(const ConnectionPtr& connection, const call::ConnectRequest& request);
 
@@ -88,7 +93,10 @@ class Outbox {
     std::optional<std::vector<EventLog::EventPtr>>
         kept;  // in the database, and missing to the client
   };
-  using Item = std::variant<Broadcast, Send, Close, Welcome>;
+  struct Say {
+    std::function<void()> leave;
+  };
+  using Item = std::variant<Broadcast, Send, Close, Welcome, Say>;
   struct Pending {
     store::Txid txid;
     std::size_t bytes;
@@ -110,6 +118,7 @@ class Outbox {
   void leave(Send& send);
   void leave(Close& close);
   void leave(Welcome& welcome);
+  static void leave(Say& say) { say.leave(); }
 
   ActorInstance& instance_;
   std::unique_ptr<EventLog> log_;          // of an actor that has connections or sends events

@@ -74,6 +74,14 @@ Result<bool> Schedule::isFull() {
   return *count_ >= limits_.timersMax;
 }
 
+std::optional<Failure> Schedule::refuseMore() {
+  const Result<bool> full = isFull();
+  if (!full) return call::failureOf(full.error(), database_.name());
+  if (!*full) return std::nullopt;
+  return Failure(FailureCode::TooManyTimers,
+                 "an actor has at most " + std::to_string(limits_.timersMax) + " timers and jobs");
+}
+
 // ---- Timers
 
 call::Outcome<std::int64_t> Schedule::set(const std::string& name, ScheduledCall call,
@@ -83,13 +91,7 @@ call::Outcome<std::int64_t> Schedule::set(const std::string& name, ScheduledCall
     const call::Outcome<bool> replaced = cancel(name);
     if (const auto* failed = std::get_if<Failure>(&replaced)) return *failed;
   }
-  const Result<bool> full = isFull();
-  if (!full) return call::failureOf(full.error(), database_.name());
-  if (*full) {
-    return Failure(
-        FailureCode::TooManyTimers,
-        "an actor has at most " + std::to_string(limits_.timersMax) + " timers and jobs");
-  }
+  if (auto full = refuseMore()) return *std::move(full);
   std::int64_t id = 0;
   Status written = write([&]() -> Status {
     SKEP_CHECK_OK(database_.execute(

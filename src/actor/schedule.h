@@ -134,6 +134,8 @@ class Schedule {
   Status write(FunctionRef<Status()> body);
   std::optional<call::Failure> check(const ScheduledCall& call, const std::string& name) const;
   Result<bool> isFull();
+  /// Why one more timer or job is not taken, if it is not.
+  std::optional<call::Failure> refuseMore();
   call::Outcome<std::optional<Timer>> timerWhere(const std::string& condition, sql::Value value);
   call::Outcome<bool> cancelWhere(const std::string& condition, sql::Value value);
   Status finishJob(const DueCall& ran, const std::optional<std::string>& error,

@@ -70,13 +70,7 @@ call::Outcome<std::monostate> Schedule::setJob(const JobSpec& spec, std::int64_t
   const auto& before = std::get<std::optional<Job>>(found);
   if (before && isSame(before->spec, spec)) return std::monostate{};
   if (!before) {
-    const Result<bool> full = isFull();
-    if (!full) return call::failureOf(full.error(), database_.name());
-    if (*full) {
-      return Failure(
-          FailureCode::TooManyTimers,
-          "an actor has at most " + std::to_string(limits_.timersMax) + " timers and jobs");
-    }
+    if (auto full = refuseMore()) return *std::move(full);
   }
   const bool keepsSlot = before && hasSameSlots(before->spec, spec);
   return outcomeOf(

@@ -103,6 +103,20 @@ class TypedBehavior final : public actor::Behavior {
     return hook(invocation, parts_->onDisconnect);
   }
 
+  Done pass(Invocation& invocation, const call::Headers& headers) override {
+    return guarded(invocation, [&](Context& c) {
+      const call::ConnectRequest request{.actor = invocation.actor(), .headers = headers};
+      const call::Payload parameters{.encoding = call::Encoding::Json, .bytes = "null"};
+      if (parts_->onBeforeConnect) parts_->onBeforeConnect(*actor_, c, {request, parameters});
+    });
+  }
+
+  Done request(Invocation& invocation, const call::HttpRequest& request,
+               actor::HttpResponder& responder) override {
+    return guarded(invocation,
+                   [&](Context& c) { parts_->onRequest(*actor_, c, request, responder); });
+  }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -193,6 +207,8 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .hasRun = shared->run != nullptr,
           .events = std::move(events),
           .hasOnDisconnect = hasOnDisconnect,
+          .hasGate = shared->onBeforeConnect != nullptr,
+          .hasRequestHandler = shared->onRequest != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

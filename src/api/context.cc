@@ -24,6 +24,21 @@ void Context::idleFor(std::chrono::milliseconds duration) {
   if (!paused) api::throwError(paused.error());
 }
 
+bool Context::waitFor(const Signal& signal, std::chrono::milliseconds timeout) {
+  fiber::AbortToken signalled = signal.next_.token();
+  fiber::AbortToken stopped = invocation_.abortToken();
+  Status paused = invocation_.pause([&] {
+    fiber::AbortSource either;
+    const std::uint64_t signalledId = signalled.onAbort([&] { either.requestAbort(); });
+    const std::uint64_t stoppedId = stopped.onAbort([&] { either.requestAbort(); });
+    (void)fiber::sleepFor(timeout, either.token());
+    signalled.remove(signalledId);
+    stopped.remove(stoppedId);
+  });
+  if (!paused) api::throwError(paused.error());
+  return signalled.isAborted();
+}
+
 KeepAwake Context::keepAwake() {
   return invocation_.services().background().keepAwake();
 }

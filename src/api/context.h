@@ -27,6 +27,7 @@
 #include "skep/api/key_value.h"
 #include "skep/api/queue.h"
 #include "skep/api/schedule.h"
+#include "skep/api/signal.h"
 #include "skep/sql/database.h"
 
 namespace skep {
@@ -105,6 +106,8 @@ class Context {
   void sleepFor(std::chrono::milliseconds duration);
   /// As sleepFor(), but the actor may fall asleep when only its run() waits, and only in this way.
   void idleFor(std::chrono::milliseconds duration);
+  /// Waits for the signal's next notify(), at most that long; false: it did not come.
+  bool waitFor(const Signal& signal, std::chrono::milliseconds timeout);
   /// Waits until everything written so far is durable.
   void flush();
   /// Calls an action of another actor, which is made when it does not exist. ActorError with its

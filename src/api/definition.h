@@ -30,6 +30,7 @@
 #include "skep/api/codec.h"
 #include "skep/api/connection.h"
 #include "skep/api/context.h"
+#include "skep/api/http.h"
 
 namespace skep {
 
@@ -83,6 +84,10 @@ struct ActorParts {
   std::optional<std::type_index> connectionState;
   ConnectionHook onConnect;
   ConnectionHook onDisconnect;
+
+  using RequestHandler =
+      std::function<void(Actor&, Context&, const call::HttpRequest&, actor::HttpResponder&)>;
+  RequestHandler onRequest;
 };
 
 /// The actor type that the runtime knows.
@@ -256,6 +261,25 @@ class Definition {
   /// actor that is destroyed, nor when the process dies.
   Definition& onDisconnect(void (T::*function)(Context&, Connection&)) {
     return hook(parts_.onDisconnect, function);
+  }
+
+  /// Raw requests, answered by this; see http.h.
+  Definition& onRequest(HttpResponse (T::*function)(Context&, const HttpRequest&)) {
+    parts_.onRequest = [function](Actor& self, Context& c, const call::HttpRequest& request,
+                                  actor::HttpResponder& responder) {
+      HttpResponse response = (static_cast<T&>(self).*function)(c, HttpRequest(request));
+      api::respond(responder, std::move(response));
+    };
+    return *this;
+  }
+  /// The same, bit by bit.
+  Definition& onRequest(void (T::*function)(Context&, const HttpRequest&, HttpStream&)) {
+    parts_.onRequest = [function](Actor& self, Context& c, const call::HttpRequest& request,
+                                  actor::HttpResponder& responder) {
+      HttpStream stream(responder);
+      (static_cast<T&>(self).*function)(c, HttpRequest(request), stream);
+    };
+    return *this;
   }
 
   ActorOptions& options() { return options_; }

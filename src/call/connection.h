@@ -79,7 +79,7 @@ struct ConnectRequest {
   std::optional<Payload> input;  // for an actor that is created by this
   Payload parameters;            // any value; no bytes: null
   /// Names in lower case.
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;
   std::vector<std::string> subscriptions;
   /// What the client has seen of the subscribed events, to go on behind it.
   std::optional<EventPosition> resume;

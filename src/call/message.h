@@ -1,11 +1,13 @@
-// Payload, Outcome, Reply: what requests and replies are made of. Plain values, any thread.
+// Payload, Headers, Outcome, Reply: what requests and replies are made of. Plain values, any thread.
 
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "skep/call/failure.h"
 
@@ -18,6 +20,9 @@ struct Payload {
   Encoding encoding = Encoding::Json;
   std::string bytes;
 };
+
+/// Fields of an HTTP message, in their order.
+using Headers = std::vector<std::pair<std::string, std::string>>;
 
 template <class T>
 using Outcome = std::variant<T, Failure>;

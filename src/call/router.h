@@ -21,6 +21,7 @@
 #include "skep/call/address.h"
 #include "skep/call/connection.h"
 #include "skep/call/failure.h"
+#include "skep/call/http.h"
 #include "skep/call/message.h"
 
 namespace skep::call {
@@ -85,6 +86,10 @@ class Router {
   /// end's until closed(), or until close() has arrived there.
   virtual std::unique_ptr<ConnectionHandle> connect(ConnectRequest request,
                                                     std::shared_ptr<ConnectionPeer> peer) = 0;
+  /// Has the actor's own code answer: `peer` hears what. Does not suspend. Shared: the peer is the
+  /// actor's end's until nothing follows any more, or until close() has arrived there.
+  virtual std::unique_ptr<HttpHandle> request(HttpRequest request,
+                                              std::shared_ptr<HttpPeer> peer) = 0;
 };
 
 }  // namespace skep::call

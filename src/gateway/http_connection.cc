@@ -1,11 +1,13 @@
 #include "skep/gateway/http_connection.h"
 
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <utility>
 
 #include "skep/fiber/fiber.h"
+#include "skep/gateway/text.h"
 
 namespace skep::gateway {
 
@@ -33,10 +35,8 @@ beast::error_code await(Operation operation) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(boost::asio::ip::tcp::socket socket, Shared& shared)
-    : stream_(std::move(socket)), shared_(shared) {
-  beast::error_code ignored;
-  stream_.socket().set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+HttpConnection::HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared& shared)
+    : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared) {
   ++shared_.connectionCount;
 }
 
@@ -47,36 +47,62 @@ HttpConnection::~HttpConnection() {
 void HttpConnection::read() {
   if (shared_.isClosing) return shutDown();
   parser_.emplace();
-  parser_->header_limit(static_cast<std::uint32_t>(shared_.options.headerBytesMax));
-  parser_->body_limit(shared_.options.bodyBytesMax);
+  parser_->eager(true);
+  wasToldToContinue_ = false;
+  parser_->header_limit(static_cast<std::uint32_t>(shared_.front.options.headerBytesMax));
+  parser_->body_limit(shared_.front.options.bodyBytesMax);
   if (buffer_.size() > 0) return readRest();
   // Idle: no time for the request runs until its first byte has come.
-  stream_.expires_after(shared_.options.idleTimeout);
-  stream_.async_read_some(buffer_.prepare(kReadBytes),
-                          [self = shared_from_this()](beast::error_code error, std::size_t bytes) {
-                            self->buffer_.commit(bytes);
-                            if (error) return self->shutDown();
-                            self->readRest();
-                          });
+  stream_->expiresAfter(shared_.front.options.idleTimeout);
+  stream_->async_read_some(buffer_.prepare(kReadBytes),
+                           [self = shared_from_this()](beast::error_code error, std::size_t bytes) {
+                             self->buffer_.commit(bytes);
+                             if (error) return self->shutDown();
+                             self->readRest();
+                           });
 }
 
 void HttpConnection::readRest() {
-  stream_.expires_after(shared_.options.readTimeout);
-  http::async_read(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](beast::error_code error, std::size_t) { self->received(error); });
+  stream_->expiresAfter(shared_.front.options.readTimeout);
+  readMore();
+}
+
+void HttpConnection::readMore() {
+  http::async_read_some(*stream_, buffer_, *parser_,
+                        [self = shared_from_this()](beast::error_code error, std::size_t) {
+                          if (error || self->parser_->is_done()) return self->received(error);
+                          if (self->wantsToBeTold()) return self->tellToContinue();
+                          self->readMore();
+                        });
+}
+
+/// Whether the client waits with its body until it is told to go on (RFC 9110 section 10.1.1).
+bool HttpConnection::wantsToBeTold() const {
+  if (wasToldToContinue_ || !parser_->is_header_done()) return false;
+  const HttpRequest& request = parser_->get();
+  return request.version() >= 11 && beast::iequals(request[http::field::expect], "100-continue");
+}
+
+void HttpConnection::tellToContinue() {
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  wasToldToContinue_ = true;
+  boost::asio::async_write(*stream_, boost::asio::buffer(kContinue),
+                           [self = shared_from_this()](beast::error_code error, std::size_t) {
+                             if (error) return self->shutDown();
+                             self->readMore();
+                           });
 }
 
 void HttpConnection::received(beast::error_code error) {
   if (error == http::error::body_limit) {
-    return refuse({FailureCode::BodyTooLarge, "a request's body has at most " +
-                                                  std::to_string(shared_.options.bodyBytesMax) +
-                                                  " bytes"});
+    return refuse({FailureCode::BodyTooLarge,
+                   "a request's body has at most " +
+                       std::to_string(shared_.front.options.bodyBytesMax) + " bytes"});
   }
   if (error == http::error::header_limit) {
-    return refuse({FailureCode::BodyTooLarge, "a request's head has at most " +
-                                                  std::to_string(shared_.options.headerBytesMax) +
-                                                  " bytes"});
+    return refuse({FailureCode::BodyTooLarge,
+                   "a request's head has at most " +
+                       std::to_string(shared_.front.options.headerBytesMax) + " bytes"});
   }
   const bool isMalformed =
       error && error != http::error::end_of_stream && error != http::error::partial_message &&
@@ -86,10 +112,21 @@ void HttpConnection::received(beast::error_code error) {
   }
   if (error) return shutDown();
   if (isUpgrade(parser_->get())) return upgrade();
-  if (!shared_.requests.tryEnter()) return shutDown();
+  const MonotonicTime now = shared_.loop.clock().monotonic();
+  const std::string_view forwardedFor = view(parser_->get()["X-Forwarded-For"]);
+  std::shared_ptr<Client> client =
+      peer_.client ? peer_.client
+                   : shared_.front.clients.clientOf(peer_.address, forwardedFor, now);
+  if (!client->tryBegin(now)) {
+    return refuse({FailureCode::RateLimited, "this client asks too much at once, or too fast"});
+  }
+  if (!shared_.requests.tryEnter()) {
+    client->end();
+    return shutDown();
+  }
   isHandling_ = true;
-  shared_.loop.spawn("http", [self = shared_from_this()] {
-    self->handle();
+  shared_.loop.spawn("http", [self = shared_from_this(), client = std::move(client)] {
+    self->handle(*client);
     self->shared_.requests.leave();
   });
 }
@@ -97,42 +134,68 @@ void HttpConnection::received(beast::error_code error) {
 /// The connection goes on as a WebSocket, if that is allowed.
 void HttpConnection::upgrade() {
   ++shared_.requestCount;
-  auto checked = checkUpgrade(parser_->get(), shared_.options.webSocket);
+  const HttpRequest& request = parser_->get();
+  auto checked = checkUpgrade(request, shared_.front.origins);
   if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
   if (shared_.isClosing) return shutDown();
+  if (peer_.client == nullptr) {
+    peer_.client = shared_.front.clients.open(peer_.address, view(request["X-Forwarded-For"]),
+                                              shared_.loop.clock().monotonic());
+    if (peer_.client == nullptr) {
+      return refuse({FailureCode::RateLimited, "this client has too many connections"});
+    }
+  }
   std::string received = beast::buffers_to_string(buffer_.data());
-  const auto socket = std::make_shared<WebSocket>(
-      stream_.release_socket(), std::get<WebSocketUpgrade>(std::move(checked)), shared_.webSockets);
+  const auto socket = std::make_shared<WebSocket>(std::move(stream_),
+                                                  std::get<WebSocketUpgrade>(std::move(checked)),
+                                                  std::move(peer_.client), shared_.webSockets);
   socket->start(std::move(received));
 }
 
 /// Runs on a fiber; answers what has arrived, one request after the other.
-void HttpConnection::handle() {
+void HttpConnection::handle(Client& client) {
   HttpRequest request = parser_->release();
   ++shared_.requestCount;
-  HttpResponse response = shared_.handler.handle(request);
-  if (shared_.isClosing) response.keep_alive(false);
-  const bool isWritten = write(response);
+  HttpHandler::Answer answer = shared_.front.handler.handle(request);
+  bool goesOn = false;
+  if (auto* asked = std::get_if<call::HttpRequest>(&answer)) {
+    goesOn = relay(request, std::move(*asked));
+    client.end();
+  } else {
+    client.end();
+    auto& response = std::get<HttpResponse>(answer);
+    if (shared_.isClosing) response.keep_alive(false);
+    goesOn = write(response) && response.keep_alive();
+  }
   isHandling_ = false;
-  if (isWritten && response.keep_alive()) {
+  if (goesOn) {
     read();
   } else {
     shutDown();
   }
 }
 
+/// An actor's own code answers.
+bool HttpConnection::relay(const HttpRequest& request, call::HttpRequest asked) {
+  ActorAnswer answer(*stream_, buffer_, shared_.front, request, shared_.isClosing);
+  answer_ = &answer;
+  const bool goesOn = answer.serve(std::move(asked));
+  answer_ = nullptr;
+  return goesOn;
+}
+
 bool HttpConnection::write(HttpResponse& response) {
-  stream_.expires_after(shared_.options.writeTimeout);
+  stream_->expiresAfter(shared_.front.options.writeTimeout);
   const beast::error_code error =
-      await([&](auto handler) { http::async_write(stream_, response, std::move(handler)); });
+      await([&](auto handler) { http::async_write(*stream_, response, std::move(handler)); });
   return !error;
 }
 
-/// Answers what could not be read, and closes: where the next request starts is unknown.
+/// Answers what could not be read or taken, and closes: where the next request starts may be unknown.
 void HttpConnection::refuse(const Failure& failure) {
   if (!shared_.requests.tryEnter()) return shutDown();
   shared_.loop.spawn("http refusal", [self = shared_from_this(), failure] {
-    HttpResponse response = failureResponse(self->parser_->get(), failure);
+    HttpResponse response = self->shared_.front.handler.refuse(self->parser_->get(), failure);
     response.keep_alive(false);
     self->write(response);
     self->shutDown();
@@ -141,17 +204,17 @@ void HttpConnection::refuse(const Failure& failure) {
 }
 
 void HttpConnection::finish() {
+  if (answer_ != nullptr) answer_->finish();
   if (!isHandling_) cut();
 }
 
 void HttpConnection::cut() {
-  stream_.cancel();
+  if (answer_ != nullptr) answer_->cut();
+  if (stream_ != nullptr) stream_->cancel();
 }
 
 void HttpConnection::shutDown() {
-  beast::error_code ignored;
-  stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_both, ignored);
-  stream_.close();
+  if (stream_ != nullptr) stream_->close();
 }
 
 }  // namespace skep::gateway

@@ -5,9 +5,7 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/intrusive/list.hpp>
 #include <memory>
@@ -15,11 +13,18 @@
 
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
-#include "skep/gateway/http_handler.h"
-#include "skep/gateway/server.h"
+#include "skep/gateway/actor_answer.h"
+#include "skep/gateway/front.h"
+#include "skep/gateway/stream.h"
 #include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
+
+/// The other side of a connection.
+struct Peer {
+  boost::asio::ip::address address;
+  std::shared_ptr<Client> client;  // null: a proxy, each of whose requests may be another client's
+};
 
 class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
                        public boost::intrusive::list_base_hook<
@@ -28,8 +33,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   /// What all connections of one loop share; outlives them.
   struct Shared {
     fiber::Loop& loop;
-    const ServerOptions& options;
-    HttpHandler& handler;
+    Front& front;
     WebSocket::Shared& webSockets;
     fiber::Gate requests;  // those under way
     std::atomic<std::size_t> connectionCount{0};
@@ -37,7 +41,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
     bool isClosing = false;
   };
 
-  HttpConnection(boost::asio::ip::tcp::socket socket, Shared& shared);
+  HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared& shared);
   ~HttpConnection();
   /// Waits for the next request. Does not suspend.
   void read();
@@ -49,20 +53,26 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
  private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
-  void startRead();
   void readRest();
+  void readMore();
+  bool wantsToBeTold() const;
+  void tellToContinue();
   void received(boost::beast::error_code error);
-  void handle();
+  void handle(Client& client);
+  bool relay(const HttpRequest& request, call::HttpRequest asked);
   void upgrade();
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
   void shutDown();
 
-  boost::beast::tcp_stream stream_;
+  std::unique_ptr<Stream> stream_;  // until a WebSocket has it
+  Peer peer_;
   Shared& shared_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  ActorAnswer* answer_ = nullptr;  // that is relayed now
   bool isHandling_ = false;
+  bool wasToldToContinue_ = false;
 };
 
 }  // namespace skep::gateway

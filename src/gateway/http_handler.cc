@@ -1,9 +1,13 @@
 #include "skep/gateway/http_handler.h"
 
 #include <boost/beast/http/verb.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 #include <string_view>
 #include <utility>
 
+#include "skep/gateway/common_fields.h"
+#include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
 
@@ -18,10 +22,6 @@ using call::FailureCode;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kCbor = "application/cbor";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
-
-std::string_view view(boost::beast::string_view text) {
-  return {text.data(), text.size()};
-}
 
 /// Everything but CBOR is read as JSON: `curl -d` says that it sends a form.
 Encoding encodingOf(std::string_view mediaType) {
@@ -59,6 +59,13 @@ call::Payload takeBody(HttpRequest& request) {
           .bytes = std::move(request.body())};
 }
 
+/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
+call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
+  const auto field = request.find("X-Skep-Existence");
+  if (field == request.end()) return call::Existence::GetOrCreate;
+  return parseExistence(view(field->value()));
+}
+
 }  // namespace
 
 HttpResponse failureResponse(const HttpRequest& request, const Failure& failure) {
@@ -73,10 +80,30 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   return response;
 }
 
-HttpResponse HttpHandler::handle(HttpRequest& request) {
-  auto parsed = parseRoute(view(request.target()));
-  if (const auto* failure = std::get_if<Failure>(&parsed))
+HttpHandler::Answer HttpHandler::handle(HttpRequest& request) {
+  nameRequest(request);
+  Answer given = answer(request);
+  if (auto* response = std::get_if<HttpResponse>(&given)) {
+    addCommonFields(request, origins_, *response);
+  }
+  return given;
+}
+
+HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
+  HttpResponse response = failureResponse(request, failure);
+  addCommonFields(request, origins_, response);
+  return response;
+}
+
+HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
+  if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
+  if (isPreflight(request)) return preflightResponse(request);
+  auto parsed = parseRoute(view(request.target()));
+  if (const auto* failure = std::get_if<Failure>(&parsed)) {
+    if (auto found = page(request)) return *std::move(found);
+    return failureResponse(request, *failure);
+  }
   Route& route = std::get<Route>(parsed);
   switch (route.kind) {
     case Route::Kind::Health:
@@ -91,11 +118,37 @@ HttpResponse HttpHandler::handle(HttpRequest& request) {
       return actor(request, route);
     case Route::Kind::Action:
       return action(request, route);
+    case Route::Kind::Request:
+      return raw(request, route);
     case Route::Kind::Connect:
       return failureResponse(
           request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
   }
   SKEP_UNREACHABLE();
+}
+
+std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const {
+  const bool isHead = request.method() == http::verb::head;
+  if (pages_.isEmpty() || (!isHead && request.method() != http::verb::get)) return std::nullopt;
+  const auto url = boost::urls::parse_origin_form(view(request.target()));
+  const auto* file = url ? pages_.find(url->path()) : nullptr;
+  if (file == nullptr) return std::nullopt;
+  HttpResponse response(http::status::ok, request.version());
+  response.set(http::field::content_type, file->mediaType);
+  response.set(http::field::etag, file->tag);
+  response.set(http::field::cache_control, "no-cache");  // ask again whether it is still so
+  response.keep_alive(request.keep_alive());
+  if (view(request[http::field::if_none_match]) == file->tag) {
+    response.result(http::status::not_modified);
+    return response;
+  }
+  if (isHead) {
+    response.content_length(file->bytes.size());
+  } else {
+    response.body() = file->bytes;
+    response.prepare_payload();
+  }
+  return response;
 }
 
 HttpResponse HttpHandler::ready(const HttpRequest& request) const {
@@ -125,6 +178,20 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
                                    .replyEncoding = encoding});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
+  const auto existence = existenceField(request);
+  if (const auto* failure = std::get_if<Failure>(&existence)) {
+    return failureResponse(request, *failure);
+  }
+  return call::HttpRequest{.actor = std::move(route.actor),
+                           .existence = std::get<call::Existence>(existence),
+                           .method = std::string(view(request.method_string())),
+                           .path = std::move(route.path),
+                           .query = std::move(route.query),
+                           .headers = headersOf(request),
+                           .body = std::move(request.body())};
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route) {

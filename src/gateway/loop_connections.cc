@@ -8,10 +8,9 @@
 
 namespace skep::gateway {
 
-LoopConnections::LoopConnections(fiber::Loop& loop, call::Router& router,
-                                 const ServerOptions& options, HttpHandler& handler)
-    : sockets_{.loop = loop, .router = router, .options = options.webSocket},
-      shared_{.loop = loop, .options = options, .handler = handler, .webSockets = sockets_} {}
+LoopConnections::LoopConnections(fiber::Loop& loop, Front& front)
+    : sockets_{.loop = loop, .router = front.router, .options = front.options.webSocket},
+      shared_{.loop = loop, .front = front, .webSockets = sockets_} {}
 
 /// One that is told to end may leave the list at once.
 template <class Function>
@@ -23,7 +22,24 @@ void LoopConnections::forWebSockets(Function function) {
 
 void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
   if (shared_.isClosing) return;
-  const auto connection = std::make_shared<HttpConnection>(std::move(socket), shared_);
+  boost::system::error_code error;
+  const auto peer = socket.remote_endpoint(error).address();
+  if (error) return;  // the client has gone
+  Front& front = shared_.front;
+  // A proxy's connections are those of many clients.
+  const MonotonicTime now = shared_.loop.clock().monotonic();
+  const bool isProxy = front.clients.isProxy(peer);
+  std::shared_ptr<Client> client = isProxy ? nullptr : front.clients.open(peer, {}, now);
+  if (client == nullptr && !isProxy) return;
+  TlsSession session;
+  if (front.tls != nullptr) {
+    front.tls->reloadIfChanged(now);
+    session = front.tls->newSession(socket.native_handle());
+    if (session == nullptr) return;
+  }
+  const auto connection = std::make_shared<HttpConnection>(
+      std::make_unique<Stream>(std::move(socket), std::move(session), shared_.loop),
+      Peer{peer, std::move(client)}, shared_);
   connections_.push_back(*connection);
   connection->read();
 }
@@ -33,7 +49,7 @@ void LoopConnections::close() {
   for (HttpConnection& connection : connections_) connection.finish();
   forWebSockets([](WebSocket& socket) { socket.finish(); });
   fiber::Timer patience(shared_.loop);
-  patience.callAfter(shared_.options.drainTime, [this] {
+  patience.callAfter(shared_.front.options.drainTime, [this] {
     for (HttpConnection& connection : connections_) connection.cut();
     forWebSockets([](WebSocket& socket) { socket.cut(); });
   });

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include "skep/gateway/front.h"
 #include "skep/gateway/http_connection.h"
 #include "skep/gateway/websocket.h"
 
@@ -12,8 +13,7 @@ namespace skep::gateway {
 
 class LoopConnections {
  public:
-  LoopConnections(fiber::Loop& loop, call::Router& router, const ServerOptions& options,
-                  HttpHandler& handler);
+  LoopConnections(fiber::Loop& loop, Front& front);
 
   /// Takes a socket of this loop's context.
   void serve(boost::asio::ip::tcp::socket socket);

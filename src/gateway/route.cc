@@ -23,14 +23,9 @@ std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
   for (const auto& parameter : url.params()) {
     const std::string& value = parameter.value;
     if (parameter.key == "existence") {
-      if (value == "get") {
-        route.existence = call::Existence::Get;
-      } else if (value == "create") {
-        route.existence = call::Existence::Create;
-      } else if (value != "getOrCreate") {
-        return Failure(FailureCode::InvalidRequest,
-                       "existence is getOrCreate, get or create, not '" + value + "'");
-      }
+      const auto existence = parseExistence(value);
+      if (const auto* failure = std::get_if<Failure>(&existence)) return *failure;
+      route.existence = std::get<call::Existence>(existence);
     } else if (parameter.key == "after") {
       route.after = value;
     } else if (parameter.key == "limit") {
@@ -46,7 +41,28 @@ std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
   return std::nullopt;
 }
 
+/// What a route's word says that follows the key.
+std::optional<Route::Kind> kindOf(std::string_view word) {
+  if (word == "actions") return Route::Kind::Action;
+  if (word == "request") return Route::Kind::Request;
+  return std::nullopt;
+}
+
+/// What stands in the path behind its segment `word`.
+std::string pathBehind(std::string_view path, std::string_view word) {
+  path.remove_prefix(static_cast<std::size_t>(word.data() + word.size() - path.data()));
+  return path.empty() ? "/" : std::string(path);
+}
+
 }  // namespace
+
+call::Outcome<call::Existence> parseExistence(std::string_view text) {
+  if (text == "getOrCreate") return call::Existence::GetOrCreate;
+  if (text == "get") return call::Existence::Get;
+  if (text == "create") return call::Existence::Create;
+  return Failure(FailureCode::InvalidRequest,
+                 "existence is getOrCreate, get or create, not '" + std::string(text) + "'");
+}
 
 call::Outcome<Route> parseRoute(std::string_view target) {
   const auto parsed = boost::urls::parse_origin_form(target);
@@ -56,7 +72,6 @@ call::Outcome<Route> parseRoute(std::string_view target) {
   for (const auto& segment : url.encoded_segments()) raw.emplace_back(segment);
   Route route;
   route.limit = kListLimitDefault;
-  if (auto failed = parseQuery(url, route)) return *failed;
   if (raw.size() == 1 && raw[0] == "health") return route;
   if (raw.size() == 1 && raw[0] == "ready") {
     route.kind = Route::Kind::Ready;
@@ -72,6 +87,7 @@ call::Outcome<Route> parseRoute(std::string_view target) {
   for (const auto& segment : url.segments()) segments.push_back(segment);
   if (raw.size() == 2) {
     route.kind = Route::Kind::List;
+    if (auto failed = parseQuery(url, route)) return *failed;
     auto checked = call::ActorAddress::make(segments[1], {"key"});
     if (!checked) return Failure(FailureCode::InvalidAddress, checked.error().message);
     route.actor.type = std::move(segments[1]);
@@ -79,13 +95,22 @@ call::Outcome<Route> parseRoute(std::string_view target) {
   }
   std::size_t keyEnd = raw.size();
   route.kind = Route::Kind::Actor;
-  for (std::size_t i = 2; i < raw.size(); ++i) {
-    if (raw[i] != "actions") continue;
-    if (i + 2 != raw.size()) return notFound(url.encoded_path());
-    route.kind = Route::Kind::Action;
-    route.action = segments[i + 1];
+  for (std::size_t i = 2; i < keyEnd; ++i) {
+    const auto kind = kindOf(raw[i]);
+    if (!kind) continue;
+    route.kind = *kind;
     keyEnd = i;
-    break;
+  }
+  if (route.kind == Route::Kind::Request) {
+    // The query is the actor's own.
+    route.path = pathBehind(url.encoded_path(), raw[keyEnd]);
+    route.query = std::string(url.encoded_query());
+  } else if (auto failed = parseQuery(url, route)) {
+    return *failed;
+  }
+  if (route.kind == Route::Kind::Action) {
+    if (keyEnd + 2 != raw.size()) return notFound(url.encoded_path());
+    route.action = segments[keyEnd + 1];
   }
   if (route.kind == Route::Kind::Actor && raw.size() > 3 && raw.back() == "connect") {
     route.kind = Route::Kind::Connect;

@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/request/{path…}    what its own code answers
 //   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /actors/{type}                           the actors of a type
 //   /health, /ready, /metrics
@@ -29,10 +30,13 @@ struct Route {
     List,
     Actor,
     Action,
+    Request,
     Connect
   } kind = Kind::Health;
   call::ActorAddress actor;  // of a List its type alone
   std::string action;
+  std::string path;   // of a Request: from "/" on, as it came
+  std::string query;  // of a Request, as it came
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
   std::string after;                                         // ?after=, of a List
   std::size_t limit = 0;                                     // ?limit=, of a List
@@ -41,5 +45,7 @@ struct Route {
 /// What `target` (path and query, as it stands in the request) asks for. RouteNotFound,
 /// InvalidAddress or InvalidRequest otherwise.
 call::Outcome<Route> parseRoute(std::string_view target);
+/// What a value of `existence` says; InvalidRequest.
+call::Outcome<call::Existence> parseExistence(std::string_view text);
 
 }  // namespace skep::gateway

@@ -18,22 +18,28 @@ using asio::ip::tcp;
 class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
  public:
   Listener(const std::vector<fiber::Loop*>& loops, call::Router& router, ServerOptions options)
-      : options_(std::move(options)),
-        handler_(router, options_),
+      : front_(router, std::move(options)),
         acceptor_(loops.front()->context()),
         retry_(*loops.front()) {
     for (fiber::Loop* loop : loops) {
-      loops_.push_back(std::make_unique<LoopConnections>(*loop, router, options_, handler_));
+      loops_.push_back(std::make_unique<LoopConnections>(*loop, front_));
     }
   }
 
   Status listen() {
-    boost::system::error_code error;
-    const auto address = asio::ip::make_address(options_.address, error);
-    if (error) {
-      return Error{ErrorCode::InvalidArgument, "'" + options_.address + "' is no IP address"};
+    const ServerOptions& options = front_.options;
+    if (options.tls) {
+      SKEP_TRY(front_.tls, TlsContext::open(*options.tls));
     }
-    const tcp::endpoint endpoint(address, options_.port);
+    if (!options.pages.empty()) {
+      SKEP_TRY(front_.pages, StaticFiles::load(options.pages));
+    }
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(options.address, error);
+    if (error) {
+      return Error{ErrorCode::InvalidArgument, "'" + options.address + "' is no IP address"};
+    }
+    const tcp::endpoint endpoint(address, options.port);
     acceptor_.open(endpoint.protocol(), error);
     if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
@@ -41,8 +47,8 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
     if (error) {
       const ErrorCode code =
           error == asio::error::address_in_use ? ErrorCode::Locked : ErrorCode::InvalidArgument;
-      return Error{code, "cannot listen on " + options_.address + ":" +
-                             std::to_string(options_.port) + ": " + error.message()};
+      return Error{code, "cannot listen on " + options.address + ":" +
+                             std::to_string(options.port) + ": " + error.message()};
     }
     accept();
     return {};
@@ -86,11 +92,14 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
   void accepted(boost::system::error_code error, tcp::socket socket) {
     if (isClosing_) return;
     if (error) {
-      // No descriptor is free, most likely: those who are served leave some.
-      logWarn("gateway", "cannot accept a connection", {{"error", error.message()}});
+      // No descriptor is free, most likely: those who are served leave some. Said once, not each time.
+      if (!std::exchange(isStuck_, true)) {
+        logWarn("gateway", "cannot accept connections", {{"error", error.message()}});
+      }
       retry_.callAfter(kAcceptRetry, [this] { accept(); });
       return;
     }
+    if (std::exchange(isStuck_, false)) logInfo("gateway", "accepts connections again");
     LoopConnections& next = *loops_[next_++ % loops_.size()];
     if (&next == loops_.front().get()) {
       next.serve(std::move(socket));
@@ -117,11 +126,11 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
 
   static constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
 
-  const ServerOptions options_;
-  HttpHandler handler_;
+  Front front_;
   std::vector<std::unique_ptr<LoopConnections>> loops_;
   std::size_t next_ = 0;
   bool isClosing_ = false;
+  bool isStuck_ = false;  // the last connection could not be accepted
   tcp::acceptor acceptor_;
   fiber::Timer retry_;
 };

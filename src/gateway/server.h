@@ -23,6 +23,9 @@
 #include "skep/base/result.h"
 #include "skep/call/router.h"
 #include "skep/fiber/loop.h"
+#include "skep/gateway/client_limits.h"
+#include "skep/gateway/origin_rules.h"
+#include "skep/gateway/tls.h"
 
 namespace skep::gateway {
 
@@ -33,8 +36,6 @@ struct WebSocketOptions {
   std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
   std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
   std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
-  /// Whose pages may connect, besides this server's own: "https://example.org", or "*".
-  std::vector<std::string> allowedOrigins = {};
 };
 
 struct ServerOptions {
@@ -47,6 +48,12 @@ struct ServerOptions {
   Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
   Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
   WebSocketOptions webSocket = {};
+  ClientLimitOptions clients = {};
+  std::optional<TlsFiles> tls;  // plain text without
+  /// Whose pages may send requests and connect, besides this server's own; see OriginRules.
+  std::vector<std::string> allowedOrigins = {};
+  OriginRules::Hosts hosts = OriginRules::Hosts::Any;
+  std::string pages;  // a directory whose files are handed out at /, or nothing
 
   /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.
   std::function<std::string()> metrics;
@@ -69,8 +76,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Starts to accept. InvalidArgument: no address that this machine has; Locked: another process
-  /// listens there.
+  /// Starts to accept. InvalidArgument: no address that this machine has, or no certificate or pages that
+  /// can be used; Locked: another process listens there.
   Status listen();
   /// The port that listen() got.
   std::uint16_t port() const;

@@ -7,7 +7,6 @@
 namespace skep::gateway {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
 using call::Failure;
 using call::FailureCode;
@@ -29,8 +28,10 @@ CloseCode codeFor(const call::Closed& why) {
 
 }  // namespace
 
-WebSocket::WebSocket(tcp::socket socket, WebSocketUpgrade upgrade, Shared& shared)
-    : socket_(std::move(socket)),
+WebSocket::WebSocket(std::unique_ptr<Stream> stream, WebSocketUpgrade upgrade,
+                     std::shared_ptr<Client> client, Shared& shared)
+    : stream_(std::move(stream)),
+      client_(std::move(client)),
       loop_(shared.loop),
       shared_(shared),
       upgrade_(std::make_unique<WebSocketUpgrade>(std::move(upgrade))),
@@ -43,8 +44,7 @@ void WebSocket::start(std::string received) {
   self_ = shared_from_this();
   shared_.open.push_back(*this);
   ++shared_.openCount;
-  error_code ignored;
-  socket_.non_blocking(true, ignored);
+  stream_->expiresNever();
   send(std::make_shared<const std::string>(std::exchange(upgrade_->response, {})));
   unread_ = std::move(received);
   timer_.callAfter(shared_.options.connectTimeout,
@@ -65,7 +65,7 @@ bool WebSocket::mayProcess() const {
 void WebSocket::awaitBytes() {
   if (isAwaitingBytes_ || !mayProcess()) return;
   isAwaitingBytes_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
+  stream_->awaitReadable([self = shared_from_this()](error_code error) {
     self->isAwaitingBytes_ = false;
     if (self->phase_ == Phase::Gone) return;
     if (error) return self->end();
@@ -77,7 +77,7 @@ void WebSocket::readBytes() {
   std::vector<char>& buffer = shared_.readBuffer;
   if (buffer.empty()) buffer.resize(kReadBytes);
   error_code error;
-  const std::size_t bytes = socket_.read_some(asio::buffer(buffer), error);
+  const std::size_t bytes = stream_->readSome(asio::buffer(buffer), error);
   if (error == asio::error::would_block || error == asio::error::try_again) return awaitBytes();
   if (error) return end();
   heard_ = true;
@@ -189,6 +189,11 @@ void WebSocket::connect(wire::ClientMessage& message) {
 }
 
 void WebSocket::call(wire::ClientMessage& message) {
+  if (!client_->tryBegin(loop_.clock().monotonic())) {
+    const Failure failure(FailureCode::RateLimited,
+                          "this client asks too much at once, or too fast");
+    return sendMessage(wire::encodeError(message.id, failure, true, encoding_));
+  }
   ++callsUnderWay_;
   call::Payload arguments{encoding_, std::string(message.arguments)};
   if (message.arguments.empty()) arguments = {call::Encoding::Json, "[]"};
@@ -262,12 +267,18 @@ void WebSocket::takeArrived() {
 }
 
 void WebSocket::take(Incoming& incoming) {
-  if (incoming.endsCall) --callsUnderWay_;
-  if (phase_ == Phase::Closing || phase_ == Phase::Gone) return;
+  if (phase_ == Phase::Gone) return;
+  if (incoming.endsCall) endCall();
+  if (phase_ == Phase::Closing) return;
   if (incoming.isTooMuch) return closeAsTooSlow();
   if (incoming.frame != nullptr) send(std::move(incoming.frame));
   if (incoming.close) return closeFor(*incoming.close);
   if (isFinishing_ && callsUnderWay_ == 0) sayGoodbye();
+}
+
+void WebSocket::endCall() {
+  --callsUnderWay_;
+  client_->end();
 }
 
 // ---- Writing
@@ -317,9 +328,9 @@ void WebSocket::runDue() {
 
 void WebSocket::write() {
   if (isAwaitingSpace_) return;
-  while (!queue_.isEmpty()) {
+  while (!queue_.isEmpty() || !stream_->isFlushed()) {
     error_code error;
-    const std::size_t bytes = socket_.write_some(queue_.next(), error);
+    const std::size_t bytes = stream_->writeSome(queue_.next(), error);
     if (error == asio::error::would_block || error == asio::error::try_again) {
       return awaitSpace();
     }
@@ -330,14 +341,13 @@ void WebSocket::write() {
   if (phase_ == Phase::Closing && isDeaf_) {
     // The client sees that nothing more comes, and closes; then what it still sends is not left unread,
     // which would make the system throw away what it has not read itself.
-    error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    stream_->shutdownSend();
   }
 }
 
 void WebSocket::awaitSpace() {
   isAwaitingSpace_ = true;
-  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code error) {
+  stream_->awaitWritable([self = shared_from_this()](error_code error) {
     self->isAwaitingSpace_ = false;
     if (self->phase_ == Phase::Gone) return;
     if (error) return self->end();
@@ -390,9 +400,9 @@ void WebSocket::end() {
   if (phase_ == Phase::Gone) return;
   phase_ = Phase::Gone;
   leaveActor();
+  while (callsUnderWay_ > 0) endCall();
   timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
+  stream_->close();
   unlink();
   --shared_.openCount;
   queue_ = {};

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +29,7 @@
 #include "skep/fiber/timer.h"
 #include "skep/gateway/send_queue.h"
 #include "skep/gateway/server.h"
+#include "skep/gateway/stream.h"
 #include "skep/gateway/websocket_frame.h"
 #include "skep/gateway/websocket_upgrade.h"
 #include "skep/wire/connection_message.h"
@@ -53,7 +53,8 @@ class WebSocket final : public call::ConnectionPeer,
     std::vector<std::shared_ptr<WebSocket>> due = {};  // have something to do in the next round
   };
 
-  WebSocket(boost::asio::ip::tcp::socket socket, WebSocketUpgrade upgrade, Shared& shared);
+  WebSocket(std::unique_ptr<Stream> stream, WebSocketUpgrade upgrade,
+            std::shared_ptr<Client> client, Shared& shared);
   ~WebSocket() override;
 
   /// Answers the handshake and begins. `received`: what came behind it.
@@ -98,6 +99,7 @@ class WebSocket final : public call::ConnectionPeer,
   void arrive(Incoming incoming);
   void takeArrived();
   void take(Incoming& incoming);
+  void endCall();
 
   // Writing.
   void send(Frame frame);
@@ -119,7 +121,8 @@ class WebSocket final : public call::ConnectionPeer,
   void end();
   void tick();
 
-  boost::asio::ip::tcp::socket socket_;
+  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Client> client_;
   fiber::Loop& loop_;
   Shared& shared_;                             // not once Gone
   std::shared_ptr<WebSocket> self_;            // until Gone

@@ -8,7 +8,9 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 
 #include "skep/base/base64.h"
+#include "skep/gateway/common_fields.h"
 #include "skep/gateway/route.h"
+#include "skep/gateway/text.h"
 
 namespace skep::gateway {
 namespace {
@@ -16,18 +18,6 @@ namespace {
 namespace http = boost::beast::http;
 using call::Failure;
 using call::FailureCode;
-
-std::string_view view(boost::beast::string_view text) {
-  return {text.data(), text.size()};
-}
-
-std::string lowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 /// RFC 6455 section 4.2.2: what shows the client that a WebSocket server read its request.
 std::string acceptValue(std::string_view key) {
@@ -48,17 +38,6 @@ bool isKey(std::string_view key) {
          std::all_of(key.begin(), key.end() - 2, isDigit);
 }
 
-bool isAllowedOrigin(const HttpRequest& request, const WebSocketOptions& options) {
-  if (request.find(http::field::origin) == request.end()) return true;
-  const std::string origin = lowerCase(view(request[http::field::origin]));
-  const std::size_t scheme = origin.find("://");
-  const std::string host = lowerCase(view(request[http::field::host]));
-  if (scheme != origin.npos && !host.empty() && origin.substr(scheme + 3) == host) return true;
-  return std::any_of(
-      options.allowedOrigins.begin(), options.allowedOrigins.end(),
-      [&](const std::string& allowed) { return allowed == "*" || lowerCase(allowed) == origin; });
-}
-
 }  // namespace
 
 bool isUpgrade(const HttpRequest& request) {
@@ -66,7 +45,7 @@ bool isUpgrade(const HttpRequest& request) {
 }
 
 call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
-                                             const WebSocketOptions& options) {
+                                             const OriginRules& origins) {
   auto parsed = parseRoute(view(request.target()));
   if (auto* failure = std::get_if<Failure>(&parsed)) return std::move(*failure);
   Route& route = std::get<Route>(parsed);
@@ -74,10 +53,7 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
     return Failure(FailureCode::RouteNotFound,
                    "WebSockets are at /actors/{type}/{key…}/connect, not here");
   }
-  if (!isAllowedOrigin(request, options)) {
-    return Failure(FailureCode::Forbidden,
-                   "pages of this origin may not connect: list it among the allowed origins");
-  }
+  if (auto failure = checkOrigin(request, origins)) return *std::move(failure);
   if (view(request[http::field::sec_websocket_version]) != "13") {
     return Failure(FailureCode::UpgradeRequired, "this server speaks version 13 of WebSocket");
   }
@@ -92,10 +68,8 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
                    "the subprotocol spoken here is " + std::string(kSubprotocol));
   }
 
-  WebSocketUpgrade upgrade{.actor = std::move(route.actor), .headers = {}, .response = {}};
-  for (const auto& field : request) {
-    upgrade.headers.emplace_back(lowerCase(view(field.name_string())), view(field.value()));
-  }
+  WebSocketUpgrade upgrade{
+      .actor = std::move(route.actor), .headers = headersOf(request), .response = {}};
   upgrade.response =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: " +

@@ -1,8 +1,6 @@
 // The handshake of a WebSocket (RFC 6455 section 4.2): who may have one, and what it is answered.
 //
-// Browsers say by `Origin` whose page it is that connects: the page must come from this server itself
-// or from a listed origin, because browsers let any page connect anywhere, and send cookies along.
-// Other programs send no Origin, and could send any. Any thread.
+// Any thread.
 
 #pragma once
 
@@ -11,8 +9,8 @@
 #include <vector>
 
 #include "skep/call/router.h"
-#include "skep/gateway/http_handler.h"
-#include "skep/gateway/server.h"
+#include "skep/gateway/http_message.h"
+#include "skep/gateway/origin_rules.h"
 
 namespace skep::gateway {
 
@@ -29,6 +27,6 @@ struct WebSocketUpgrade {
 bool isUpgrade(const HttpRequest& request);
 /// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
 call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
-                                             const WebSocketOptions& options);
+                                             const OriginRules& origins);
 
 }  // namespace skep::gateway

@@ -61,6 +61,10 @@ class EchoRouter final : public call::Router {
                                                   std::shared_ptr<call::ConnectionPeer>) override {
     return nullptr;
   }
+  std::unique_ptr<call::HttpHandle> request(call::HttpRequest,
+                                            std::shared_ptr<call::HttpPeer>) override {
+    return nullptr;
+  }
 
   call::ActionRequest last;
   std::string created;

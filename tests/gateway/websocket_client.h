@@ -96,14 +96,23 @@ class RawClient {
     boost::system::error_code ignored;
     boost::asio::write(socket_, boost::asio::buffer(bytes), ignored);
   }
-  std::string readHead() {
-    boost::system::error_code ignored;
-    const std::size_t size =
-        boost::asio::read_until(socket_, boost::asio::dynamic_buffer(read_), "\r\n\r\n", ignored);
+  std::string readHead() { return readUntil("\r\n\r\n"); }
+  /// Up to the end of `text`; all that still comes when it does not.
+  std::string readUntil(const std::string& text) {
+    boost::system::error_code error;
+    std::size_t size =
+        boost::asio::read_until(socket_, boost::asio::dynamic_buffer(read_), text, error);
+    if (error) size = read_.size();
     std::string head = read_.substr(0, size);
     read_.erase(0, size);
     return head;
   }
+  std::string readAll() {
+    boost::system::error_code error;
+    boost::asio::read(socket_, boost::asio::dynamic_buffer(read_), error);
+    return std::exchange(read_, {});
+  }
+  void hangUp() { socket_.close(); }
 
   /// A masked frame; `first`: the FIN bit and the opcode.
   static std::string frame(std::uint8_t first, const std::string& payload) {

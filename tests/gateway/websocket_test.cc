@@ -294,17 +294,17 @@ TEST_F(WebSocketTest, who_never_connects_is_let_go) {
 }
 
 TEST_F(WebSocketTest, origins_of_others_are_refused_unless_they_are_listed) {
-  serve(
-      [](LiveServer& server) {
-        const std::string own = "http://localhost:" + std::to_string(server.port());
-        EXPECT_TRUE(BeastClient(server.port(), kLobby).isOpen());
-        EXPECT_TRUE(BeastClient(server.port(), kLobby, own).isOpen());
-        EXPECT_TRUE(BeastClient(server.port(), kLobby, "https://Friend.example").isOpen());
-        EXPECT_EQ(BeastClient(server.port(), kLobby, "https://evil.example").status(), 403u);
-        EXPECT_EQ(BeastClient(server.port(), kLobby, "http://localhost").status(), 403u);
-        EXPECT_EQ(BeastClient(server.port(), kLobby, "null").status(), 403u);
-      },
-      {.allowedOrigins = {"https://friend.example"}});
+  LiveServer server({.allowedOrigins = {"https://friend.example"}});
+  server.add<Room>("room");
+  server.serve([&] {
+    const std::string own = "http://localhost:" + std::to_string(server.port());
+    EXPECT_TRUE(BeastClient(server.port(), kLobby).isOpen());
+    EXPECT_TRUE(BeastClient(server.port(), kLobby, own).isOpen());
+    EXPECT_TRUE(BeastClient(server.port(), kLobby, "https://Friend.example").isOpen());
+    EXPECT_EQ(BeastClient(server.port(), kLobby, "https://evil.example").status(), 403u);
+    EXPECT_EQ(BeastClient(server.port(), kLobby, "http://localhost").status(), 403u);
+    EXPECT_EQ(BeastClient(server.port(), kLobby, "null").status(), 403u);
+  });
 }
 
 TEST_F(WebSocketTest, handshakes_that_are_none_are_answered_over_http) {

@@ -16,6 +16,7 @@
 #include <sstream>
 #include <thread>
 
+#include "skep/server/serve_settings.h"
 #include "skep/testing/child_process/child_process.h"
 #include "skep/testing/temp_directory.h"
 
@@ -216,6 +217,46 @@ TEST_F(ServeTest, metrics_count_and_each_is_documented) {
     ++names;
   }
   EXPECT_GT(names, 10u);
+}
+
+TEST(SettingsTest, the_page_of_settings_lists_them_all) {
+  CLI::App app;
+  server::ServeSettings settings;
+  server::addSettings(app, settings);
+  std::set<std::string> real;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_name() == "--help") continue;
+    real.insert(option->get_name() + " " + option->get_envname());
+  }
+  std::ostringstream page;
+  page << std::ifstream(std::string(SKEP_DOCS) + "/configuration.md").rdbuf();
+  const std::string text = page.str();
+  std::set<std::string> written;
+  const std::regex row("\\| `(--[a-z-]+)` \\| (?:`([A-Z_]+)`)? ?\\|");
+  for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
+    written.insert((*it)[1].str() + " " + (*it)[2].str());
+  }
+  EXPECT_EQ(written, real);
+}
+
+TEST_F(ServeTest, pages_are_handed_out_beside_the_actors) {
+  std::ofstream(directory_ / "index.html") << "<h1>hello</h1>";
+  std::filesystem::create_directory(directory_ / "assets");
+  std::ofstream(directory_ / "assets/page.js") << "1";
+  std::ofstream(directory_ / ".secret") << "no";
+  start({"--pages", directory_.path()});
+  Client client(port_);
+  EXPECT_EQ(client.ask(http::verb::get, "/"), "<h1>hello</h1>");
+  EXPECT_EQ(client.ask(http::verb::get, "/index.html?x=1"), "<h1>hello</h1>");
+  EXPECT_EQ(client.ask(http::verb::get, "/assets/page.js"), "1");
+  for (const char* none : {"/.secret", "/assets", "/assets/", "/../index.html", "/%2e%2e/x", "//",
+                           "/assets/page.js/"}) {
+    client.ask(http::verb::get, none);
+    EXPECT_EQ(client.status, 404u) << none;
+  }
+  client.ask(http::verb::post, "/index.html");
+  EXPECT_EQ(client.status, 404u);
+  EXPECT_EQ(client.increment("a"), "1");
 }
 
 }  // namespace

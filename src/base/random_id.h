@@ -7,7 +7,7 @@
 #include <random>
 #include <string>
 
-namespace skep::actor {
+namespace skep {
 
 inline std::string randomId() {
   thread_local std::mt19937_64 random(std::random_device{}());
@@ -21,4 +21,4 @@ inline std::string randomId() {
   return id;
 }
 
-}  // namespace skep::actor
+}  // namespace skep

@@ -1,0 +1,34 @@
+// Front: what all connections of a server share, whatever their loop. Outlives them. Any thread.
+
+#pragma once
+
+#include <memory>
+
+#include "skep/call/router.h"
+#include "skep/gateway/client_limits.h"
+#include "skep/gateway/http_handler.h"
+#include "skep/gateway/origin_rules.h"
+#include "skep/gateway/server.h"
+#include "skep/gateway/static_files.h"
+#include "skep/gateway/tls.h"
+
+namespace skep::gateway {
+
+struct Front {
+  Front(call::Router& toActors, ServerOptions given)
+      : options(std::move(given)),
+        router(toActors),
+        origins(options.allowedOrigins, options.hosts),
+        clients(options.clients),
+        handler(router, options, origins, pages) {}
+
+  const ServerOptions options;
+  call::Router& router;
+  const OriginRules origins;
+  ClientLimits clients;
+  StaticFiles pages;
+  HttpHandler handler;
+  std::unique_ptr<TlsContext> tls;  // null: plain text
+};
+
+}  // namespace skep::gateway

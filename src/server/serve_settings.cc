@@ -1,0 +1,175 @@
+#include "skep/server/serve_settings.h"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <charconv>
+#include <cstdlib>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "skep/base/log.h"
+#include "skep/server/engine.h"
+
+namespace skep::server {
+namespace {
+
+const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::Debug},
+                                                    {"info", LogLevel::Info},
+                                                    {"warn", LogLevel::Warn},
+                                                    {"error", LogLevel::Error},
+                                                    {"off", LogLevel::Off}};
+
+Duration seconds(double count) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
+}
+
+/// "127.0.0.1:6420", "[::1]:6420", or a port alone.
+Status parseListen(const std::string& text, gateway::ServerOptions& options) {
+  const std::size_t colon = text.rfind(':');
+  std::string port = text;
+  if (colon != text.npos) {
+    options.address = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (options.address.starts_with('[') && options.address.ends_with(']')) {
+      options.address = options.address.substr(1, options.address.size() - 2);
+    }
+  }
+  int number = -1;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc() || end != port.data() + port.size() || number < 0 || number > 65535) {
+    return Error{ErrorCode::InvalidArgument,
+                 "'" + text + "' is no address to listen on: write HOST:PORT or PORT"};
+  }
+  options.port = static_cast<std::uint16_t>(number);
+  return {};
+}
+
+/// Whoever reaches the port may do everything: other machines only when that is said.
+Status checkExposure(const boost::asio::ip::address& address, const ServeSettings& settings) {
+  if (address.is_loopback() || settings.isInsecure) return {};
+  return Error{ErrorCode::InvalidArgument,
+               "listening on " + address.to_string() +
+                   " lets other machines in, and nothing asks who they are yet: say --insecure if "
+                   "that is meant"};
+}
+
+}  // namespace
+
+ServeSettings::ServeSettings()
+    : threads(std::max(1u, std::thread::hardware_concurrency())),
+      cacheBytes(EngineOptions{}.cacheBytes),
+      bodyBytesMax(gateway::ServerOptions{}.bodyBytesMax),
+      messageBytesMax(gateway::WebSocketOptions{}.messageBytesMax) {}
+
+void addSettings(CLI::App& app, ServeSettings& settings) {
+  app.set_config("--config", "", "settings in a TOML file: store = \"memory:\"", false);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  const auto add = [&](const char* name, auto& value, const char* help, const char* variable) {
+    return app.add_option(name, value, help)->envname(variable)->take_last()->capture_default_str();
+  };
+  const auto addSize = [&](const char* name, auto& value, const char* help, const char* variable) {
+    return add(name, value, help, variable)->transform(CLI::AsSizeValue(false));
+  };
+  const auto addList = [&](const char* name, std::vector<std::string>& values, const char* help,
+                           const char* variable) {
+    app.add_option(name, values, help)
+        ->envname(variable)
+        ->delimiter(',')
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->capture_default_str();
+  };
+  add("--store", settings.store, "embedded:DIR, postgres://… or memory:", "SKEP_STORE");
+  add("--listen", settings.listen, "HOST:PORT or PORT", "SKEP_LISTEN");
+  add("--threads", settings.threads, "event loops that run actors and connections", "SKEP_THREADS")
+      ->check(CLI::Range(1, 1024));
+  addSize("--cache", settings.cacheBytes, "memory for pages of databases, as 256MB", "SKEP_CACHE");
+  addSize("--body-max", settings.bodyBytesMax, "largest request body, as 20MB", "SKEP_BODY_MAX");
+  addSize("--message-max", settings.messageBytesMax, "largest message of a WebSocket, as 1MB",
+          "SKEP_MESSAGE_MAX");
+  add("--ping-seconds", settings.pingSeconds,
+      "a WebSocket that is silent so long is asked for a sign", "SKEP_PING_SECONDS")
+      ->check(CLI::PositiveNumber);
+  add("--drain-seconds", settings.drainSeconds, "time that requests get at shutdown",
+      "SKEP_DRAIN_SECONDS")
+      ->check(CLI::NonNegativeNumber);
+  addList("--allowed-origins", settings.allowedOrigins,
+          "whose pages may talk to this server: https://example.org, https://*.example.org, "
+          "loopback, *",
+          "SKEP_ALLOWED_ORIGINS");
+  add("--tls-certificate", settings.tlsCertificate, "PEM file: the certificate and its chain",
+      "SKEP_TLS_CERTIFICATE");
+  add("--tls-key", settings.tlsKey, "PEM file: the certificate's key", "SKEP_TLS_KEY");
+  add("--pages", settings.pages, "directory whose files are handed out at /", "SKEP_PAGES");
+  add("--client-connections", settings.clients.connectionsMax, "open connections of one client",
+      "SKEP_CLIENT_CONNECTIONS")
+      ->check(CLI::PositiveNumber);
+  add("--client-requests", settings.clients.underWayMax, "requests and calls of one client at once",
+      "SKEP_CLIENT_REQUESTS")
+      ->check(CLI::PositiveNumber);
+  add("--client-rate", settings.clients.perSecondMax,
+      "requests and calls of one client in a second; 0: any number", "SKEP_CLIENT_RATE")
+      ->check(CLI::NonNegativeNumber);
+  addList("--trusted-proxies", settings.clients.trustedProxies,
+          "addresses or networks whose X-Forwarded-For counts", "SKEP_TRUSTED_PROXIES");
+  add("--log-level", settings.logLevel, "debug, info, warn, error or off", "SKEP_LOG_LEVEL")
+      ->check(CLI::IsMember(kLogLevels));
+  app.add_flag("--insecure", settings.isInsecure,
+               "let other machines in without asking who they are")
+      ->envname("SKEP_INSECURE")
+      ->take_last();
+}
+
+std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string& variable = option->get_envname();
+    const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+    const bool isGiven = std::any_of(argv + 1, argv + argc, [&](std::string_view argument) {
+      return argument == option->get_name() || argument.starts_with(option->get_name() + "=");
+    });
+    if (value != nullptr && !isGiven) arguments.push_back(option->get_name() + "=" + value);
+  }
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  return arguments;
+}
+
+Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings) {
+  gateway::ServerOptions options;
+  SKEP_CHECK_OK(parseListen(settings.listen, options));
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(options.address, error);
+  if (error) {
+    return Error{ErrorCode::InvalidArgument, "'" + options.address + "' is no IP address"};
+  }
+  SKEP_CHECK_OK(checkExposure(address, settings));
+  if (address.is_loopback()) options.hosts = gateway::OriginRules::Hosts::OfThisMachine;
+  if (settings.tlsCertificate.empty() != settings.tlsKey.empty()) {
+    return Error{ErrorCode::InvalidArgument, "--tls-certificate and --tls-key go together"};
+  }
+  if (!settings.tlsKey.empty()) {
+    options.tls = gateway::TlsFiles{settings.tlsCertificate, settings.tlsKey};
+  }
+  SKEP_CHECK_OK(gateway::ClientLimits::checkProxies(settings.clients.trustedProxies));
+  options.clients = settings.clients;
+  options.allowedOrigins = settings.allowedOrigins;
+  options.pages = settings.pages;
+  options.bodyBytesMax = settings.bodyBytesMax;
+  options.drainTime = seconds(settings.drainSeconds);
+  options.webSocket.messageBytesMax = settings.messageBytesMax;
+  options.webSocket.pingInterval = seconds(settings.pingSeconds);
+  return options;
+}
+
+std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port) {
+  const bool isV6 = options.address.find(':') != std::string::npos;
+  const std::string host = isV6 ? "[" + options.address + "]" : options.address;
+  return (options.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+}
+
+void applyLogLevel(const ServeSettings& settings) {
+  setLogLevel(kLogLevels.at(settings.logLevel));
+}
+
+}  // namespace skep::server

@@ -1,0 +1,53 @@
+// The settings of serve(): where each comes from, and what they mean to the gateway.
+//
+// docs/configuration.md has the table of all; a test holds the two against each other.
+
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "skep/base/result.h"
+#include "skep/gateway/server.h"
+
+namespace skep::server {
+
+struct ServeSettings {
+  ServeSettings();
+
+  std::string store = "embedded:./data";
+  std::string listen = "127.0.0.1:6420";
+  std::size_t threads;  // as many as processors
+  std::size_t cacheBytes;
+  std::size_t bodyBytesMax;
+  double drainSeconds = 10;
+  std::string logLevel = "info";
+  bool isInsecure = false;
+  std::string tlsCertificate;
+  std::string tlsKey;
+  std::vector<std::string> allowedOrigins = {"loopback"};
+  std::string pages;
+  gateway::ClientLimitOptions clients = {};
+  std::size_t messageBytesMax;
+  double pingSeconds = 30;
+};
+
+/// Adds --store and all others to the application; `settings` outlives it.
+void addSettings(CLI::App& app, ServeSettings& settings);
+
+/// The command line, and what the environment says of settings that are not there: both count more than
+/// a file's. In the order that CLI::App::parse() takes them. (CLI11 itself would let the file win over
+/// the environment.)
+std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv);
+
+/// InvalidArgument: settings that do not fit together, or that would let in whom nobody asks who they are.
+Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings);
+
+/// Where a server that listens is reached: "http://127.0.0.1:6420".
+std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port);
+
+/// Of a good settings.logLevel.
+void applyLogLevel(const ServeSettings& settings);
+
+}  // namespace skep::server
