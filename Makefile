@@ -56,10 +56,10 @@ install: all ## install the command, the libraries and the CMake package under P
 	@DESTDIR=$(DESTDIR) cmake --install build --prefix $(PREFIX)
 
 clean: ## remove the build
-	@rm -rf build
+	@rm -rf build packages/*/dist
 
 distclean: clean ## and what set-up and the demo fetched or made
-	@rm -rf node_modules demo-data
+	@rm -rf node_modules */*/node_modules demo-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs what building and testing Skep needs and this machine lacks: Debian packages through apt-get, and
-# the SQLite sources through npm. Does nothing, and needs no rights and no network, when all is there.
+# the SQLite sources and the tools of packages/ through npm. Does nothing, and needs no rights and no network,
+# when all is there.
 #
 #   scripts/setup.sh build    what building needs (the default)
-#   scripts/setup.sh test     and what the tests need: a PostgreSQL server to start private clusters with
+#   scripts/setup.sh test     and what the tests need: a PostgreSQL server to start private clusters with, and all that
+#                             package-lock.json pins
 #   scripts/setup.sh fuzz     and clang, for the fuzz targets
 #   scripts/setup.sh format   clang-format alone
 set -euo pipefail
@@ -12,7 +14,7 @@ what=${1:-build}
 
 build_packages=(
   build-essential cmake ninja-build pkg-config ccache mold
-  libboost1.81-dev libboost-context1.81-dev libboost-url1.81-dev libssl-dev
+  libboost1.81-dev libboost-context1.81-dev libboost-url1.81-dev libssl-dev libuv1-dev
   librocksdb-dev libpq-dev libzstd-dev libxxhash-dev
   libcctz-dev tzdata libcli11-dev nlohmann-json3-dev libspdlog-dev libedit-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
@@ -73,11 +75,25 @@ if [ ${#wanted[@]} -gt 0 ]; then
 fi
 [ "$what" != format ] || exit 0
 
-# The SQLite sources, of exactly the version that package-lock.json pins.
+# From npm: for a build the SQLite sources, of exactly the version that package-lock.json pins; for tests all of it. What is
+# installed bears the sum of the package-lock.json that it was installed from.
 version_in() { sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' "$1" 2>/dev/null | head -n 1; }
 pinned=$(sed -n '/"node_modules\/better-sqlite3": {/,/}/s/.*"version": *"\([^"]*\)".*/\1/p' package-lock.json)
-found=$(version_in node_modules/better-sqlite3/package.json || true)
-if [ "$found" != "$pinned" ] || [ ! -s node_modules/better-sqlite3/deps/sqlite3/sqlite3.c ]; then
-  echo "setup: fetching the SQLite sources (npm package better-sqlite3 $pinned)" >&2
+lock=$(sha256sum <package-lock.json)
+stamp=node_modules/.skep-lock
+has_sqlite() {
+  [ "$(version_in node_modules/better-sqlite3/package.json || true)" = "$pinned" ] &&
+    [ -s node_modules/better-sqlite3/deps/sqlite3/sqlite3.c ]
+}
+has_all() {
+  [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ] && [ -d testing/react-18/node_modules/react ]
+}
+if ! has_sqlite || { [ "$what" = test ] && ! has_all; }; then
+  echo "setup: fetching npm packages (the SQLite sources in better-sqlite3 $pinned, the tools of packages/)" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2
+  echo "$lock" >"$stamp"
+fi
+if [ "$what" = test ]; then
+  node -e 'const [major] = process.versions.node.split(".").map(Number);
+    if (major < 18) { console.error(`setup: the tests of packages/ need Node.js 18 or newer, this is ${process.version}`); process.exit(1); }'
 fi

@@ -1,5 +1,6 @@
 #include "skep/call/failure.h"
 
+#include <iterator>
 #include <utility>
 
 namespace skep::call {
@@ -44,6 +45,16 @@ Failure Failure::user(std::string code, std::string message, std::string metadat
   failure.message = std::move(message);
   failure.metadata = std::move(metadata);
   return failure;
+}
+
+Failure Failure::named(const std::string& group, const std::string& code, std::string message,
+                       std::string metadata) {
+  for (std::size_t i = 0; i < std::size(kCodes); ++i) {
+    if (group == kCodes[i].group && code == kCodes[i].code) {
+      return {static_cast<FailureCode>(i), std::move(message), std::move(metadata)};
+    }
+  }
+  return user(code, std::move(message), std::move(metadata));
 }
 
 bool Failure::is(FailureCode failureCode) const {

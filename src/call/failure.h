@@ -34,6 +34,10 @@ struct Failure {
   /// One that the actor's own code threw: group `user`.
   static Failure user(std::string code, std::string message, std::string metadata = {});
 
+  /// One of the codes above by its names, as it came over a wire; others are taken for the code's own.
+  static Failure named(const std::string& group, const std::string& code, std::string message,
+                       std::string metadata = {});
+
   bool is(FailureCode code) const;
   /// "actor.not_found: …"
   std::string toString() const;

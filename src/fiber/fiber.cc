@@ -58,6 +58,20 @@ void Waker::wake() {
   const std::uintptr_t target = std::exchange(target_, 0);
   if ((target & kParkerBit) != 0)
     return reinterpret_cast<ThreadParker*>(target & ~kParkerBit)->wake();
+  Fiber& fiber = claim(target);
+  fiber.core_.makeReady(fiber);
+}
+
+void Waker::wakeAndRun() {
+  SKEP_CHECK(target_ != 0, "a waker wakes once");
+  SKEP_CHECK((target_ & kParkerBit) == 0, "only a fiber can be run at once");
+  SKEP_CHECK(!onFiber(), "a fiber does not run another one");
+  Fiber& fiber = claim(std::exchange(target_, 0));
+  fiber.core_.runNow(fiber);
+}
+
+/// Marks the suspension as over: nobody else can wake it any more.
+Fiber& Waker::claim(std::uintptr_t target) const {
   Fiber& fiber = *reinterpret_cast<Fiber*>(target);
   if (LoopCore::current() == &fiber.core_) {
     SKEP_CHECK(fiber.suspension_.load(std::memory_order_relaxed) == suspension_,
@@ -69,7 +83,7 @@ void Waker::wake() {
                                                          std::memory_order_relaxed),
                "a fiber is woken twice");
   }
-  fiber.core_.makeReady(fiber);
+  return fiber;
 }
 
 void suspend(FunctionRef<void(Waker)> arm) {

@@ -37,16 +37,20 @@ void suspend(FunctionRef<void(Waker)> arm);
 /// Resumes one suspended fiber (or blocked thread), once. Copyable, so that it fits a std::function
 /// (16 bytes: without an allocation), but exactly one wake() per suspension is allowed; a second
 /// one aborts. wake() may be called from any thread, also before the suspension has finished: the
-/// fiber then continues at the loop's next round. It never runs the fiber itself.
+/// fiber then continues at the loop's next round. wake() never runs the fiber itself.
 class Waker {
  public:
   Waker() = default;
   void wake();
+  /// As wake(), and runs the fiber at once, on the caller's stack's time, until it suspends or ends. For
+  /// a loop inside a foreign event loop: on the fiber's loop's thread, outside any fiber.
+  void wakeAndRun();
   explicit operator bool() const { return target_ != 0; }
 
  private:
   friend void suspend(FunctionRef<void(Waker)> arm);
   Waker(detail::Fiber* fiber, std::uint64_t suspension);
+  detail::Fiber& claim(std::uintptr_t target) const;
   explicit Waker(ThreadParker* parker);
 
   std::uintptr_t target_ = 0;  // a Fiber*, or a ThreadParker* with the lowest bit set

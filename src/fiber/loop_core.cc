@@ -140,6 +140,12 @@ void LoopCore::poll() {
   takeTurn();
 }
 
+void LoopCore::runNow(Fiber& fiber) {
+  if (running.core == this) return resume(fiber);
+  RunScope scope(*this);
+  resume(fiber);
+}
+
 void LoopCore::setNotifier(std::function<void()> notify) {
   SKEP_CHECK(!running_, "the notifier is set while the loop is not being run");
   notify_ = std::move(notify);

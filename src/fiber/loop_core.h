@@ -105,6 +105,8 @@ class LoopCore {
   void runUntilIdle();
   void runUntil(const std::function<bool()>& done);
   void poll();
+  /// Runs a fiber that has just been claimed until it suspends or ends. Outside any fiber.
+  void runNow(Fiber& fiber);
   void setNotifier(std::function<void()> notify);
   void armTimer(TimerEntry& entry, Duration delay);
   void cancelTimer(TimerEntry& entry) { timers_.cancel(entry); }

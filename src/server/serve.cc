@@ -57,12 +57,6 @@ std::optional<call::Failure> checkStore(store::PageStore& store) {
   return call::failureOf(listed.error(), "the store");
 }
 
-std::string urlOf(const gateway::ServerOptions& listening, std::uint16_t port) {
-  const bool isV6 = listening.address.find(':') != std::string::npos;
-  const std::string host = isV6 ? "[" + listening.address + "]" : listening.address;
-  return (listening.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
-}
-
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
@@ -98,7 +92,7 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
   front = &server;
   Status listens = server.listen();
   if (listens) {
-    std::printf("Skep listens on %s\n", urlOf(listening, server.port()).c_str());
+    std::printf("Skep listens on %s\n", server::urlOf(listening, server.port()).c_str());
     std::fflush(stdout);
     waitForSignal(loop);
     logInfo("server", "shutting down", {});

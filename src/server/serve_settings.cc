@@ -162,6 +162,12 @@ Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings) {
   return options;
 }
 
+std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port) {
+  const bool isV6 = options.address.find(':') != std::string::npos;
+  const std::string host = isV6 ? "[" + options.address + "]" : options.address;
+  return (options.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+}
+
 void applyLogLevel(const ServeSettings& settings) {
   setLogLevel(kLogLevels.at(settings.logLevel));
 }

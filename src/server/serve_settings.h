@@ -44,6 +44,9 @@ std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** a
 /// InvalidArgument: settings that do not fit together, or that would let in whom nobody asks who they are.
 Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings);
 
+/// Where a server that listens is reached: "http://127.0.0.1:6420".
+std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port);
+
 /// Of a good settings.logLevel.
 void applyLogLevel(const ServeSettings& settings);
 

@@ -296,5 +296,37 @@ TEST(Embedded, is_notified_once_until_it_polls_and_again_for_what_it_left) {
   EXPECT_EQ(loop.fiberCount(), 0U);
 }
 
+TEST(Embedded, a_fiber_runs_at_once_when_it_is_told_so_and_leaves_its_work_to_the_next_poll) {
+  ManualClock clock;
+  Loop loop(clock);
+  ForeignLoop foreign;
+  loop.setNotifier([&] { foreign.tell(); });
+  std::vector<std::string> log;
+  Waker waiting;
+  loop.spawn("server", [&] {
+    for (int i = 0; i < 3; ++i) {
+      suspend([&](Waker waker) { waiting = waker; });
+      log.push_back("ran");
+      if (i == 1) yield();  // what others wait for goes on with the next poll
+      log.push_back("again");
+    }
+  });
+  loop.poll();
+  log.push_back("first");
+  std::exchange(waiting, {}).wakeAndRun();
+  EXPECT_EQ(log, (std::vector<std::string>{"first", "ran", "again"}));
+  const int before = foreign.tellings();
+  std::exchange(waiting, {}).wakeAndRun();
+  EXPECT_EQ(log.back(), "ran");
+  EXPECT_EQ(foreign.tellings(), before + 1);
+  loop.poll();
+  EXPECT_EQ(log.back(), "again");
+  // From a posted function, which the loop itself runs.
+  loop.post([&] { std::exchange(waiting, {}).wakeAndRun(); });
+  loop.poll();
+  EXPECT_EQ(log.size(), 7U);
+  EXPECT_EQ(loop.fiberCount(), 0U);
+}
+
 }  // namespace
 }  // namespace skep::fiber

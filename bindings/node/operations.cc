@@ -1,0 +1,126 @@
+#include "operations.h"
+
+#include <utility>
+
+#include "js_host.h"
+#include "js_values.h"
+#include "skep/sql/statement.h"
+
+namespace skep::node {
+
+napi_value Asked::ask(napi_env env, Run& run, Form form) {
+  env_ = env;
+  if (form == Form::Blocking) {
+    if (!run.performBlocking(*this)) {
+      failure_ = call::Failure(call::FailureCode::ActorOverloaded,
+                               "another call of this actor is within its turn, and could not go on "
+                               "while this blocks: use the form that is awaited");
+    }
+    return take(env);
+  }
+  run.perform(*this);
+  if (isDone()) return take(env);
+  napi_value promise = nullptr;
+  napi_create_promise(env, &deferred_, &promise);
+  return promise;
+}
+
+napi_value Asked::take(napi_env env) {
+  napi_value value = undefined(env);
+  if (failure_) {
+    napi_throw(env, toJs(env, *failure_));
+  } else {
+    value = result(env);
+  }
+  delete this;
+  return value;
+}
+
+void Asked::work(actor::Invocation& invocation, const Status& turn) {
+  if (!turn) {
+    failure_ = call::failureOf(turn.error(), invocation.actor().toString());
+    return;
+  }
+  auto outcome = perform(invocation);
+  if (auto* failed = std::get_if<call::Failure>(&outcome)) failure_ = std::move(*failed);
+}
+
+void Asked::deliver() {
+  if (failure_) {
+    napi_reject_deferred(env_, deferred_, toJs(env_, *failure_));
+  } else {
+    napi_resolve_deferred(env_, deferred_, result(env_));
+  }
+}
+
+// ---- SQL
+
+namespace {
+
+call::Outcome<std::monostate> outcomeOf(const Status& done, const actor::Invocation& invocation) {
+  if (done) return std::monostate{};
+  // The code's own mistake, which its author wants to read.
+  if (done.error().code == ErrorCode::InvalidArgument) {
+    return call::Failure(call::FailureCode::SqlFailed, done.error().message);
+  }
+  return call::failureOf(done.error(), invocation.actor().toString());
+}
+
+}  // namespace
+
+call::Outcome<std::monostate> Execute::perform(actor::Invocation& invocation) {
+  return outcomeOf(run(invocation.database()), invocation);
+}
+
+Status Execute::run(sql::Database& database) {
+  SKEP_TRY(sql::Statement statement, database.cached(sql_));
+  if (!statement) return {};
+  int position = 0;
+  for (const Parameter& each : parameters_) {
+    SKEP_CHECK_OK(each.name.empty() ? statement.bind(++position, each.value)
+                                    : statement.bind(each.name, each.value));
+  }
+  if (position > 0 && position != statement.parameterCount()) {
+    return Error{ErrorCode::InvalidArgument,
+                 "the statement has " + std::to_string(statement.parameterCount()) +
+                     " parameters, " + std::to_string(position) + " were given"};
+  }
+  const int count = statement.columnCount();
+  for (int i = 0; i < count; ++i) columns_.emplace_back(statement.columnName(i));
+  while (true) {
+    SKEP_TRY(const bool isRow, statement.step());
+    if (!isRow) return {};
+    for (int i = 0; i < count; ++i) values_.push_back(statement.value(i));
+  }
+}
+
+napi_value Execute::result(napi_env env) {
+  napi_value rows = nullptr;
+  napi_value values = nullptr;
+  napi_create_object(env, &rows);
+  napi_create_array_with_length(env, values_.size(), &values);
+  for (std::uint32_t i = 0; i < values_.size(); ++i) {
+    napi_set_element(env, values, i, toJs(env, values_[i]));
+  }
+  setProperty(env, rows, "columns", host_.columns(columns_));
+  setProperty(env, rows, "values", values);
+  return rows;
+}
+
+call::Outcome<std::monostate> Script::perform(actor::Invocation& invocation) {
+  return outcomeOf(invocation.database().run(sql_), invocation);
+}
+
+napi_value Script::result(napi_env env) {
+  return undefined(env);
+}
+
+// ---- Events
+
+void Broadcast::work(actor::Invocation& invocation, const Status& turn) {
+  Status done = turn ? invocation.broadcast(event_, std::move(value_), std::move(except_))
+                     : Status(turn.error());
+  if (!done) run_.failLater(call::failureOf(done.error(), invocation.actor().toString()));
+}
+
+}  // namespace skep::node

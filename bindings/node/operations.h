@@ -1,0 +1,96 @@
+// What an actor's code asks for and gets a result of: at once, or as a promise.
+
+#pragma once
+
+#include <node_api.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "run.h"
+#include "skep/call/failure.h"
+#include "skep/sql/value.h"
+
+namespace skep::node {
+
+class JsHost;
+
+/// An operation whose result JavaScript gets. Made with new; deletes itself.
+class Asked : public Operation {
+ public:
+  enum class Form { AtOnceOrPromise, Blocking };
+
+  /// Has it done for `run`: gives the result or a promise of it, or throws a NativeFailure.
+  napi_value ask(napi_env env, Run& run, Form form = Form::AtOnceOrPromise);
+
+  void work(actor::Invocation& invocation, const Status& turn) final;
+  void deliver() final;
+
+ protected:
+  /// On the fiber, in a turn. May suspend.
+  virtual call::Outcome<std::monostate> perform(actor::Invocation& invocation) = 0;
+  /// On the JavaScript thread: what perform() found.
+  virtual napi_value result(napi_env env) = 0;
+
+ private:
+  napi_value take(napi_env env);
+
+  napi_env env_ = nullptr;
+  napi_deferred deferred_ = nullptr;
+  std::optional<call::Failure> failure_;
+};
+
+/// One statement, and its rows.
+class Execute final : public Asked {
+ public:
+  struct Parameter {
+    std::string name;  // with its prefix; empty: by position
+    sql::Value value;
+  };
+  Execute(JsHost& host, std::string sql, std::vector<Parameter> parameters)
+      : host_(host), sql_(std::move(sql)), parameters_(std::move(parameters)) {}
+
+ protected:
+  call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
+  napi_value result(napi_env env) override;
+
+ private:
+  Status run(sql::Database& database);
+
+  JsHost& host_;
+  const std::string sql_;
+  const std::vector<Parameter> parameters_;
+  std::vector<std::string> columns_;
+  std::vector<sql::Value> values_;
+};
+
+/// Statements whose rows nobody wants.
+class Script final : public Asked {
+ public:
+  explicit Script(std::string sql) : sql_(std::move(sql)) {}
+
+ protected:
+  call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
+  napi_value result(napi_env env) override;
+
+ private:
+  const std::string sql_;
+};
+
+/// An event to all that listen. Nobody waits for it: what is wrong fails the run when it ends.
+class Broadcast final : public Operation {
+ public:
+  Broadcast(Run& run, std::string event, std::string value, std::string except)
+      : run_(run), event_(std::move(event)), value_(std::move(value)), except_(std::move(except)) {}
+  void work(actor::Invocation& invocation, const Status& turn) override;
+  void deliver() override {}
+
+ private:
+  Run& run_;
+  const std::string event_;
+  std::string value_;
+  std::string except_;
+};
+
+}  // namespace skep::node

@@ -1,0 +1,173 @@
+#include "run.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "js_actor.h"
+#include "skep/base/check.h"
+
+namespace skep::node {
+namespace {
+
+/// For code that was told to end because its actor goes; a call whose time has run out has none.
+constexpr Duration kGrace = std::chrono::seconds(15);
+
+}  // namespace
+
+struct Run::Registry {
+  std::unordered_map<Id, Run*> runs;
+  std::vector<Id> touched;  // by the code that runs now
+  Id next = 1;
+};
+
+/// Each JavaScript thread has its own.
+Run::Registry& Run::registry() {
+  thread_local Registry registry;
+  return registry;
+}
+
+Run::Run(NodeLoop& node, JsActor& actor, actor::Invocation& invocation)
+    : node_(node), actor_(actor), invocation_(invocation), grace_(node.loop()) {
+  Registry& all = registry();
+  id_ = all.next++;
+  all.runs.emplace(id_, this);
+}
+
+Run::~Run() {
+  registry().runs.erase(id_);
+}
+
+Run* Run::find(Id id) {
+  const auto found = registry().runs.find(id);
+  if (found == registry().runs.end()) return nullptr;
+  Run* const run = found->second;
+  return run->settled_ || run->isAbandoned_ ? nullptr : run;
+}
+
+void Run::perform(Operation& operation) {
+  touch();
+  operations_.push_back(&operation);
+  yields_ = false;
+  runFiber();
+  if (!operation.isDone_) operation.isAwaited_ = true;
+}
+
+bool Run::performBlocking(Operation& operation) {
+  touch();
+  operations_.push_back(&operation);
+  yields_ = false;
+  runFiber();
+  if (operation.isDone_) return true;
+  if (!operation.isStarted_) {
+    // The turn is another run's, whose code would have to go on first: on this thread.
+    operations_.erase(std::find(operations_.begin(), operations_.end(), &operation));
+    return false;
+  }
+  node_.block([&] { return operation.isDone_; });
+  return true;
+}
+
+/// When the code that runs now is over, this run's turn may be.
+void Run::touch() {
+  registry().touched.push_back(id_);
+  // Code that we did not start: timers, sockets of its own.
+  if (!node_.isCalling()) node_.call([] {});
+}
+
+void Run::scopeEnded() {
+  std::vector<Id>& touched = registry().touched;
+  for (std::size_t i = 0; i < touched.size(); ++i) {
+    if (Run* run = find(touched[i])) run->mayYield();
+  }
+  touched.clear();
+}
+
+void Run::mayYield() {
+  if (!operations_.empty() || !waiting_ || isPaused_) return;
+  actor_.takeState();
+  yields_ = true;
+  runFiber();
+}
+
+void Run::settle(Settled settled) {
+  settled_ = std::move(settled);
+  actor_.takeState();
+  runFiber();
+}
+
+void Run::failLater(const call::Failure& failure) {
+  if (!later_) later_ = failure;
+}
+
+void Run::runFiber() {
+  if (waiting_) std::exchange(waiting_, {}).wakeAndRun();
+}
+
+void Run::waitForWork() {
+  while (operations_.empty() && !settled_ && !yields_ && !isAbandoned_) {
+    fiber::suspend([&](fiber::Waker waker) { waiting_ = waker; });
+  }
+}
+
+void Run::aborted() {
+  const bool isTimeout = invocation_.isTimedOut();
+  actor_.tellAborted(id_, isTimeout);
+  const auto abandon = [this] {
+    isAbandoned_ = true;
+    if (waiting_) std::exchange(waiting_, {}).wake();
+  };
+  if (isTimeout) return abandon();
+  grace_.callAfter(kGrace, abandon);
+}
+
+Settled Run::serve(std::function<void()> dispatch) {
+  fiber::AbortToken abort = invocation_.abortToken();
+  const std::uint64_t hook = abort.onAbort([this] { aborted(); });
+  node_.call([id = id_, dispatch = std::move(dispatch)] {
+    Run* const run = find(id);
+    if (run == nullptr) return;
+    run->touch();
+    dispatch();
+  });
+  while (true) {
+    waitForWork();
+    if (!operations_.empty()) {
+      Operation& next = *operations_.front();
+      operations_.pop_front();
+      next.isStarted_ = true;
+      next.work(invocation_, turn_);
+      finish(next);
+      continue;
+    }
+    if (settled_ || isAbandoned_) break;
+    yields_ = false;
+    turn_ = invocation_.pause([&] {
+      isPaused_ = true;
+      waitForWork();
+      isPaused_ = false;
+    });
+  }
+  abort.remove(hook);
+  if (!settled_) {
+    return {.failure = call::Failure(call::FailureCode::ActorStopped,
+                                     "the actor's code was told to end, and did not")};
+  }
+  if (!settled_->failure && later_) settled_->failure = std::move(later_);
+  if (!settled_->failure && !turn_) {
+    settled_->failure = call::failureOf(turn_.error(), invocation_.actor().toString());
+  }
+  return *std::move(settled_);
+}
+
+void Run::finish(Operation& operation) {
+  operation.isDone_ = true;
+  if (!operation.isAwaited_) return;
+  node_.call([&operation, id = id_] {
+    if (Run* run = find(id)) run->touch();
+    operation.deliver();
+    delete &operation;
+  });
+}
+
+}  // namespace skep::node

@@ -1,0 +1,128 @@
+#include "runtime.h"
+
+#include <utility>
+
+#include "js_values.h"
+#include "skep/fiber/sync.h"
+#include "skep/server/serve_settings.h"
+#include "skep/server/store_url.h"
+
+namespace skep::node {
+namespace {
+
+/// Runs `body` on a fiber of `loop` and waits for what it gives. On a fiber.
+template <class Body>
+auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
+  fiber::OneShot<decltype(body())> done;
+  loop.spawn("runtime", [&] { done.set(body()); });
+  return done.wait();
+}
+
+napi_value errorOf(napi_env env, const Error& error) {
+  const std::string text = error.toString();  // "code: message"
+  const napi_value code = toJs(env, std::string_view(text).substr(0, text.find(':')));
+  napi_value made = nullptr;
+  napi_create_error(env, code, toJs(env, std::string_view(error.message)), &made);
+  return made;
+}
+
+}  // namespace
+
+Runtime::Runtime(napi_env env, server::ServeSettings settings, std::vector<actor::ActorType> types,
+                 std::shared_ptr<JsHost> host, NodeLoop& node)
+    : env_(env), settings_(std::move(settings)), js_(std::move(host)), node_(node) {
+  for (actor::ActorType& type : types) {
+    if (registered_) registered_ = registry_.add(std::move(type));
+  }
+}
+
+napi_value Runtime::start() {
+  napi_value promise = nullptr;
+  napi_create_promise(env_, &starting_, &promise);
+  node_.ref();
+  server::applyLogLevel(settings_);
+  core_ = std::make_unique<server::LoopThreads>(clock_, settings_.threads);
+  node_.loop().spawn("start", [this] {
+    core_->onEach([&](fiber::Loop& loop, std::size_t) { coreLoops_.push_back(&loop); });
+    Status started = registered_;
+    if (started) {
+      started = onLoop(*coreLoops_.front(), [this] { return openOnCore(); });
+    }
+    if (started) {
+      environment_ = engine_->makeEnvironment(node_.loop());
+      host_ = std::make_unique<actor::Host>(registry_, std::vector{environment_.get()});
+      host_->start();
+      started = onLoop(*coreLoops_.front(), [this] { return listenOnCore(); });
+    }
+    if (!started) closeOnFiber();
+    node_.call([this, started] { finishStart(started); });
+  });
+  return promise;
+}
+
+Status Runtime::openOnCore() {
+  SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings_.store));
+  SKEP_TRY(engine_,
+           server::Engine::open(*coreLoops_.front(), url, {.cacheBytes = settings_.cacheBytes}));
+  return {};
+}
+
+Status Runtime::listenOnCore() {
+  SKEP_TRY(gateway::ServerOptions options, server::gatewayOptions(settings_));
+  server_ = std::make_unique<gateway::Server>(coreLoops_, *host_, options);
+  SKEP_CHECK_OK(server_->listen());
+  url_ = server::urlOf(options, server_->port());
+  return {};
+}
+
+void Runtime::finishStart(Status started) {
+  if (!started) {
+    node_.unref();
+    napi_reject_deferred(env_, starting_, errorOf(env_, started.error()));
+    return;
+  }
+  napi_value result = nullptr;
+  napi_create_object(env_, &result);
+  setProperty(env_, result, "url", toJs(env_, std::string_view(url_)));
+  setProperty(env_, result, "port", toJs(env_, static_cast<std::int64_t>(server_->port())));
+  napi_resolve_deferred(env_, starting_, result);
+}
+
+napi_value Runtime::stop() {
+  napi_value promise = nullptr;
+  napi_create_promise(env_, &stopping_, &promise);
+  node_.loop().spawn("stop", [this] {
+    closeOnFiber();
+    node_.call([this] {
+      // The threads of the core end here; nothing of theirs is left to wait for.
+      core_.reset();
+      node_.unref();
+      napi_resolve_deferred(env_, stopping_, undefined(env_));
+      delete this;
+    });
+  });
+  return promise;
+}
+
+/// In the reverse order of start(). Suspends.
+void Runtime::closeOnFiber() {
+  if (server_ != nullptr) {
+    onLoop(*coreLoops_.front(), [this] {
+      server_->close();
+      server_.reset();
+      return true;
+    });
+  }
+  if (host_ != nullptr) host_->close();
+  host_.reset();
+  environment_.reset();
+  if (engine_ != nullptr) {
+    onLoop(*coreLoops_.front(), [this] {
+      engine_->close();
+      engine_.reset();
+      return true;
+    });
+  }
+}
+
+}  // namespace skep::node

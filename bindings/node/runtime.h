@@ -1,0 +1,62 @@
+// Runtime: the whole of Skep inside a Node.js process: the second place, beside serve(), that wires all
+// parts together.
+//
+//   threads of the core     the store, the commit pipeline, sockets
+//   JavaScript threads      actors: their databases and their code
+//
+// Made, started and stopped on a JavaScript thread.
+
+#pragma once
+
+#include <node_api.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "js_host.h"
+#include "skep/actor/host.h"
+#include "skep/gateway/server.h"
+#include "skep/server/engine.h"
+#include "skep/server/loop_threads.h"
+#include "skep/server/serve_settings.h"
+
+namespace skep::node {
+
+class Runtime {
+ public:
+  Runtime(napi_env env, server::ServeSettings settings, std::vector<actor::ActorType> types,
+          std::shared_ptr<JsHost> host, NodeLoop& node);
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// Resolves with {url, port}, or rejects with an Error.
+  napi_value start();
+  /// Resolves when all is put away. Also after a start that failed.
+  napi_value stop();
+
+ private:
+  Status openOnCore();
+  Status listenOnCore();
+  void closeOnFiber();
+  void finishStart(Status started);
+
+  const napi_env env_;
+  const server::ServeSettings settings_;
+  actor::Registry registry_;
+  Status registered_;
+  std::shared_ptr<JsHost> js_;  // shared with the actors
+  NodeLoop& node_;
+  SystemClock clock_;
+  std::unique_ptr<server::LoopThreads> core_;
+  std::vector<fiber::Loop*> coreLoops_;
+  std::unique_ptr<server::Engine> engine_;
+  std::unique_ptr<vfs::Environment> environment_;
+  std::unique_ptr<actor::Host> host_;
+  std::unique_ptr<gateway::Server> server_;
+  std::string url_;
+  napi_deferred starting_ = nullptr;
+  napi_deferred stopping_ = nullptr;
+};
+
+}  // namespace skep::node

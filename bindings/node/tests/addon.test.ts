@@ -1,0 +1,340 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterEach, describe, expect, test } from "vitest";
+
+import { native, serve, split, sql, type Code, type Served } from "./harness.js";
+
+let served: Served | undefined;
+let directory: string | undefined;
+
+afterEach(async () => {
+  await served?.stop();
+  served = undefined;
+  if (directory) await rm(directory, { recursive: true });
+  directory = undefined;
+});
+
+const count: Code = async ({ run }) => (await sql(run, "SELECT count(*) FROM t"))[0]![0];
+const add = (run: number, v: unknown) => sql(run, "INSERT INTO t(v) VALUES (?)", v);
+
+describe("SQL", () => {
+  test("values keep their type, integers all their digits", async () => {
+    let seen: unknown;
+    served = await serve({
+      actions: {
+        roundTrip: async ({ run }) => {
+          const values = [null, 1, -1.5, 2n ** 62n, Number.MAX_SAFE_INTEGER, "ä\0b", new Uint8Array([0, 255]), new Uint8Array(), true];
+          seen = (await sql(run, "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?", ...values))[0];
+        },
+      },
+    });
+    expect((await served.call("a", "roundTrip")).status).toBe(200);
+    expect(seen).toEqual([null, 1, -1.5, 2n ** 62n, Number.MAX_SAFE_INTEGER, "ä\0b", new Uint8Array([0, 255]), new Uint8Array(), 1]);
+  });
+
+  test("parameters have names too, and wrong ones are told", async () => {
+    const errors: string[] = [];
+    served = await serve({
+      actions: {
+        named: ({ run }) => split(native.execute(run, "SELECT :a, $b", { ":a": 1, $b: 2 }, true) as never)[0],
+        wrong: async ({ run }) => {
+          for (const parameters of [[Symbol("s")], [{}], [1, 2], [2n ** 64n], { ":nope": 1 }]) {
+            try {
+              await native.execute(run, "SELECT ?", parameters as never, false);
+            } catch (error) {
+              errors.push((error as Error).message);
+            }
+          }
+        },
+      },
+    });
+    expect((await served.call("a", "named")).body).toEqual([1, 2]);
+    expect((await served.call("a", "wrong")).status).toBe(200);
+    expect(errors).toHaveLength(5);
+    expect(errors[0]).toMatch("number, bigint, string");
+    expect(errors[2]).toMatch("has 1 parameters");
+  });
+
+  test("the same columns come as the same array", async () => {
+    const seen: unknown[] = [];
+    served = await serve({
+      actions: {
+        look: ({ run }) => {
+          for (let i = 0; i < 2; ++i) seen.push((native.execute(run, "SELECT 1 AS a, 2 AS b", [], true) as any).columns);
+        },
+      },
+    });
+    await served.call("a", "look");
+    expect(seen[0]).toEqual(["a", "b"]);
+    expect(seen[0]).toBe(seen[1]);
+  });
+
+  test("an error of SQL says where it is, and can be caught: the turn goes on", async () => {
+    served = await serve({
+      actions: {
+        caught: async ({ run }) => {
+          await add(run, 1);
+          const error = await sql(run, "SELECT nope FROM t").catch((each: unknown) => each);
+          await add(run, 2);
+          return [error, await sql(run, "SELECT count(*) FROM t")];
+        },
+      },
+    });
+    const { body } = await served.call("a", "caught");
+    expect(body[0]).toMatchObject({ group: "actor", code: "sql", message: "no such column: nope" });
+    expect(body[1]).toEqual([[2]]);
+  });
+
+  test("pages that are not in memory suspend the run, not the event loop", async () => {
+    directory = await mkdtemp(join(tmpdir(), "skep-node-"));
+    const code = {
+      actions: {
+        fill: async ({ run }) => {
+          await sql(run, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO t(v) SELECT randomblob(1000) FROM n");
+        },
+        sum: ({ run }) => {
+          const rows = native.execute(run, "SELECT sum(length(v)) FROM t", [], false);
+          waited ||= rows instanceof Promise;
+          return Promise.resolve(rows).then((each) => each.values[0]);
+        },
+        sumSync: ({ run }) => split(native.execute(run, "SELECT sum(length(v)) FROM t", [], true) as never)[0]![0],
+      } satisfies Record<string, Code>,
+    };
+    let waited = false;
+    const options = { store: `embedded:${directory}/store`, cacheBytes: 1024 * 1024 };
+    served = await serve(code, {}, options);
+    expect((await served.call("a", "fill")).status).toBe(200);
+    await served.stop();
+    served = await serve(code, {}, options);
+    expect((await served.call("a", "sum")).body).toBe(4_000_000);
+    expect(waited).toBe(true);
+    expect((await served.call("a", "sumSync")).body).toBe(4_000_000);
+  });
+});
+
+describe("turns", () => {
+  test("what throws leaves nothing behind, what was committed by a wait stays", async () => {
+    served = await serve({
+      actions: {
+        count,
+        fails: async ({ run }) => {
+          await add(run, 1);
+          await add(run, 2);
+          throw new Error("as asked");
+        },
+        failsLate: async ({ run }) => {
+          await add(run, 1);
+          await sleep(5);
+          await add(run, 2);
+          throw new Error("as asked");
+        },
+      },
+    });
+    expect((await served.call("a", "fails")).status).toBe(500);
+    expect((await served.call("a", "count")).body).toBe(0);
+    expect((await served.call("a", "failsLate")).status).toBe(500);
+    expect((await served.call("a", "count")).body).toBe(1);
+  });
+
+  test("nobody sees half of a turn, and calls go on while one waits", async () => {
+    const seen: unknown[] = [];
+    served = await serve({
+      actions: {
+        count: async (given) => {
+          const now = await count(given);
+          seen.push(now);
+          return now;
+        },
+        two: async ({ run }) => {
+          await add(run, 1);
+          for (let i = 0; i < 50; ++i) await sql(run, "SELECT count(*) FROM t");
+          await add(run, 2);
+          await sleep(30);
+          await add(run, 3);
+          await add(run, 4);
+        },
+      },
+    });
+    const two = served.call("a", "two");
+    let waits = true;
+    void two.then(() => (waits = false));
+    while (waits) await served.call("a", "count");
+    expect((await two).status).toBe(200);
+    expect(seen.every((each) => each === 0 || each === 2 || each === 4)).toBe(true);
+    expect(seen).toContain(2);
+    expect((await served.call("a", "count")).body).toBe(4);
+  });
+
+  test("statements that nobody awaits are part of the turn", async () => {
+    served = await serve({
+      actions: {
+        count,
+        careless: ({ run }) => {
+          void native.execute(run, "INSERT INTO t(v) VALUES (1)", [], false);
+          void native.execute(run, "INSERT INTO t(v) VALUES (2)", [], false);
+        },
+      },
+    });
+    expect((await served.call("a", "careless")).status).toBe(200);
+    expect((await served.call("a", "count")).body).toBe(2);
+  });
+
+  test("a savepoint that is rolled back takes its part only", async () => {
+    served = await serve({
+      actions: {
+        count,
+        partly: async ({ run }) => {
+          await add(run, 1);
+          await native.savepoint(run, "begin");
+          await add(run, 2);
+          await native.savepoint(run, "begin");
+          await add(run, 3);
+          await native.savepoint(run, "release");
+          await native.savepoint(run, "rollback");
+          await add(run, 4);
+        },
+      },
+    });
+    expect((await served.call("a", "partly")).status).toBe(200);
+    expect((await served.call("a", "count")).body).toBe(2);
+  });
+
+  test("the blocking form is refused when other code would have to run first", async () => {
+    let refused: unknown;
+    served = await serve({
+      actions: {
+        // Within its turn while the other one wakes up by a timer of its own.
+        long: async ({ run }) => {
+          await add(run, 1);
+          await Promise.all(Array.from({ length: 2_000 }, () => sql(run, "SELECT 1")));
+        },
+        other: async ({ run }) => {
+          await sleep(10);
+          try {
+            native.execute(run, "SELECT 1", [], true);
+            refused = "done";
+          } catch (error) {
+            refused = (error as { code: string }).code;
+          }
+        },
+      },
+    });
+    const both = [served.call("a", "other"), served.call("a", "long")];
+    for (const each of await Promise.all(both)) expect(each.status).toBe(200);
+    expect(["done", "overloaded"]).toContain(refused);
+  });
+});
+
+describe("the end of a run", () => {
+  test("a promise that never settles ends with the action's time", async () => {
+    served = await serve({ actions: { never: () => new Promise(() => {}), count } }, { options: { actionTimeoutMs: 100 } });
+    const { status, body } = await served.call("a", "never");
+    expect(status).toBe(504);
+    expect(body.code).toBe("action_timed_out");
+    expect(served.aborts).toEqual([{ run: expect.any(Number), isTimeout: true }]);
+    expect((await served.call("a", "count")).body).toBe(0);
+  });
+
+  test("a run that is over can not be used", async () => {
+    const errors: unknown[] = [];
+    served = await serve({
+      actions: {
+        leaves: ({ run }) => {
+          setTimeout(() => {
+            for (const use of [
+              () => native.execute(run, "SELECT 1", [], false),
+              () => native.broadcast(run, "e", new Uint8Array(), ""),
+              () => native.connections(run),
+              () => native.command(run, 52, new Uint8Array([0x80])),
+            ]) {
+              try {
+                use();
+              } catch (error) {
+                errors.push((error as { code: string }).code);
+              }
+            }
+            native.settle(run, undefined, undefined);
+          }, 20);
+        },
+      },
+    });
+    expect((await served.call("a", "leaves")).status).toBe(200);
+    await sleep(60);
+    expect(errors).toEqual(["stopped", "stopped", "stopped", "stopped"]);
+  });
+
+  test("an actor sleeps when it is idle, and finds its rows when it wakes", async () => {
+    served = await serve({ actions: { count, add: ({ run }) => add(run, 1) } }, { options: { sleepAfterMs: 50 } });
+    await served.call("a", "add");
+    while (served.forgotten.length === 0) await sleep(10);
+    expect((await served.call("a", "count")).body).toBe(1);
+    expect(served.forgotten).toEqual([1]);
+  });
+});
+
+describe("state", () => {
+  const encoder = new TextEncoder();
+
+  test("is saved with the turn and loaded with the next wake", async () => {
+    const loaded: unknown[] = [];
+    served = await serve(
+      {
+        actions: {
+          change: ({ actor }) => void served!.state.set(actor, encoder.encode("\x65hello")),
+          changeAndFail: ({ actor }) => {
+            served!.state.set(actor, encoder.encode("\x63bad"));
+            throw new Error("as asked");
+          },
+        },
+        hooks: { 1: ({ payload }) => void loaded.push(payload) },
+      },
+      { options: { sleepAfterMs: 50 } },
+    );
+    await served.call("a", "change");
+    await served.call("a", "changeAndFail");
+    expect(served.restored).toEqual([encoder.encode("\x65hello")]);
+    while (served.forgotten.length === 0) await sleep(10);
+    await served.call("a", "change");
+    expect(loaded).toEqual([encoder.encode("\x65hello")]);
+  });
+});
+
+describe("starting", () => {
+  test("what is wrong rejects, and the next start works", async () => {
+    await expect(serve({ actions: {} }, {}, { store: "nowhere:" })).rejects.toThrow("nowhere:");
+    await native.stop();
+    await expect(serve({ actions: {} }, {}, { listen: "0.0.0.0:0" })).rejects.toThrow("insecure");
+    await native.stop();
+    await expect(serve({ actions: {} }, { name: "bad name!" })).rejects.toThrow();
+    await native.stop();
+    served = await serve({ actions: { count } });
+    expect((await served.call("a", "count")).body).toBe(0);
+  });
+
+  test("a migration that fails is told to the caller", async () => {
+    served = await serve({ actions: { count } }, { migrations: [{ version: 1, sql: "CREATE TABEL t(a)" }] });
+    const { status, body } = await served.call("a", "count");
+    expect(status).toBe(500);
+    expect(body.code).toBe("migration_failed");
+  });
+});
+
+test("many wakes leave no memory behind", async () => {
+  served = await serve({ actions: { count, add: ({ run }) => add(run, "x".repeat(100)) } }, { options: { sleepAfterMs: 1 } }, { cacheBytes: 1024 * 1024 });
+  const round = async (): Promise<number> => {
+    for (let i = 0; i < 1_500; i += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, j) => served!.call(`k${(i + j) % 300}`, "add")));
+    }
+    while (served!.forgotten.length === 0) await sleep(10);
+    globalThis.gc?.();
+    return process.memoryUsage().rss;
+  };
+  await round();
+  const before = await round();
+  await round();
+  const after = await round();
+  expect(after - before).toBeLessThan(30 * 1024 * 1024);
+});
