@@ -51,11 +51,17 @@ class Behavior {
   /// It is none any more. A failure is logged.
   virtual Done disconnected(Invocation& invocation) = 0;
   /// A client that is not connected asks for something: refuses it with a failure.
-  virtual Done pass(Invocation& invocation, const call::Headers& headers) = 0;
+  virtual Done pass([[maybe_unused]] Invocation& invocation,
+                    [[maybe_unused]] const call::Headers& headers) {
+    return {};
+  }
   /// Answers a raw request, of a type that has a handler for them. What it says as a whole is sent when
   /// this returns well; without a word it is "no content".
-  virtual Done request(Invocation& invocation, const call::HttpRequest& request,
-                       HttpResponder& responder) = 0;
+  virtual Done request([[maybe_unused]] Invocation& invocation,
+                       [[maybe_unused]] const call::HttpRequest& request,
+                       [[maybe_unused]] HttpResponder& responder) {
+    return {};
+  }
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
   virtual Done sleep(Invocation& invocation) = 0;
   /// Before everything of the actor is removed.

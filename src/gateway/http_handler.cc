@@ -118,6 +118,8 @@ HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
       return actor(request, route);
     case Route::Kind::Action:
       return action(request, route);
+    case Route::Kind::Queue:
+      return send(request, route);
     case Route::Kind::Request:
       return raw(request, route);
     case Route::Kind::Connect:
@@ -178,6 +180,23 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
                                    .replyEncoding = encoding});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpResponse HttpHandler::send(HttpRequest& request, Route& route) {
+  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
+  const Encoding encoding = replyEncoding(request);
+  call::Payload body = takeBody(request);
+  if (body.bytes.empty()) body = {.encoding = Encoding::Json, .bytes = "null"};
+  const auto sent = router_.send({.actor = std::move(route.actor),
+                                  .existence = route.existence,
+                                  .queue = std::move(route.queue),
+                                  .body = std::move(body),
+                                  .delay = route.delay,
+                                  .replyTimeout = route.replyTimeout,
+                                  .replyEncoding = encoding});
+  if (const auto* failure = std::get_if<Failure>(&sent)) return failureResponse(request, *failure);
+  return respond(request, 200, encoding,
+                 wire::encodeSent(std::get<call::QueueSent>(sent), encoding));
 }
 
 HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {

@@ -32,6 +32,7 @@ class HttpHandler {
  private:
   Answer answer(HttpRequest& request);
   HttpResponse action(HttpRequest& request, Route& route);
+  HttpResponse send(HttpRequest& request, Route& route);
   HttpResponse actor(HttpRequest& request, Route& route);
   static Answer raw(HttpRequest& request, Route& route);
   HttpResponse list(HttpRequest& request, const Route& route);

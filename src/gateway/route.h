@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/queues/{name}       one of its queues
 //   /actors/{type}/{key…}/request/{path…}    what its own code answers
 //   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /actors/{type}                           the actors of a type
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,13 +32,17 @@ struct Route {
     List,
     Actor,
     Action,
+    Queue,
     Request,
     Connect
   } kind = Kind::Health;
   call::ActorAddress actor;  // of a List its type alone
   std::string action;
-  std::string path;   // of a Request: from "/" on, as it came
-  std::string query;  // of a Request, as it came
+  std::string queue;
+  Duration delay{};                      // ?delay=, of a Queue, in milliseconds
+  std::optional<Duration> replyTimeout;  // ?wait=, of a Queue, in milliseconds, or "true"
+  std::string path;                      // of a Request: from "/" on, as it came
+  std::string query;                     // of a Request, as it came
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
   std::string after;                                         // ?after=, of a List
   std::size_t limit = 0;                                     // ?limit=, of a List

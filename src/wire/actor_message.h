@@ -12,6 +12,8 @@ namespace skep::wire {
 std::string encodeActor(const call::ActorAddress& actor, call::Encoding encoding);
 /// {"actors": [{"type", "key", "createdMs", "bytes", "awake"}], "next"?}
 std::string encodeList(const call::ActorList& list, call::Encoding encoding);
+/// {"id", "reply"?}; the reply has that encoding already.
+std::string encodeSent(const call::QueueSent& sent, call::Encoding encoding);
 std::string encodeNull(call::Encoding encoding);
 
 }  // namespace skep::wire
