@@ -5,10 +5,10 @@
 
 import { ActorError } from "@skep/client";
 
-import type { NativeRows } from "./native.ts";
+import type { NativeRows, SqlValue } from "./native.ts";
 import type { Operations } from "./operations.ts";
 import { type NamedParameters, type SqlParameter, toNativeParameters } from "./parameters.ts";
-import { type Row, rowsOf } from "./rows.ts";
+import { arraysOf, type Row, rowsOf } from "./rows.ts";
 
 /** Values for a statement's parameters: one after the other, or an object with their names. */
 export type SqlArguments = readonly SqlParameter[] | readonly [NamedParameters];
@@ -29,6 +29,8 @@ export interface SqlExecutor {
    * on it, while pages are read from the store.
    */
   executeSync<R extends object = Row>(sql: string, ...args: SqlArguments): R[];
+  /** As `execute()`, but gives the rows as arrays: for columns with the same name, and for drivers. */
+  values(sql: string, ...args: SqlArguments): Promise<SqlValue[][]>;
   /** Runs a script of several statements, whose rows are dropped. */
   script(sql: string): Promise<void>;
 }
@@ -68,17 +70,23 @@ export class RunDatabase implements Database {
   }
 
   execute<R extends object = Row>(sql: string, ...args: SqlArguments): Promise<R[]> {
+    return this.#rows(sql, args, rowsOf) as Promise<R[]>;
+  }
+  values(sql: string, ...args: SqlArguments): Promise<SqlValue[][]> {
+    return this.#rows(sql, args, arraysOf);
+  }
+  #rows<T>(sql: string, args: SqlArguments, make: (rows: NativeRows) => T): Promise<T> {
     const { native, run } = this.#operations;
     let rows: NativeRows | Promise<NativeRows>;
     try {
       rows = native.execute(run, sql, toNativeParameters(sql, args), false);
-      if (!(rows instanceof Promise)) return Promise.resolve(rowsOf(rows) as R[]);
+      if (!(rows instanceof Promise)) return Promise.resolve(make(rows));
     } catch (thrown) {
       return Promise.reject(this.#operations.error(thrown));
     }
-    return rows.then(rowsOf, (thrown) => {
+    return rows.then(make, (thrown) => {
       throw this.#operations.error(thrown);
-    }) as Promise<R[]>;
+    });
   }
 
   executeSync<R extends object = Row>(sql: string, ...args: SqlArguments): R[] {
@@ -161,6 +169,9 @@ class RunTransaction implements Transaction {
   }
   executeSync<R extends object = Row>(sql: string, ...args: SqlArguments): R[] {
     return this.#open.executeSync<R>(sql, ...args);
+  }
+  async values(sql: string, ...args: SqlArguments): Promise<SqlValue[][]> {
+    return this.#open.values(sql, ...args);
   }
   async script(sql: string): Promise<void> {
     return this.#open.script(sql);

@@ -56,6 +56,7 @@ export {
   type SetupOptions,
   type StartOptions,
 } from "./registry.ts";
+export type { SqlValue } from "./native.ts";
 export type { Row } from "./rows.ts";
 export type { Cron, JobInfo, JobRun, Schedule, TimerInfo } from "./schedule.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./standard_schema.ts";

@@ -26,6 +26,13 @@ export function rowsOf({ columns, values }: NativeRows): Row[] {
   return maker(values);
 }
 
+export function arraysOf({ columns, values }: NativeRows): SqlValue[][] {
+  const rows: SqlValue[][] = [];
+  const width = columns.length;
+  for (let i = 0; i < values.length; i += width) rows.push(values.slice(i, i + width));
+  return rows;
+}
+
 /**
  * A literal with all fields gives objects of one shape, several times as fast as adding the fields
  * one by one. Of columns with the same name the last one counts.
