@@ -213,18 +213,18 @@ describe("definitions", () => {
   test("have inputs and parameters as their schemas say", () => {
     const input = {} as StandardSchema<{ n: number }>;
     const params = {} as StandardSchema<{ token: string }>;
-    const it = actor({
+    const checked = actor({
       schemas: { input, params },
       createState: (_c, given) => ({ twice: given.n * 2 }),
       onBeforeConnect: (_c, given) => void given.token.length,
       actions: { get: (c) => c.state.twice },
     });
-    const both = setup({ use: { it } });
+    const both = setup({ use: { checked } });
     const client = createClient<typeof both>("http://localhost:6420");
-    client.it.getOrCreate("a", { createWithInput: { n: 1 }, params: { token: "x" } });
+    client.checked.getOrCreate("a", { createWithInput: { n: 1 }, params: { token: "x" } });
     // @ts-expect-error -- a wrong input
-    client.it.getOrCreate("a", { createWithInput: { n: "1" } });
+    client.checked.getOrCreate("a", { createWithInput: { n: "1" } });
     // @ts-expect-error -- wrong params
-    client.it.getOrCreate("a", { params: {} });
+    client.checked.getOrCreate("a", { params: {} });
   });
 });
