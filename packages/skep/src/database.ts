@@ -121,16 +121,19 @@ export class RunDatabase implements Database {
     timeout: number | undefined,
   ): Promise<T> {
     await this.#savepoint("begin");
+    ++this.#operations.transactionCount;
     const tx = new RunTransaction(this);
     let result: T;
     try {
       result = await inTime(body(tx), timeout);
     } catch (error) {
       tx.end();
+      --this.#operations.transactionCount;
       await this.#savepoint("rollback", error);
       throw error;
     }
     tx.end();
+    --this.#operations.transactionCount;
     await this.#savepoint("release");
     return result;
   }
