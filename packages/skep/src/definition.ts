@@ -127,9 +127,9 @@ export interface Schemas<Input, Params, Q> {
 }
 
 /**
- * What `actor()` takes. TypeScript reads functions in the order in which they stand, and knows of a type
- * what stands before: `createState`, `createVars`, `onBeforeConnect` and `createConnState` stand before
- * what uses them.
+ * What `actor()` takes. TypeScript reads functions in the order in which they stand, and knows of a
+ * type what stands before: `createState`, `createVars`, `onBeforeConnect` and `createConnState`
+ * stand before what uses them.
  */
 export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
   /** The schema of the actor's database. */
@@ -139,10 +139,7 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
   /** What a new actor's state is, each with a copy of its own. */
   readonly state?: State;
   /** Makes it instead, with the input of the actor's creation. */
-  readonly createState?: (
-    c: BaseContext<unknown, unknown, E, Q>,
-    input: Input,
-  ) => Awaitable<State>;
+  readonly createState?: (c: BaseContext<unknown, unknown, E, Q>, input: Input) => Awaitable<State>;
   /** What each wake begins with, each with a copy of its own (as `structuredClone` makes it). */
   readonly vars?: Vars;
   readonly createVars?: (c: StateContext<State, unknown, unknown, E, Q>) => Awaitable<Vars>;

@@ -17,7 +17,9 @@ const ending: ReadonlySet<Command> = new Set([
   Command.RespondWrite,
 ]);
 
-/** What a run asks of the addon. Of use until the run has ended; then the addon refuses all of it. */
+/**
+ * What a run asks of the addon. Of use until the run has ended; then the addon refuses all of it.
+ */
 export class Operations {
   readonly native: Native;
   readonly run: number;
@@ -84,7 +86,10 @@ export class Operations {
   }
 }
 
-/** Nobody handled `reason`: the run that it comes from fails. False: it comes from none that goes on. */
+/**
+ * Nobody handled `reason`: the run that it comes from fails. False: it comes from none that goes
+ * on.
+ */
 export function blame(reason: unknown): boolean {
   const owner = typeof reason === "object" && reason !== null ? owners.get(reason) : undefined;
   if (!owner || owner.isOver) return false;

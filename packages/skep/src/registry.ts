@@ -17,7 +17,9 @@ export interface ActorDefinitions {
 export interface StartOptions {
   /** `embedded:DIR`, `postgres://…` or `memory:`. `SKEP_STORE`, `embedded:./data` */
   readonly store?: string;
-  /** `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420` */
+  /**
+   * `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420`
+   */
   readonly listen?: string | number;
   /** Memory for pages of databases. 256 MiB */
   readonly cacheBytes?: number;

@@ -1,4 +1,5 @@
-// Runtime: what the addon calls. Starts an actor's code for each run, and tells the addon how it ended.
+// Runtime: what the addon calls. Starts an actor's code for each run, and tells the addon how it
+// ended.
 
 import { AwakeActor, type RuntimeType } from "./awake_actor.ts";
 import { decode, encode } from "./cbor.ts";
@@ -311,4 +312,3 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function then<T>(value: unknown, next: (value: unknown) => T): T | Promise<T> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
-

@@ -7,16 +7,28 @@ import { fromPayload, toJson, toPayload } from "../src/payload.ts";
 describe("JSON for people", () => {
   test("is that of JSON.stringify() where that will do", () => {
     const at = new Date(0);
-    for (const value of [null, 1, "a", [1, undefined, { a: undefined }], { at, b: { c: [at] } }, undefined]) {
+    for (const value of [
+      null,
+      1,
+      "a",
+      [1, undefined, { a: undefined }],
+      { at, b: { c: [at] } },
+      undefined,
+    ]) {
       expect(toJson(value)).toBe(JSON.stringify(value) ?? "null");
     }
     expect(toJson(() => 1)).toBe("null");
   });
   test("has bytes as base64 text", () => {
     const bytes = new Uint8Array([1, 2, 255]);
-    expect(toJson({ bytes, buffer: Buffer.from(bytes), view: new DataView(bytes.buffer), raw: bytes.buffer })).toBe(
-      '{"bytes":"AQL/","buffer":"AQL/","view":"AQL/","raw":"AQL/"}',
-    );
+    expect(
+      toJson({
+        bytes,
+        buffer: Buffer.from(bytes),
+        view: new DataView(bytes.buffer),
+        raw: bytes.buffer,
+      }),
+    ).toBe('{"bytes":"AQL/","buffer":"AQL/","view":"AQL/","raw":"AQL/"}');
   });
   test("has all digits of integers", () => {
     expect(toJson([1n, -(2n ** 63n), 2n ** 64n - 1n, { n: 9007199254740993n }])).toBe(
@@ -43,7 +55,9 @@ describe("JSON for people", () => {
 
 test("what is broken is the caller's fault", () => {
   expect(() => fromPayload("{", "arguments")).toThrow(InvalidArguments);
-  expect(() => fromPayload(new Uint8Array([0xff]), "arguments")).toThrow("arguments: this is no CBOR");
+  expect(() => fromPayload(new Uint8Array([0xff]), "arguments")).toThrow(
+    "arguments: this is no CBOR",
+  );
 });
 
 test("both encodings say the same", () => {

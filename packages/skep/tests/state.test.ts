@@ -28,7 +28,12 @@ describe("a tracked value", () => {
   });
   test("notices whatever happens in a map, a set, a date, bytes, or to a part that code kept", () => {
     const inner = { list: [1] };
-    const parts = { map: new Map([["a", inner]]), set: new Set(), at: new Date(0), raw: new Uint8Array(2) };
+    const parts = {
+      map: new Map([["a", inner]]),
+      set: new Set(),
+      at: new Date(0),
+      raw: new Uint8Array(2),
+    };
     const state = TrackedValue.fresh(parts);
     state.get(run);
     state.take();
@@ -94,14 +99,22 @@ describe("putting back", () => {
     expect(reconcile({ a: [1] }, { a: { 0: 1 } })).toEqual({ a: { 0: 1 } });
     expect(reconcile(Object.freeze({ a: 1 }), { a: 2 })).toEqual({ a: 2 });
     expect(reconcile({ a: new Date(1) }, { a: new Date(2) })).toEqual({ a: new Date(2) });
-    expect(reconcile({ a: new Uint8Array([1]) }, { a: new Uint8Array([2]) })).toEqual({ a: new Uint8Array([2]) });
+    expect(reconcile({ a: new Uint8Array([1]) }, { a: new Uint8Array([2]) })).toEqual({
+      a: new Uint8Array([2]),
+    });
     expect(reconcile(1, undefined)).toBeUndefined();
   });
   test("keeps maps and sets", () => {
     const entry = { n: 1 };
     const current = { map: new Map([["a", entry]]), set: new Set([1]) };
     const { map, set } = current;
-    const wanted = { map: new Map([["b", { n: 3 }], ["a", { n: 2 }]]), set: new Set([2, 1]) };
+    const wanted = {
+      map: new Map([
+        ["b", { n: 3 }],
+        ["a", { n: 2 }],
+      ]),
+      set: new Set([2, 1]),
+    };
     expect(reconcile(current, wanted)).toEqual(wanted);
     expect(current.map).toBe(map);
     expect(current.set).toBe(set);

@@ -25,7 +25,12 @@ let errors: string;
 async function start(): Promise<Client<Program>> {
   errors = "";
   child = spawn(process.execPath, [program], {
-    env: { ...process.env, SKEP_STORE: `embedded:${join(directory, "store")}`, SKEP_LISTEN: "0", SKEP_LOG_LEVEL: "warn" },
+    env: {
+      ...process.env,
+      SKEP_STORE: `embedded:${join(directory, "store")}`,
+      SKEP_LISTEN: "0",
+      SKEP_LOG_LEVEL: "warn",
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   child.stderr!.on("data", (text) => (errors += String(text)));
@@ -48,17 +53,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-test.each(["SIGTERM", "SIGINT"] as const)("%s puts the actors to sleep, and ends it as that signal does", async (signal) => {
-  const client = await start();
-  await client.counter.getOrCreate("a").add(5);
-  const asleep = once(lines, "line");
-  const exited = once(child, "exit");
-  child.kill(signal);
-  expect(await asleep).toEqual(["asleep"]);
-  expect(await exited).toEqual([null, signal]);
-  const again = await start();
-  expect(await again.counter.get("a").add(1)).toBe(6);
-});
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s puts the actors to sleep, and ends it as that signal does",
+  async (signal) => {
+    const client = await start();
+    await client.counter.getOrCreate("a").add(5);
+    const asleep = once(lines, "line");
+    const exited = once(child, "exit");
+    child.kill(signal);
+    expect(await asleep).toEqual(["asleep"]);
+    expect(await exited).toEqual([null, signal]);
+    const again = await start();
+    expect(await again.counter.get("a").add(1)).toBe(6);
+  },
+);
 
 test("what was acknowledged is there after a kill", async () => {
   const client = await start();
