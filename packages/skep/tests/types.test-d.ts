@@ -229,21 +229,57 @@ describe("definitions", () => {
     // @ts-expect-error -- a migration without SQL
     db({ migrations: [{ version: 1 }] });
   });
+  test("whose state is made by a function have its type, whatever else there is", () => {
+    const alone = actor({
+      createState: (_c, input: { topic: string }) => ({ topic: input.topic }),
+      actions: { rename: (c, topic: string) => (c.state.topic = topic) },
+    });
+    expectTypeOf<ContextOf<typeof alone>["state"]>().toEqualTypeOf<{ topic: string }>();
+    const later = actor({
+      createState: async () => ({ n: 1 }),
+      createVars: (c) => ({ twice: c.state.n * 2 }),
+      run: async (c) => void (c.vars.twice += c.state.n),
+      actions: { sum: (c) => c.state.n + c.vars.twice },
+    });
+    expectTypeOf<ContextOf<typeof later>["vars"]>().toEqualTypeOf<{ twice: number }>();
+  });
+  test("have arguments as their schemas say", () => {
+    const name = {} as StandardSchema<[name: string]>;
+    const checked = actor({
+      schemas: { actions: { rename: name } },
+      createState: (_c, input: { topic: string }) => ({ topic: input.topic }),
+      actions: {
+        rename: (c, topic: string) => (c.state.topic = topic),
+        other: (_c, _n: number) => 1,
+      },
+    });
+    expectTypeOf<Parameters<typeof checked.actions.rename>[1]>().toBeString();
+    actor({
+      // @ts-expect-error -- the schema of other arguments
+      schemas: { actions: { add: name } },
+      actions: { add: (_c, by: number) => by },
+    });
+    actor({
+      // @ts-expect-error -- the schema of an action that is not there
+      schemas: { actions: { ad: name } },
+      actions: { add: (_c, by: string) => by },
+    });
+  });
   test("have inputs and parameters as their schemas say", () => {
     const input = {} as StandardSchema<{ n: number }>;
     const params = {} as StandardSchema<{ token: string }>;
-    const it = actor({
+    const checked = actor({
       schemas: { input, params },
       createState: (_c, given) => ({ twice: given.n * 2 }),
       onBeforeConnect: (_c, given) => void given.token.length,
       actions: { get: (c) => c.state.twice },
     });
-    const both = setup({ use: { it } });
+    const both = setup({ use: { checked } });
     const client = createClient<typeof both>("http://localhost:6420");
-    client.it.getOrCreate("a", { createWithInput: { n: 1 }, params: { token: "x" } });
+    client.checked.getOrCreate("a", { createWithInput: { n: 1 }, params: { token: "x" } });
     // @ts-expect-error -- a wrong input
-    client.it.getOrCreate("a", { createWithInput: { n: "1" } });
+    client.checked.getOrCreate("a", { createWithInput: { n: "1" } });
     // @ts-expect-error -- wrong params
-    client.it.getOrCreate("a", { params: {} });
+    client.checked.getOrCreate("a", { params: {} });
   });
 });
