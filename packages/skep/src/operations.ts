@@ -1,3 +1,5 @@
+import { ActorError } from "@skep/client";
+
 import { decode, encode } from "./cbor.ts";
 import { fromNative } from "./errors.ts";
 import { Command, type Native, type NativeConnection } from "./native.ts";
@@ -32,6 +34,17 @@ export class Operations {
   constructor(native: Native, run: number) {
     this.native = native;
     this.run = run;
+  }
+
+  /** Throws when the run is over: what it would change then belongs to no turn. */
+  check(): void {
+    if (this.isOver) {
+      throw new ActorError(
+        "actor",
+        "stopped",
+        "this call of the actor is over: its state is not to be used any more",
+      );
+    }
   }
 
   /** What the addon threw, as an error of this actor. */

@@ -60,6 +60,46 @@ test("what is broken is the caller's fault", () => {
   );
 });
 
+test("integers of JSON keep their digits, and nothing else is taken for one", () => {
+  const parse = (text: string): unknown => fromPayload(text, "it");
+  expect(parse("[9007199254740993, -9223372036854775808, 18446744073709551615]")).toEqual([
+    9007199254740993n,
+    -(2n ** 63n),
+    2n ** 64n - 1n,
+  ]);
+  expect(
+    parse('{"a": 9007199254740991, "b": 1234567890123456.5, "c": 1234567890123456e3}'),
+  ).toEqual({
+    a: 9007199254740991,
+    b: 1234567890123456.5,
+    c: 1234567890123456e3,
+  });
+  expect(
+    parse(
+      '["12345678901234567890", "\\"12345678901234567890", {"1234567890123456789": 0.12345678901234567890}]',
+    ),
+  ).toEqual([
+    "12345678901234567890",
+    '"12345678901234567890',
+    { "1234567890123456789": 0.1234567890123456789 },
+  ]);
+  expect(parse("99999999999999999999999")).toBe(1e23);
+  for (const broken of [
+    "01234567890123456789",
+    "[12345678901234567890",
+    "1 12345678901234567890",
+  ]) {
+    expect(() => parse(broken)).toThrow(InvalidArguments);
+  }
+});
+
+test("texts that are made to be slow are not", () => {
+  const broken = `1234567890123456 "${'\\"'.repeat(500_000)}`;
+  expect(() => fromPayload(broken, "it")).toThrow(InvalidArguments);
+  const whole = `["${'\\"'.repeat(500_000)}", ${"1".repeat(500_000)}, ${"1".repeat(500_000)}.5]`;
+  expect(fromPayload(whole, "it")).toHaveLength(3);
+});
+
 test("both encodings say the same", () => {
   const value = { a: [1, "x", null, true], b: { c: 1.5 } };
   for (const encoding of [Encoding.Json, Encoding.Cbor]) {

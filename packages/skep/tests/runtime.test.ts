@@ -261,6 +261,7 @@ describe("the end of a run", () => {
     const it = actor({
       events: { e: event() },
       queues: { q: queue<number>() },
+      state: { n: 0 },
       actions: {
         leak: (c) => {
           setImmediate(async () => {
@@ -276,6 +277,8 @@ describe("the end of a run", () => {
               () => c.sleep(),
               () => c.keepAwake(Promise.resolve()),
               () => c.client().it!.get("k").leak!(),
+              () => c.state,
+              () => (c.state = { n: 1 }),
             ]) {
               try {
                 await use();
@@ -290,8 +293,8 @@ describe("the end of a run", () => {
     });
     await using world = await World.of({ it });
     await (await world.actor("it")).action("leak");
-    while (errors.length < 11) await turnOfLoop();
-    expect(errors).toEqual(Array(11).fill("stopped"));
+    while (errors.length < 13) await turnOfLoop();
+    expect(errors).toEqual(Array(13).fill("stopped"));
   });
 
   test("comes early by the abort signal, and a late end changes nothing", async () => {

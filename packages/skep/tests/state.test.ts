@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 
 import { randomOf, seed } from "../../../testing/packages/random.ts";
 import { decode, encode } from "../src/cbor.ts";
+import { actor } from "../src/index.ts";
 import { reconcile } from "../src/reconcile.ts";
 import { TrackedValue } from "../src/tracked_value.ts";
+import { World } from "./world.ts";
 
 describe("a tracked value", () => {
   const run = {};
@@ -131,6 +133,55 @@ describe("putting back", () => {
       expect(encode(reconcile(current, wanted), "stored"), `seed ${seed}`).toEqual(bytes);
     }
   });
+});
+
+test("whatever calls do to a state, and however they end, the database has what they have left", async () => {
+  const next = randomOf(seed);
+  const below = (count: number): number => Math.floor(next() * count);
+  interface Node {
+    list: Node[];
+    map: Map<string, Node>;
+    n: number;
+  }
+  const node = (): Node => ({ list: [], map: new Map(), n: below(100) });
+  const mutate = (root: Node): void => {
+    let at = root;
+    for (let depth = below(4); depth > 0; --depth) at = at.list[0] ?? at.map.get("a") ?? at;
+    const change = [
+      () => void ++at.n,
+      () => void at.list.push(node()),
+      () => void at.list.pop(),
+      () => void at.map.set("ab"[below(2)]!, node()),
+      () => at.map.clear(),
+      () => void (at.list = [node()]),
+    ][below(6)]!;
+    change();
+  };
+  let kept: Node | undefined;
+  const it = actor({
+    createState: node,
+    actions: {
+      change: (c, isBad: boolean) => {
+        // Sometimes through what an earlier call has kept.
+        const root = kept && next() < 0.3 ? kept : c.state;
+        for (let i = below(5); i >= 0; --i) mutate(root);
+        kept = c.state;
+        if (isBad) throw new Error("as asked");
+        return encode(c.state, "stored");
+      },
+      read: (c) => encode(c.state, "stored"),
+    },
+  });
+  await using world = await World.of({ it });
+  const one = await world.actor("it");
+  let model = one.saved!;
+  for (let i = 0; i < 500; ++i) {
+    const isBad = next() < 0.4;
+    const { value } = await one.action("change", isBad);
+    if (!isBad) model = value as Uint8Array<ArrayBuffer>;
+    expect(one.saved, `seed ${seed}, call ${i}`).toEqual(model);
+    expect((await one.action("read")).value, `seed ${seed}, call ${i}`).toEqual(model);
+  }
 });
 
 /** With parts that stand in several places. */
