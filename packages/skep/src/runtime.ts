@@ -62,6 +62,7 @@ export class Runtime implements NativeCallbacks {
     this.#log = log;
     for (const type of types) {
       const { state } = type.config;
+      checkCopies(type);
       if (state !== undefined) this.#initialStates.set(type, encode(state, "stored"));
     }
   }
@@ -285,6 +286,24 @@ export class Runtime implements NativeCallbacks {
     run.actor.log.error(`${what} failed`, { reference, error });
     return masked(reference);
   }
+}
+
+/** What each actor gets a copy of must be such that copies can be made. */
+function checkCopies({ name, config }: RuntimeType): void {
+  const check = (what: "vars" | "state" | "connState", copy: (value: unknown) => unknown): void => {
+    try {
+      if (config[what] !== undefined) copy(config[what]);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const create = `create${what[0]!.toUpperCase()}${what.slice(1)}`;
+      throw new TypeError(`${what} of '${name}': ${reason}; ${create} makes one for each`, {
+        cause,
+      });
+    }
+  };
+  check("vars", structuredClone);
+  check("state", (value) => encode(value, "stored"));
+  check("connState", (value) => encode(value, "stored"));
 }
 
 /** Nothing: there is none, or null. */

@@ -776,8 +776,12 @@ describe("a registry", () => {
   });
 
   test("whose state cannot be stored is refused at the start", async () => {
-    const it = actor({ state: { f: () => 1 } });
-    await expect(World.of({ it })).rejects.toThrow("a function cannot be stored");
+    const f = (): number => 1;
+    await expect(World.of({ it: actor({ state: { f } }) })).rejects.toThrow(
+      "state of 'it': a function cannot be stored; createState makes one for each",
+    );
+    await expect(World.of({ it: actor({ connState: f }) })).rejects.toThrow("connState of 'it'");
+    await expect(World.of({ it: actor({ vars: { f } }) })).rejects.toThrow("createVars makes one");
     expect(process.listenerCount("SIGTERM")).toBe(0);
   });
 
