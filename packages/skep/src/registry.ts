@@ -70,7 +70,7 @@ export interface SetupOptions<Use extends ActorDefinitions> {
 export function setup<Use extends ActorDefinitions>(options: SetupOptions<Use>): Registry<Use> {
   return {
     use: options.use,
-    start: (startOptions = {}) => startServer(loadNative(), options.use, startOptions),
+    start: async (startOptions = {}) => startServer(loadNative(), options.use, startOptions),
   };
 }
 

@@ -1,8 +1,8 @@
 import { ActorError } from "@skep/client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { decode, encode } from "../src/cbor.ts";
-import { actor, db, event, queue, UserError } from "../src/index.ts";
+import { actor, db, event, queue, setup, UserError } from "../src/index.ts";
 import { Command, Encoding, Kind } from "../src/native.ts";
 import type { StandardSchema } from "../src/standard_schema.ts";
 import { connection, stopped } from "./fake_native.ts";
@@ -773,6 +773,12 @@ describe("a registry", () => {
     await expect(startServer(world.native, { nothing }, {})).rejects.toThrow("the port is taken");
     expect(process.listenerCount("unhandledRejection")).toBe(before);
     expect(process.listenerCount("SIGTERM")).toBe(0);
+  });
+
+  test("without its native part says how to get it", async () => {
+    vi.stubEnv("SKEP_NATIVE", "/nowhere/skep.node");
+    await expect(setup({ use: { nothing } }).start()).rejects.toThrow("SKEP_NATIVE");
+    vi.unstubAllEnvs();
   });
 
   test("whose state cannot be stored is refused at the start", async () => {
