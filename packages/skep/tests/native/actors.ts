@@ -190,6 +190,19 @@ export const worker = actor({
       await c.sleepFor(20);
       return c.state.ran;
     },
+    slowly: async (c) => {
+      const { ran } = c.state;
+      ran.push("before");
+      // Until the other call has come and failed.
+      while (c.state.tries < 1) await c.sleepFor(5);
+      ran.push("after");
+    },
+    failBetween: (c) => {
+      c.state.ran.push("never");
+      c.state.tries = 50;
+      throw new UserError("as asked", { code: "asked" });
+    },
+    release: (c) => void (c.state.tries += 1),
     ask: async (c, name: string): Promise<number> => {
       const client = c.client<typeof registry>();
       await client.chatRoom.getOrCreate(name).send("worker", "hello");

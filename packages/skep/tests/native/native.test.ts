@@ -115,6 +115,16 @@ describe("an actor", () => {
   test("keeps the changes of a call that waits, from before the wait", async () => {
     expect(await client.worker.getOrCreate(key()).waits()).toEqual(["before"]);
   });
+  test("whose call fails while another one waits leaves the state to that one", async () => {
+    const worker = client.worker.getOrCreate(key());
+    const slow = worker.slowly();
+    await until(async () => (await worker.ran()).length === 1);
+    await expect(worker.failBetween()).rejects.toMatchObject({ code: "asked" });
+    expect(await worker.ran()).toEqual(["before"]);
+    await worker.release();
+    await slow;
+    expect(await worker.ran()).toEqual(["before", "after"]);
+  });
   test("is there again after a restart of the process", async () => {
     const name = key();
     await client.chatRoom.create(name, { input: { topic: "bees" } });
@@ -157,6 +167,14 @@ describe("connections", () => {
     await until(() => heard.length === 3);
     expect(heard).toEqual(["bob came", "hello", "bob went"]);
     ada.dispose();
+  });
+  test("may say nothing about themselves, in both encodings", async () => {
+    for (const encoding of ["cbor", "json"] as const) {
+      const other = createClient<typeof registry>(server.url, { encoding });
+      const connection = other.chatRoom.getOrCreate(key()).connect();
+      expect(await connection.me()).toEqual([{ name: "nobody", sent: 0 }, ["here"], 1]);
+      other.dispose();
+    }
   });
   test("are refused by the actor, and so are raw requests", async () => {
     const room = client.chatRoom.getOrCreate(key());
