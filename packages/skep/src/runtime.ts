@@ -107,8 +107,10 @@ export class Runtime implements NativeCallbacks {
     const run = this.#runs.get(id);
     if (!run) return;
     RunContext.abort(run.c, isTimeout);
+    if (!isTimeout) return;
     // It has been answered, and what its code still asks for is refused.
-    if (isTimeout) this.#forgetRun(run);
+    run.actor.undo();
+    this.#forgetRun(run);
   };
 
   readonly takeState: NativeCallbacks["takeState"] = (actor) =>
@@ -261,7 +263,9 @@ export class Runtime implements NativeCallbacks {
   }
 
   #fail(run: Run, error: unknown): void {
-    this.#settle(run, this.#failureOf(run, error), undefined);
+    const failure = this.#failureOf(run, error);
+    run.actor.undo();
+    this.#settle(run, failure, undefined);
   }
 
   #settle(run: Run, failure: NativeFailure | undefined, result: Payload | undefined): void {

@@ -63,6 +63,10 @@ export class TrackedValue {
     return changed;
   }
 
+  /** It is as it was when it was last taken. */
+  undo(): void {
+    if (this.#holders.size > 0) this.restore(this.#saved);
+  }
   /** It is as it was then. References that code has kept stay good as far as possible. */
   restore(bytes: Uint8Array | undefined): void {
     this.#saved = bytes;

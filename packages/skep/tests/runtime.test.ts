@@ -195,6 +195,43 @@ describe("what goes wrong", () => {
     }
   });
 
+  test("puts the state back before any other code can save it", async () => {
+    let wake = (): void => {};
+    const it = actor({
+      state: { list: ["first"] },
+      actions: {
+        waits: async (c) => {
+          await new Promise<void>((resolve) => (wake = resolve));
+          c.state.list.push("second");
+        },
+        get: (c) => c.state.list,
+        spoils: (c) => {
+          c.state.list.push("never");
+          wake();
+          throw new UserError("as asked");
+        },
+      },
+    });
+    await using world = await World.of({ it });
+    const one = await world.actor("it");
+    const waits = one.action("waits");
+    // As the addon does it: later.
+    const restores: (() => void)[] = [];
+    const { restoreState } = world.native.callbacks;
+    world.native.callbacks.restoreState = (...args) =>
+      void restores.push(() => restoreState(...args));
+    await one.action("spoils");
+    await waits;
+    expect(one.state).toEqual({ list: ["first", "second"] });
+    expect(restores).toHaveLength(1);
+    // Older than what was saved meanwhile.
+    restores[0]!();
+    expect((await one.action("get")).value).toEqual(["first", "second"]);
+    world.native.callbacks.restoreState = restoreState;
+    await one.action("spoils");
+    expect((await one.action("get")).value).toEqual(["first", "second"]);
+  });
+
   test("in a state that cannot be stored, fails the call that made it so", async () => {
     const it = actor({
       state: { value: 1 as unknown },
