@@ -66,6 +66,22 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "skep-native",
+          include: ["packages/skep/tests/native/*.test.ts"],
+          pool: "forks",
+          env: { SKEP_NATIVE: path(`./${process.env.SKEP_BUILD ?? "build"}/bindings/node/skep.node`) },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "skep",
+          include: ["packages/skep/tests/*.test.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "types",
           include: [],
           typecheck: {

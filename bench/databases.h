@@ -39,6 +39,11 @@ inline std::unique_ptr<sql::Database> openDatabase(vfs::Environment& environment
   return must(sql::Database::open(environment, options));
 }
 
+inline std::unique_ptr<sql::Database> openDatabase(server::Engine& engine,
+                                                   const std::string& name) {
+  return openDatabase(engine.environment(), name);
+}
+
 /// Runs `body(i)` for i in [0, count) on `width` fibers and waits for all.
 inline void inParallel(fiber::Loop& loop, std::size_t count, std::size_t width,
                        const std::function<void(std::size_t)>& body) {

@@ -12,19 +12,18 @@
 #include <benchmark/benchmark.h>
 #include <rocksdb/db.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <string>
 #include <thread>
 
 #include "databases.h"
+#include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
 #include "skep/server/engine.h"
 #include "skep/server/store_url.h"
@@ -41,15 +40,6 @@ using Seconds = std::chrono::duration<double>;
 std::uint64_t numberFrom(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-/// Resident memory of this process, in bytes.
-std::size_t residentBytes() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t total = 0;
-  std::size_t resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 std::size_t directoryBytes(const std::string& path) {
@@ -86,10 +76,6 @@ class Fleet {
   server::StoreUrl url_;
   server::EngineOptions options_;
 };
-
-std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
-  return bench::openDatabase(engine.environment(), name);
-}
 
 double medianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -210,7 +196,7 @@ BENCHMARK(durable_commits_of_1000_databases)
 void open_existing_100_kb(benchmark::State& state) {
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
-    auto db = openDatabase(engine, "a");
+    auto db = bench::openDatabase(engine, "a");
     must(db->run(kSchema));
     must(
         db->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
@@ -222,7 +208,7 @@ void open_existing_100_kb(benchmark::State& state) {
     std::vector<double> us;
     for (auto _ : state) {
       const auto start = std::chrono::steady_clock::now();
-      auto db = openDatabase(engine, "a");
+      auto db = bench::openDatabase(engine, "a");
       must(db->execute("SELECT c FROM t WHERE a = 700"));
       us.push_back(Seconds(std::chrono::steady_clock::now() - start).count() * 1e6);
       state.counters["store_reads_after_open"] =
@@ -240,7 +226,7 @@ void cold_scan_50_mib(benchmark::State& state) {
   constexpr double kMib = 50;
   Fleet fleet;
   fleet.run([&](server::Engine& engine) {
-    auto db = openDatabase(engine, "a");
+    auto db = bench::openDatabase(engine, "a");
     fillTo(*db, static_cast<std::uint64_t>(kMib * 1024 * 1024));
     must(db->close());
   });
@@ -248,7 +234,7 @@ void cold_scan_50_mib(benchmark::State& state) {
   double reads = 0;
   for (auto _ : state) {
     fleet.run([&](server::Engine& engine) {
-      auto db = openDatabase(engine, "a");
+      auto db = bench::openDatabase(engine, "a");
       const auto start = std::chrono::steady_clock::now();
       must(db->execute("SELECT sum(length(v)) FROM big"));
       const double pages = db->file().pageCount();
@@ -312,7 +298,7 @@ void reads_beyond_the_page_cache(benchmark::State& state) {
   fleet.run([&](server::Engine& engine) {
     std::vector<std::unique_ptr<sql::Database>> open;
     for (std::size_t i = 0; i < kDatabases; ++i) {
-      open.push_back(openDatabase(engine, "db" + std::to_string(i)));
+      open.push_back(bench::openDatabase(engine, "db" + std::to_string(i)));
       fillTo(*open.back(), 4 * 1024 * 1024);
     }
     const vfs::CacheStats before = engine.environment().cache.stats();
@@ -345,7 +331,7 @@ void overwrite_the_same_rows(benchmark::State& state) {
   Fleet fleet;
   for (auto _ : state) {
     fleet.run([&](server::Engine& engine) {
-      auto db = openDatabase(engine, "a");
+      auto db = bench::openDatabase(engine, "a");
       must(db->run(kSchema));
       must(db->run(
           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
@@ -376,7 +362,7 @@ void huge_transactions(benchmark::State& state) {
   Fleet fleet({.cacheBytes = 64 * 1024 * 1024});
   for (auto _ : state) {
     fleet.run([&](server::Engine& engine) {
-      auto db = openDatabase(engine, "a");
+      auto db = bench::openDatabase(engine, "a");
       auto timed = [&](const char* name, const std::function<void()>& body) {
         const auto start = std::chrono::steady_clock::now();
         body();

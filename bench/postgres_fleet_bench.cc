@@ -54,10 +54,6 @@ void runEngine(const std::function<void(server::Engine&)>& body) {
   });
 }
 
-std::unique_ptr<sql::Database> openDatabase(server::Engine& engine, const std::string& name) {
-  return bench::openDatabase(engine.environment(), name);
-}
-
 /// So many records in batches of `batch`, on as many connections at once as `raw` has.
 double rawSeconds(std::span<RawTable> raw, std::size_t records, std::size_t batch,
                   std::uint64_t& txid) {
@@ -121,7 +117,7 @@ BENCHMARK(commits)->ArgName("loops")->Arg(1)->Arg(2)->Iterations(10)->UseManualT
 
 void scan(benchmark::State& state) {
   runEngine([](server::Engine& engine) {
-    const auto database = openDatabase(engine, "large");
+    const auto database = bench::openDatabase(engine, "large");
     must(database->run(
         "CREATE TABLE IF NOT EXISTS big(id INTEGER PRIMARY KEY, v BLOB); DELETE FROM big;"
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 52000)"
@@ -134,7 +130,7 @@ void scan(benchmark::State& state) {
     server().stop(PostgresServer::Stop::Fast);
     server().start();
     runEngine([&](server::Engine& engine) {
-      const auto database = openDatabase(engine, "large");
+      const auto database = bench::openDatabase(engine, "large");
       const double seconds =
           secondsOf([&] { must(database->execute("SELECT sum(length(v)) FROM big")); });
       state.SetIterationTime(seconds);

@@ -8,7 +8,9 @@
 namespace skep::testing {
 
 TempDirectory::TempDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "skep-test-XXXXXX").string();
+  const char* chosen = std::getenv("TMPDIR");
+  const std::filesystem::path parent = chosen == nullptr || *chosen == '\0' ? "/tmp" : chosen;
+  std::string pattern = (parent / "skep-test-XXXXXX").string();
   SKEP_CHECK(::mkdtemp(pattern.data()) != nullptr, "no temporary directory %s", pattern.c_str());
   path_ = pattern;
 }

@@ -8,9 +8,10 @@
 #include <node_api.h>
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "node_loop.h"
@@ -72,8 +73,23 @@ class JsHost {
   void restoreState(std::uint32_t actor, const std::string& state);
   void forget(std::uint32_t actor);
 
-  /// An array with these texts, the same each time: what is cached by it stays.
-  napi_value columns(const std::vector<std::string>& names);
+  /// The columns that a statement had last, if it is one of those that are remembered. Any fiber of the
+  /// thread.
+  struct Columns {
+    explicit Columns(NodeLoop& loop) : node(loop) {}
+    ~Columns();
+    Columns(const Columns&) = delete;
+    Columns& operator=(const Columns&) = delete;
+
+    NodeLoop& node;
+    std::vector<std::string> names;
+    napi_ref array = nullptr;  // made with the first result
+  };
+  std::shared_ptr<Columns>& columnsOf(const std::string& sql);
+  /// The array of the names: the same each time, so that what is cached by it stays. Outside fibers.
+  napi_value arrayOf(Columns& columns);
+  /// {columns, values}.
+  napi_value rows(napi_value columns, napi_value values);
 
  private:
   enum Callback : std::uint8_t { OnDispatch, OnAbort, OnTakeState, OnRestoreState, OnForget };
@@ -81,8 +97,10 @@ class JsHost {
 
   NodeLoop& node_;
   napi_ref callbacks_[5] = {};
+  napi_ref keys_ = nullptr;  // ["columns", "values"]: of strings themselves there are no references
   std::uint32_t actors_ = 0;
-  std::map<std::vector<std::string>, napi_ref> columns_;
+  // Shared with the statements that run. By their SQL.
+  std::unordered_map<std::string, std::shared_ptr<Columns>> columns_;
 };
 
 /// A NativeConnection.

@@ -1,5 +1,6 @@
 #include "js_values.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -108,8 +109,14 @@ void setProperty(napi_env env, napi_value object, const char* name, napi_value v
 }
 
 std::string textOf(napi_env env, napi_value value) {
+  // Most are short: then one call does.
+  std::array<char, 512> buffer;
   std::size_t bytes = 0;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &bytes) != napi_ok) return {};
+  if (napi_get_value_string_utf8(env, value, buffer.data(), buffer.size(), &bytes) != napi_ok) {
+    return {};
+  }
+  if (bytes + 4 < buffer.size()) return {buffer.data(), bytes};  // else cut off, perhaps
+  napi_get_value_string_utf8(env, value, nullptr, 0, &bytes);
   std::string text(bytes, '\0');
   napi_get_value_string_utf8(env, value, text.data(), bytes + 1, &bytes);
   return text;

@@ -85,8 +85,8 @@ Status Execute::run(sql::Database& database) {
                  "the statement has " + std::to_string(statement.parameterCount()) +
                      " parameters, " + std::to_string(position) + " were given"};
   }
+  noteColumns(statement);
   const int count = statement.columnCount();
-  for (int i = 0; i < count; ++i) columns_.emplace_back(statement.columnName(i));
   while (true) {
     SKEP_TRY(const bool isRow, statement.step());
     if (!isRow) return {};
@@ -94,17 +94,32 @@ Status Execute::run(sql::Database& database) {
   }
 }
 
+/// Most statements have the columns that they had the last time.
+void Execute::noteColumns(const sql::Statement& statement) {
+  std::shared_ptr<JsHost::Columns>& known = host_.columnsOf(sql_);
+  const auto count = static_cast<std::size_t>(statement.columnCount());
+  bool isSame = known->names.size() == count;
+  for (std::size_t i = 0; isSame && i < count; ++i) {
+    isSame = known->names[i] == statement.columnName(static_cast<int>(i));
+  }
+  if (!isSame) {
+    known = std::make_shared<JsHost::Columns>(host_.node());
+    for (std::size_t i = 0; i < count; ++i) {
+      known->names.emplace_back(statement.columnName(static_cast<int>(i)));
+    }
+  }
+  columns_ = known;
+}
+
 napi_value Execute::result(napi_env env) {
-  napi_value rows = nullptr;
   napi_value values = nullptr;
-  napi_create_object(env, &rows);
   napi_create_array_with_length(env, values_.size(), &values);
   for (std::uint32_t i = 0; i < values_.size(); ++i) {
     napi_set_element(env, values, i, toJs(env, values_[i]));
   }
-  setProperty(env, rows, "columns", host_.columns(columns_));
-  setProperty(env, rows, "values", values);
-  return rows;
+  if (columns_ == nullptr)
+    columns_ = std::make_shared<JsHost::Columns>(host_.node());  // an empty statement
+  return host_.rows(host_.arrayOf(*columns_), values);
 }
 
 call::Outcome<std::monostate> Script::perform(actor::Invocation& invocation) {

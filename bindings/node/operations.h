@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "js_host.h"
 #include "run.h"
 #include "skep/call/failure.h"
+#include "skep/sql/statement.h"
 #include "skep/sql/value.h"
 
 namespace skep::node {
-
-class JsHost;
 
 /// An operation whose result JavaScript gets. Made with new; deletes itself.
 class Asked : public Operation {
@@ -57,11 +57,13 @@ class Execute final : public Asked {
 
  private:
   Status run(sql::Database& database);
+  void noteColumns(const sql::Statement& statement);
 
   JsHost& host_;
   const std::string sql_;
   const std::vector<Parameter> parameters_;
-  std::vector<std::string> columns_;
+  // Shared with the host, which remembers it for the next time.
+  std::shared_ptr<JsHost::Columns> columns_;
   std::vector<sql::Value> values_;
 };
 

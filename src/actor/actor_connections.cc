@@ -86,7 +86,7 @@ void ActorInstance::finishOutbox() {
               {{"actor", address_.toString()}, {"error", failed->toString()}});
     }
   }
-  if (!outbox_.isEmpty()) (void)waitDurable(outbox_.newestTxid());
+  if (const store::Txid newest = outbox_.newestTxid()) (void)awaitDurable(newest);
 }
 
 // ---- Invocation

@@ -152,9 +152,19 @@ std::optional<Failure> ActorInstance::finishCall(Invocation& invocation,
     failed = explain(committed.error(), &invocation);
   }
   // Also a failure may tell of what this or an earlier turn wrote.
-  if (auto lost = waitDurable(invocation.seenTxid())) failed = lost;
+  if (auto lost = passOutputGate(invocation)) failed = lost;
   noteUse();
   return failed;
+}
+
+std::optional<Failure> ActorInstance::passOutputGate(const Invocation& invocation) {
+  const store::Txid txid = invocation.seenTxid();
+  const bool isRelaxed = invocation.isRelaxed() || type_.options.durability == Durability::Relaxed;
+  if (!isRelaxed || database_->brokenBy() != nullptr) return waitDurable(txid);
+  outbox_.watch(txid);
+  outbox_.flush();
+  // What the call has sent comes before its reply, also when something older holds it up.
+  return outbox_.holdsUpTo(txid) ? awaitDurable(txid) : std::nullopt;
 }
 
 call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
@@ -257,13 +267,18 @@ std::optional<Failure> ActorInstance::waitDurable() {
 }
 
 std::optional<Failure> ActorInstance::waitDurable(store::Txid txid) {
-  if (database_->brokenBy() == nullptr) {
-    const bool waits = type_.options.durability != Durability::Relaxed;
-    if (!waits || database_->waitDurable(txid)) {
-      // What the same turns, and those before, had to say comes first.
-      outbox_.flush();
-      return std::nullopt;
-    }
+  if (type_.options.durability != Durability::Relaxed || database_->brokenBy() != nullptr) {
+    return awaitDurable(txid);
+  }
+  outbox_.flush();
+  return std::nullopt;
+}
+
+std::optional<Failure> ActorInstance::awaitDurable(store::Txid txid) {
+  if (database_->brokenBy() == nullptr && database_->waitDurable(txid)) {
+    // What the same turns, and those before, had to say comes first.
+    outbox_.flush();
+    return std::nullopt;
   }
   requestStop(Stop::Broken);
   return call::failureOf(*database_->brokenBy(), address_.toString());
@@ -309,6 +324,8 @@ bool ActorInstance::stop() {
   }
   if (database_->brokenBy() == nullptr) runLastHook();
   if (database_->brokenBy() == nullptr) finishOutbox();
+  // It did not fall asleep, it was lost: its clients hear of it.
+  if (database_->brokenBy() != nullptr) stopRequest_ = std::max(*stopRequest_, Stop::Broken);
   const std::optional<store::Ownership> mine = closeDatabase();
   if (*stopRequest_ == Stop::Destroy) {
     Status gone = environment_.store.destroy(databaseName_, mine);

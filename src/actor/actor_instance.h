@@ -5,7 +5,7 @@
 // Invariants:
 //   1. At most one invocation is within a turn: it holds turn_.
 //   2. What leaves run() waited until all that it could have seen is durable (I1), unless the type
-//      is relaxed.
+//      or the call is relaxed: then somebody waits all the same, and the actor breaks when it fails.
 //   3. Once a commit has failed nothing is answered but failures, and memory is never used again
 //      (I5): the instance asks to be stopped, and the next call makes a new one.
 //   4. A database has at most one instance of this host: the next one starts when this is Gone.
@@ -91,6 +91,8 @@ class ActorInstance {
   /// Suspends until everything committed so far, or up to `txid`, is durable.
   std::optional<call::Failure> waitDurable();
   std::optional<call::Failure> waitDurable(store::Txid txid);
+  /// The same, also of an actor type whose calls do not wait.
+  std::optional<call::Failure> awaitDurable(store::Txid txid);
 
   /// Asks for a stop() by a fiber of its own.
   void requestStop(Stop how);
@@ -145,6 +147,7 @@ class ActorInstance {
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
   void finishOutbox();
   std::optional<call::Failure> refuseCall(const fiber::GateHolder& inside);
+  std::optional<call::Failure> passOutputGate(const Invocation& invocation);
   std::optional<call::Failure> finishCall(Invocation& invocation,
                                           std::optional<call::Failure> failed);
   std::optional<call::Failure> runWhole(Invocation& invocation,

@@ -55,8 +55,11 @@ class Behavior {
   virtual Done disconnected(Invocation& invocation) = 0;
   /// Answers a raw request, of a type that has a handler for them. What it says as a whole is sent when
   /// this returns well; without a word it is "no content".
-  virtual Done request(Invocation& invocation, const call::HttpRequest& request,
-                       HttpResponder& responder) = 0;
+  virtual Done request([[maybe_unused]] Invocation& invocation,
+                       [[maybe_unused]] const call::HttpRequest& request,
+                       [[maybe_unused]] HttpResponder& responder) {
+    return {};
+  }
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.
   virtual Done sleep(Invocation& invocation) = 0;
   /// Before everything of the actor is removed.

@@ -58,6 +58,8 @@ class EventLog {
                                              const std::string& connection,
                                              const std::set<std::string>& names) const;
 
+  /// Whether the database names the stream's end.
+  bool isSaved() const { return isSaved_; }
   /// Whether save() has something to do before the actor sleeps.
   bool mustSave() const { return memory_ == Memory::Keeps && !stream_.empty() && !isSaved_; }
   /// Within a turn, when all events have left.

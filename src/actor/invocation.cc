@@ -74,7 +74,7 @@ Status Invocation::endTurn() {
   seenTxid_ = database.committedTxid();
   if (ended) {
     services().committed();
-    instance_.outbox().committed(seenTxid_);
+    instance_.outbox().committed(seenTxid_, isRelaxed_ ? Durability::Relaxed : Durability::Durable);
   } else {
     (void)instance_.behavior().afterRollback(*this);
     services().rolledBack();

@@ -76,6 +76,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   /// Commits the turn, runs `wait`, which may suspend, and begins the next turn. Aborted when the
   /// invocation was told to stop meanwhile; there is no open turn then.
   Status pause(FunctionRef<void()> wait);
+  /// From now on what this sends, and its reply, does not wait until what it wrote is durable.
+  void relax() { isRelaxed_ = true; }
+  bool isRelaxed() const { return isRelaxed_; }
   /// As pause(). When this is the actor's run(), the actor may fall asleep meanwhile.
   Status pauseIdle(FunctionRef<void()> wait);
   /// Suspends (as pause() does) until everything written so far is durable.
@@ -125,6 +128,7 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool inTurn_ = false;
   bool isTimedOut_ = false;
   bool goesOn_ = false;
+  bool isRelaxed_ = false;
   std::string stoppedBy_;
   store::Txid seenTxid_ = 0;
 };

@@ -60,6 +60,7 @@ Status Outbox::broadcast(std::string_view event, std::string value, std::string 
   const std::size_t bytes = value.size() + kEntryBytes;
   SKEP_CHECK_OK(checkRoom(bytes));
   SKEP_CHECK_OK(log().load(database));
+  if (log().isSaved()) beginsStream_ = true;
   SKEP_CHECK_OK(log().beginSending(database));
   Broadcast broadcast{.name = std::string(event),
                       .value = std::move(value),
@@ -122,8 +123,10 @@ Status Outbox::welcome(const ConnectionPtr& connection, const call::ConnectReque
 
 // ---- The gate
 
-void Outbox::committed(store::Txid txid) {
+void Outbox::committed(store::Txid txid, Durability durability) {
   if (staged_.empty()) return;
+  if (std::exchange(beginsStream_, false)) streamTxid_ = txid;
+  if (instance_.type().options.durability == Durability::Relaxed) durability = Durability::Relaxed;
   for (Staged& staged : staged_) {
     if (auto* broadcast = std::get_if<Broadcast>(&staged.item)) {
       call::EventPosition position = log().next();
@@ -134,11 +137,15 @@ void Outbox::committed(store::Txid txid) {
         SKEP_CHECK(broadcast->event->position().sequence == position.sequence);
       }
     }
-    pending_.push_back({.txid = txid, .bytes = staged.bytes, .item = std::move(staged.item)});
+    pending_.push_back({.txid = txid,
+                        .durability = durability,
+                        .bytes = staged.bytes,
+                        .item = std::move(staged.item)});
   }
   staged_.clear();
   stagedBroadcasts_ = 0;
   flush();
+  if (durability == Durability::Relaxed) watch(txid);
   if (!pending_.empty()) startWaiting();
 }
 
@@ -146,16 +153,21 @@ void Outbox::rolledBack() {
   for (const Staged& staged : staged_) bytes_ -= staged.bytes;
   staged_.clear();
   stagedBroadcasts_ = 0;
+  beginsStream_ = false;
+}
+
+bool Outbox::mayLeave(const Pending& oldest) const {
+  const sql::Database& database = instance_.database();
+  const store::Txid durable = database.durableTxid();
+  if (oldest.durability != Durability::Relaxed) return oldest.txid <= durable;
+  if (database.brokenBy() != nullptr) return false;
+  return !std::holds_alternative<Broadcast>(oldest.item) || streamTxid_ <= durable;
 }
 
 void Outbox::flush() {
-  if (pending_.empty()) return;
-  const sql::Database& database = instance_.database();
-  const bool waits = instance_.type().options.durability != Durability::Relaxed;
-  const store::Txid durable = database.durableTxid();
   while (!pending_.empty()) {
     Pending& oldest = pending_.front();
-    if (waits ? oldest.txid > durable : database.brokenBy() != nullptr) break;
+    if (!mayLeave(oldest)) break;
     Item item = std::move(oldest.item);
     bytes_ -= oldest.bytes;
     pending_.pop_front();
@@ -168,12 +180,29 @@ void Outbox::startWaiting() {
   if (isWaiting_ || !instance_.calls().tryEnter()) return;
   isWaiting_ = true;
   instance_.loop().spawn("outbox", [this] {
-    // waitDurable() flushes. What stays in here when it fails never leaves.
-    while (!pending_.empty() && !instance_.waitDurable(pending_.front().txid)) {
+    // awaitDurable() flushes. What stays in here when it fails never leaves.
+    while (const store::Txid next = awaitedTxid()) {
+      if (instance_.awaitDurable(next)) break;
     }
     isWaiting_ = false;
     instance_.calls().leave();
   });
+}
+
+/// 0: nothing.
+store::Txid Outbox::awaitedTxid() const {
+  if (!pending_.empty()) return pending_.front().txid;
+  return watchedTxid_ > instance_.database().durableTxid() ? watchedTxid_ : 0;
+}
+
+store::Txid Outbox::newestTxid() const {
+  const store::Txid awaited = awaitedTxid();
+  return awaited == 0 || pending_.empty() ? awaited : std::max(pending_.back().txid, watchedTxid_);
+}
+
+void Outbox::watch(store::Txid txid) {
+  watchedTxid_ = std::max(watchedTxid_, txid);
+  if (awaitedTxid() != 0) startWaiting();
 }
 
 // ---- Out

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -33,6 +34,7 @@
 namespace skep::actor {
 
 class ActorInstance;
+enum class Durability : std::uint8_t;
 
 class Outbox {
  public:
@@ -55,17 +57,24 @@ class Outbox {
 
   // --- At the end of a turn. ---
 
-  /// What was staged is pending, or leaves at once when `txid` is durable.
-  void committed(store::Txid txid);
+  /// What was staged is pending, or leaves at once when `txid` is durable. Relaxed: it does not wait for
+  /// that.
+  void committed(store::Txid txid, Durability durability);
   void rolledBack();
 
   // --- For the instance. ---
 
   /// What is durable leaves. Does not suspend.
   void flush();
-  bool isEmpty() const { return staged_.empty() && pending_.empty(); }
-  /// Up to where the newest that is pending waits for durability.
-  store::Txid newestTxid() const { return pending_.empty() ? 0 : pending_.back().txid; }
+  /// What left, or a reply, before `txid` was durable: somebody waits for it now, and the actor breaks
+  /// when it fails.
+  void watch(store::Txid txid);
+  /// Whether something up to `txid` has not left yet.
+  bool holdsUpTo(store::Txid txid) const {
+    return !pending_.empty() && pending_.front().txid <= txid;
+  }
+  /// Up to where somebody has to wait for durability; 0: nowhere.
+  store::Txid newestTxid() const;
   /// Whether the actor's events have a position that must be saved before it sleeps.
   bool mustSave() const { return log_ != nullptr && log_->mustSave(); }
   Status save(sql::Database& database) { return log_->save(database); }
@@ -99,6 +108,7 @@ class Outbox {
   using Item = std::variant<Broadcast, Send, Close, Welcome, Say>;
   struct Pending {
     store::Txid txid;
+    Durability durability;
     std::size_t bytes;
     Item item;
   };
@@ -113,7 +123,9 @@ class Outbox {
   bool areKept(const std::vector<std::string>& events) const;
   Status checkRoom(std::size_t bytes) const;
   void stage(std::size_t bytes, Item item);
+  bool mayLeave(const Pending& oldest) const;
   void startWaiting();
+  store::Txid awaitedTxid() const;
   void leave(Broadcast& broadcast);
   void leave(Send& send);
   void leave(Close& close);
@@ -128,6 +140,10 @@ class Outbox {
   std::deque<Pending> pending_;
   std::size_t bytes_ = 0;
   bool isWaiting_ = false;
+  store::Txid watchedTxid_ = 0;
+  // Before the stream's saved end is durably gone no event of it leaves: see EventLog.
+  bool beginsStream_ = false;  // with this turn
+  store::Txid streamTxid_ = 0;
 };
 
 }  // namespace skep::actor

@@ -110,6 +110,11 @@ class Context {
     sendTaggedEncoded(tag, event, api::encodeEvent(parts_, event, value));
   }
 
+  /// From now on, until this call ends: what it sends, and its reply, does not wait until what it wrote is
+  /// durable. Should that fail, the actor is lost as after any commit that failed, and all its clients
+  /// hear of it; but some have then seen what never was. Calls to other actors wait all the same.
+  void relax() { invocation_.relax(); }
+
   // --- Waiting: other calls of this actor run meanwhile. ---
 
   /// Waits for that long.

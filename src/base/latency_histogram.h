@@ -3,11 +3,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "skep/base/clock.h"
+#include "skep/base/single_writer_counter.h"
 
 namespace skep {
 
@@ -31,25 +31,19 @@ class LatencyHistogram {
     const std::int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
     std::size_t bucket = 0;
     while (bucket < kBoundsUs.size() && us > kBoundsUs[bucket]) ++bucket;
-    bump(counts_[bucket], 1);
-    bump(sumUs_, static_cast<std::uint64_t>(us < 0 ? 0 : us));
+    counts_[bucket].add();
+    sumUs_.add(static_cast<std::uint64_t>(us < 0 ? 0 : us));
   }
   Counts counts() const {
     Counts counts;
-    for (std::size_t i = 0; i < counts_.size(); ++i) {
-      counts.each[i] = counts_[i].load(std::memory_order_relaxed);
-    }
-    counts.sum = std::chrono::microseconds(sumUs_.load(std::memory_order_relaxed));
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts.each[i] = counts_[i].value();
+    counts.sum = std::chrono::microseconds(sumUs_.value());
     return counts;
   }
 
  private:
-  static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
-    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-  }
-
-  std::array<std::atomic<std::uint64_t>, kBoundsUs.size() + 1> counts_{};
-  std::atomic<std::uint64_t> sumUs_{0};
+  std::array<SingleWriterCounter, kBoundsUs.size() + 1> counts_{};
+  SingleWriterCounter sumUs_;
 };
 
 }  // namespace skep

@@ -132,6 +132,7 @@ HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
       return admin_.handle(request, route);
     case Route::Kind::Actor:
     case Route::Kind::Action:
+    case Route::Kind::Queue:
       return visit(request, route);
     case Route::Kind::Request:
       return raw(request, route);
@@ -194,6 +195,7 @@ HttpResponse HttpHandler::visit(HttpRequest& request, Route& route) {
   const HeadOf head(request);
   call::Visit visit{.claims = std::get<ClientToken>(std::move(shown)).claims, .head = &head};
   if (route.kind == Route::Kind::Action) return action(request, route, std::move(visit));
+  if (route.kind == Route::Kind::Queue) return send(request, route, std::move(visit));
   return actor(request, route, visit);
 }
 
@@ -210,6 +212,24 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route, call::Visit
                                    .visit = std::move(visit)});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
+}
+
+HttpResponse HttpHandler::send(HttpRequest& request, Route& route, call::Visit visit) {
+  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
+  const Encoding encoding = replyEncoding(request);
+  call::Payload body = takeBody(request);
+  if (body.bytes.empty()) body = {.encoding = Encoding::Json, .bytes = "null"};
+  const auto sent = router_.send({.actor = std::move(route.actor),
+                                  .existence = route.existence,
+                                  .queue = std::move(route.queue),
+                                  .body = std::move(body),
+                                  .delay = route.delay,
+                                  .replyTimeout = route.replyTimeout,
+                                  .replyEncoding = encoding,
+                                  .visit = std::move(visit)});
+  if (const auto* failure = std::get_if<Failure>(&sent)) return failureResponse(request, *failure);
+  return respond(request, 200, encoding,
+                 wire::encodeSent(std::get<call::QueueSent>(sent), encoding));
 }
 
 HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {

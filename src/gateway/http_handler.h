@@ -41,6 +41,7 @@ class HttpHandler {
   /// What is meant for an actor: who asks is known from here on, and passes the actor's gate.
   HttpResponse visit(HttpRequest& request, Route& route);
   HttpResponse action(HttpRequest& request, Route& route, call::Visit visit);
+  HttpResponse send(HttpRequest& request, Route& route, call::Visit visit);
   HttpResponse actor(HttpRequest& request, Route& route, const call::Visit& visit);
   Answer raw(HttpRequest& request, Route& route);
   HttpResponse upgradeRequired(const HttpRequest& request) const;

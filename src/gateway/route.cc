@@ -14,9 +14,32 @@ using call::FailureCode;
 
 constexpr std::size_t kListLimitDefault = 100;
 constexpr std::size_t kListLimitMax = 1000;
+constexpr std::chrono::milliseconds kDelayMax = std::chrono::hours(24) * 3'660;
+constexpr std::chrono::milliseconds kReplyTimeout = std::chrono::minutes(1);
+constexpr std::chrono::milliseconds kReplyTimeoutMax = std::chrono::hours(1);
 
 Failure notFound(std::string_view path) {
   return {FailureCode::RouteNotFound, "there is nothing at " + std::string(path)};
+}
+
+/// A whole number from 0 to `max`.
+std::optional<std::uint64_t> numberUpTo(std::uint64_t max, std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number > max) return std::nullopt;
+  return number;
+}
+
+std::optional<Failure> parseDuration(std::string_view name, std::string_view text,
+                                     std::chrono::milliseconds longest, Duration& duration) {
+  const auto ms = numberUpTo(static_cast<std::uint64_t>(longest.count()), text);
+  if (!ms) {
+    return Failure(FailureCode::InvalidRequest, std::string(name) +
+                                                    " is a number of milliseconds from 0 to " +
+                                                    std::to_string(longest.count()));
+  }
+  duration = std::chrono::milliseconds(*ms);
+  return std::nullopt;
 }
 
 std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
@@ -29,12 +52,19 @@ std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
     } else if (parameter.key == "after") {
       route.after = value;
     } else if (parameter.key == "limit") {
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), route.limit);
-      if (error != std::errc() || end != value.data() + value.size() || route.limit == 0 ||
-          route.limit > kListLimitMax) {
+      const auto limit = numberUpTo(kListLimitMax, value);
+      if (!limit || *limit == 0) {
         return Failure(FailureCode::InvalidRequest,
                        "limit is a number from 1 to " + std::to_string(kListLimitMax));
+      }
+      route.limit = *limit;
+    } else if (parameter.key == "delay") {
+      if (auto wrong = parseDuration("delay", value, kDelayMax, route.delay)) return wrong;
+    } else if (parameter.key == "wait") {
+      route.replyTimeout = kReplyTimeout;
+      if (value == "true") continue;
+      if (auto wrong = parseDuration("wait", value, kReplyTimeoutMax, *route.replyTimeout)) {
+        return wrong;
       }
     }
   }
@@ -74,6 +104,7 @@ std::optional<Failure> parseAdmin(std::string_view word, std::vector<std::string
 /// What a route's word says that follows the key.
 std::optional<Route::Kind> kindOf(std::string_view word) {
   if (word == "actions") return Route::Kind::Action;
+  if (word == "queues") return Route::Kind::Queue;
   if (word == "request") return Route::Kind::Request;
   return std::nullopt;
 }
@@ -134,9 +165,9 @@ call::Outcome<Route> parseRoute(std::string_view target) {
   } else if (auto failed = parseQuery(url, route)) {
     return *failed;
   }
-  if (route.kind == Route::Kind::Action) {
+  if (route.kind == Route::Kind::Action || route.kind == Route::Kind::Queue) {
     if (keyEnd + 2 != raw.size()) return notFound(url.encoded_path());
-    route.action = segments[keyEnd + 1];
+    (route.kind == Route::Kind::Action ? route.action : route.queue) = segments[keyEnd + 1];
   }
   if (route.kind == Route::Kind::Actor && raw.size() > 3 && raw.back() == "connect") {
     route.kind = Route::Kind::Connect;

@@ -2,6 +2,7 @@
 //
 //   /actors/{type}/{key…}                    an actor
 //   /actors/{type}/{key…}/actions/{name}     one of its actions
+//   /actors/{type}/{key…}/queues/{name}       one of its queues
 //   /actors/{type}/{key…}/request/{path…}    what its own code answers
 //   /actors/{type}/{key…}/connect            a WebSocket to it
 //   /admin/actors, /admin/actors/{type}      the actors of all types, or of one
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,7 @@ struct Route {
     Metrics,
     Actor,
     Action,
+    Queue,
     Request,
     Connect,
     AdminList,
@@ -40,8 +43,11 @@ struct Route {
   } kind = Kind::Health;
   call::ActorAddress actor;  // of an AdminList its type alone, or nothing
   std::string action;
-  std::string path;   // of a Request: from "/" on, as it came
-  std::string query;  // of a Request, as it came
+  std::string queue;
+  Duration delay{};                      // ?delay=, of a Queue, in milliseconds
+  std::optional<Duration> replyTimeout;  // ?wait=, of a Queue, in milliseconds, or "true"
+  std::string path;                      // of a Request: from "/" on, as it came
+  std::string query;                     // of a Request, as it came
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
   std::string after;                                         // ?after=, of an AdminList
   std::size_t limit = 0;                                     // ?limit=, of an AdminList

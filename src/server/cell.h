@@ -48,7 +48,4 @@ std::string plainText(const Cell& cell);
 /// Lower-case hexadecimal digits, two a byte.
 std::string toHex(ByteView bytes);
 
-/// RFC 4648 base64, with padding.
-std::string toBase64(ByteView bytes);
-
 }  // namespace skep::server

@@ -27,8 +27,7 @@ Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
     : store_(std::move(store)),
       cache_(options.cacheBytes),
       pipeline_(loop, *store_, pipelineOptions),
-      environment_{
-          .loop = loop, .store = *store_, .pipeline = pipeline_, .cache = cache_, .options = {}} {}
+      environment_(makeEnvironment(loop)) {}
 
 Engine::~Engine() = default;
 

@@ -33,7 +33,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  vfs::Environment& environment() { return environment_; }
+  vfs::Environment& environment() { return *environment_; }
   /// For another loop, on which the caller is.
   std::unique_ptr<vfs::Environment> makeEnvironment(fiber::Loop& loop);
   store::PageStore& store() { return *store_; }
@@ -49,7 +49,7 @@ class Engine {
   std::unique_ptr<store::PageStore> store_;
   vfs::PageCache cache_;
   store::CommitPipeline pipeline_;
-  vfs::Environment environment_;
+  const std::unique_ptr<vfs::Environment> environment_;  // of the first loop
 };
 
 }  // namespace skep::server

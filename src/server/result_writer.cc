@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "skep/base/base64.h"
 #include "skep/base/check.h"
 #include "skep/server/table_writer.h"
 
@@ -58,7 +59,7 @@ class JsonWriter final : public ResultWriter {
       return std::isnan(v) ? "null" : formatReal(v);
     }
     std::string operator()(std::string_view v) const { return jsonString(v); }
-    std::string operator()(ByteView v) const { return "{\"$blob\":\"" + toBase64(v) + "\"}"; }
+    std::string operator()(ByteView v) const { return "{\"$blob\":\"" + encodeBase64(v) + "\"}"; }
   };
 
   TextSink& out_;

@@ -61,6 +61,7 @@ Status ScriptInput::readMore() {
     return Error{ErrorCode::Unavailable,
                  std::string("cannot read the script: ") + std::strerror(outcome.error)};
   }
+  bytesRead_ += outcome.text.size();
   std::string_view text = outcome.text;
   if (atStart_ && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   atStart_ = false;

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ class ScriptInput {
   /// than kStatementBytesMax, InvalidArgument when the text cannot be SQL (it holds a NUL
   /// character).
   Result<std::optional<SqlPiece>> next();
+  /// Read from the descriptor so far.
+  std::uint64_t bytesRead() const { return bytesRead_; }
 
  private:
   Status readMore();
@@ -35,6 +38,7 @@ class ScriptInput {
   int descriptor_ = -1;
   fiber::ThreadPool* pool_ = nullptr;
   StatementSplitter splitter_;
+  std::uint64_t bytesRead_ = 0;
   bool atStart_ = true;
   bool ended_ = false;
 };

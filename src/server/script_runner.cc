@@ -37,7 +37,10 @@ Status ScriptRunner::run(ScriptInput& input, std::string_view source) {
     }
     if (!piece->has_value()) break;
     outcome = runStatement(**piece, source);
+    if (options_.progress != nullptr)
+      options_.progress->update(input.bytesRead(), options_.inputBytes);
   }
+  hideProgress();
   if (database_.inTransaction()) {
     if (outcome.ok()) {
       outcome = Error{ErrorCode::InvalidArgument,
@@ -70,6 +73,7 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
     if (outcome.ok() && scope.wasInterrupted()) {
       // It had ended already when the key was pressed; what follows is meant then.
       SKEP_CHECK_OK(settle());
+      hideProgress();
       errors_.write("error: aborted: interrupted; this statement was done, what follows is not\n");
       return Error{ErrorCode::Aborted, "interrupted"};
     }
@@ -79,6 +83,7 @@ Status ScriptRunner::runStatement(const SqlPiece& statement, std::string_view so
     // A message may tell what a write did ("UNIQUE constraint failed"): it too waits for
     // durability. That what came before is lost is a second thing to tell.
     const Status durable = database_.waitDurable();
+    hideProgress();
     (void)out_.flush();
     if (!out_.error()) errors_.write(sqlErrorText(outcome.error(), statement, source));
     if (!durable.ok() && durable.error().message == outcome.error().message)
@@ -114,6 +119,7 @@ Status ScriptRunner::printGated(sql::Statement& statement, std::uint64_t& rowCou
   } else {
     SKEP_CHECK_OK(database_.waitDurable());
   }
+  hideProgress();
   const std::unique_ptr<ResultWriter> writer = makeResultWriter(options_.mode, out_);
   SKEP_CHECK_OK(printRows(statement, *writer, rowCount));
   if (mayWrite) {

@@ -17,6 +17,7 @@
 
 #include "skep/base/result.h"
 #include "skep/server/interrupts.h"
+#include "skep/server/progress.h"
 #include "skep/server/result_writer.h"
 #include "skep/server/script_input.h"
 #include "skep/server/statement_splitter.h"
@@ -29,6 +30,9 @@ struct ScriptOptions {
   OutputMode mode = OutputMode::Table;
   bool timer = false;        // tell after each statement how long it took until it was durable
   bool durableEach = false;  // wait after each statement, as a person at a prompt expects
+  Progress* progress =
+      nullptr;  // of the input's bytes; gone whenever something is printed. Borrowed
+  std::uint64_t inputBytes = 0;  // in all; 0: unknown
 };
 
 class ScriptRunner {
@@ -59,6 +63,9 @@ class ScriptRunner {
   Status printRows(sql::Statement& statement, ResultWriter& writer, std::uint64_t& rowCount);
   /// Waits until all that was done so far is durable. Tells why it will never be, once.
   Status settle();
+  void hideProgress() {
+    if (options_.progress != nullptr) options_.progress->finish();
+  }
   void printTime(MonotonicTime start, std::uint64_t rowCount);
 
   sql::Database& database_;

@@ -1,19 +1,18 @@
 #include "skep/server/serve.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "skep/actor/host.h"
 #include "skep/base/log.h"
+#include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
@@ -32,14 +31,6 @@ void waitForSignal(fiber::Loop& loop) {
   fiber::suspend([&](fiber::Waker waker) {
     signals.async_wait([waker](boost::system::error_code, int) mutable { waker.wake(); });
   });
-}
-
-std::size_t residentBytes() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t total = 0;
-  std::size_t resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 /// As many open files as this process may have at all: each connection is one.

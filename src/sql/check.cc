@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "skep/sql/database.h"
+#include "skep/sql/record_chain.h"
 #include "skep/store/chunk.h"
 #include "skep/store/record.h"
 #include "skep/vfs/log_tail.h"
@@ -30,8 +31,8 @@ class Checker {
                  {.name = report_.name, .claim = store::Claim::None, .firstChunks = 0}));
     report_.head = opened.head;
     phases_ = Phases(progress_, kPhases, opened.head.pageCount);
-    checkRecords(opened);
     SKEP_CHECK_OK(checkHistory(opened));
+    SKEP_CHECK_OK(checkTail(opened));
     phases_.next();
     SKEP_CHECK_OK(checkChunks(opened));
     if (!report_.ok()) return {};  // pages would only repeat what is found already
@@ -48,24 +49,39 @@ class Checker {
       report_.findings.push_back({kind, std::move(message)});
   }
 
-  void checkRecords(const store::OpenedDatabase& opened) {
-    for (const store::StoredRecord& record : opened.log) checkRecord(opened.id, record);
-    if (!report_.ok()) return;
+  Status checkTail(const store::OpenedDatabase& opened) {
+    for (const store::StoredRecord& record : opened.log)
+      SKEP_CHECK_OK(checkRecord(opened.id, record));
+    if (!report_.ok()) return {};
     vfs::LogTail tail(opened.id);
     tail.reload(opened.log);
     Status chain = tail.verify(opened.head);
     if (!chain) add(Finding::Kind::Record, chain.error().message);
+    return {};
   }
 
-  void checkRecord(store::DatabaseId id, const store::StoredRecord& record) {
+  Status checkRecord(store::DatabaseId id, const store::StoredRecord& record) {
     ++report_.records;
-    const Result<store::DecodedRecord> decoded = store::decodeRecord(id, record.bytes);
-    if (!decoded) {
-      add(Finding::Kind::Record, decoded.error().message);
-    } else if (decoded->header.lastTxid != record.txid) {
-      add(Finding::Kind::Record, "the record of txid " + std::to_string(record.txid) +
-                                     " names txid " + std::to_string(decoded->header.lastTxid));
+    const store::Txid before = chain_.newestTxid();
+    std::optional<std::string> wrong = takeRecord(id, record);
+    if (!wrong) return {};
+    SKEP_TRY(const bool expired, haveExpired(id, before));
+    if (expired) {
+      chain_ = {};
+      wrong = takeRecord(id, record);
     }
+    if (wrong) add(Finding::Kind::Record, std::move(*wrong));
+    return {};
+  }
+
+  /// What is wrong with the next record, by itself or as the one that follows those before.
+  std::optional<std::string> takeRecord(store::DatabaseId id, const store::StoredRecord& record) {
+    const Result<store::DecodedRecord> decoded = store::decodeRecord(id, record.bytes);
+    if (decoded && decoded->header.lastTxid == record.txid) return chain_.take(decoded->header);
+    chain_.takeUnreadable(record.txid);
+    if (!decoded) return decoded.error().message;
+    return "the record of txid " + std::to_string(record.txid) + " names txid " +
+           std::to_string(decoded->header.lastTxid);
   }
 
   /// The records that the head does not need any more, kept for reads of the past.
@@ -76,12 +92,21 @@ class Checker {
                environment_.store.readLog(opened.id, after, kLogBytesAtOnce));
       if (records.empty()) return {};
       for (const store::StoredRecord& record : records) {
-        if (record.txid <= opened.head.logStart) checkRecord(opened.id, record);
+        if (record.txid > opened.head.logStart) break;
+        SKEP_CHECK_OK(checkRecord(opened.id, record));
       }
       after = records.back().txid;
       if (!phases_.report(after, opened.head.logStart)) return givenUp();
     }
     return {};
+  }
+
+  /// Whether the owner has removed the records up to `txid` since they were read: then a gap after
+  /// them is none.
+  Result<bool> haveExpired(store::DatabaseId id, store::Txid txid) {
+    if (txid == 0) return false;
+    SKEP_TRY(const std::vector<store::StoredRecord> oldest, environment_.store.readLog(id, 0, 1));
+    return oldest.empty() || oldest.front().txid > txid;
   }
 
   Status checkChunks(const store::OpenedDatabase& opened) {
@@ -133,7 +158,13 @@ class Checker {
       return {};  // folded away meanwhile
     Result<store::DecodedChunk> decoded =
         store::decodeChunk(opened.id, version.chunk, version.txid, read.chunks[0].bytes);
-    if (!decoded) add(Finding::Kind::Chunk, decoded.error().message);
+    if (!decoded) {
+      add(Finding::Kind::Chunk, decoded.error().message);
+    } else if (!chain_.hasVersion(version.txid)) {
+      add(Finding::Kind::Chunk, "chunk " + std::to_string(version.chunk) +
+                                    " has a version of txid " + std::to_string(version.txid) +
+                                    ", at which no commit ended");
+    }
     return {};
   }
 
@@ -215,6 +246,7 @@ class Checker {
   CheckReport& report_;
   const Progress& progress_;
   Phases phases_;
+  RecordChain chain_;
   bool isStagingTold_ = false;
 };
 

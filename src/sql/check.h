@@ -2,9 +2,10 @@
 //
 //   1. every record that is kept, of the history too, and every chunk version decodes (checksums),
 //      and names the database, chunk and txid it is kept under
-//   2. the records that the head needs form one chain up to it: no gap, no foreign epoch, digests
+//   2. the records that are kept form one chain up to the head: no gap, no foreign epoch, digests
 //      that follow
-//   3. no chunk version lies past the end; those above the head are told of (Kind::Staging)
+//   3. every chunk version is of a txid at which a commit ended; none lies past the end; those above
+//      the head are told of (Kind::Staging)
 //   4. every page can be rebuilt, and all of them together have the head's digest
 //   5. PRAGMA integrity_check and foreign_key_check
 //

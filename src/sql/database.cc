@@ -168,6 +168,7 @@ void Database::releaseMemory() {
   Connection::Entry entry(*connection_);
   if (connection_->handle() == nullptr) return;
   connection_->clearCaches();
+  connection_->forgetLargeSchema();
   sqlite3_db_release_memory(connection_->handle());
   connection_->file().releaseMemory();
 }

@@ -68,7 +68,8 @@ class TemporaryFile {
  public:
   TemporaryFile() {
     const char* directory = std::getenv("TMPDIR");
-    path_ = std::string(directory == nullptr ? "/tmp" : directory) + "/skep-import-XXXXXX";
+    const bool isChosen = directory != nullptr && *directory != '\0';
+    path_ = std::string(isChosen ? directory : "/tmp") + "/skep-import-XXXXXX";
     const int descriptor = mkstemp(path_.data());
     isMade_ = descriptor >= 0;
     if (isMade_) ::close(descriptor);

@@ -6,9 +6,13 @@ namespace skep::store {
 
 std::size_t DatabaseWrite::sizeBytes() const {
   constexpr std::size_t kHeadBytes = 128;
+  // A row that goes costs Postgres about what putting one of this size does.
+  constexpr std::size_t kRemovalBytes = 4096;
+  constexpr std::size_t kDiscardedAtOnce = 1000;  // and the caller repeats it
   std::size_t total = kHeadBytes + record.size();
   for (const StoredChunk& chunk : chunks) total += chunk.bytes.size() + sizeof(StoredChunk);
-  total += superseded.size() * sizeof(SupersededChunk);
+  total += (superseded.size() + dropsAbout) * kRemovalBytes;
+  if (discardStaging) total += kDiscardedAtOnce * kRemovalBytes;
   if (properties) total += properties->metadata.size();
   return total;
 }

@@ -184,6 +184,8 @@ struct DatabaseWrite {
   std::optional<ChunkNumber>
       dropChunksFrom;  // delete every version of the chunks with this number or a higher one
                        // that is visible at the head after this write (txid ≤ it)
+  std::uint32_t dropsAbout = 0;  // versions that this may delete, as far as the caller knows: for
+                                 // sizeBytes() alone
   bool discardStaging =
       false;  // delete every version with txid > head.txid and set head.stagingTxid = 0.
               // Not together with commit or staging chunks. May delete only a part, and
@@ -192,7 +194,8 @@ struct DatabaseWrite {
   bool sweepDue = false;   // set head.sweepTxid to the head's txid after this write: history ends
   std::optional<Properties> properties;
 
-  /// Roughly what this adds to a store transaction, for the bounds of batches.
+  /// Roughly what this adds to a store transaction, for the bounds of batches: what is put, and
+  /// what is deleted, which takes a store as long. So a long removal goes in a batch of its own.
   std::size_t sizeBytes() const;
 };
 

@@ -63,6 +63,12 @@ struct RecordHeader {
   friend bool operator==(const RecordHeader&, const RecordHeader&) = default;
 };
 
+/// Whether a record with the header `next` goes on exactly where the one of `before` ended.
+inline bool followsRecord(const RecordHeader& before, const RecordHeader& next) {
+  return next.firstTxid == before.lastTxid + 1 && next.digestBefore == before.digestAfter &&
+         next.epoch >= before.epoch;
+}
+
 enum class PageChangeKind : std::uint8_t {
   Full = 0,   // payload: kPageBytes
   Delta = 1,  // payload: a delta (delta.h) against the page's content before, at most kPageBytes

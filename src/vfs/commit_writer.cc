@@ -22,8 +22,14 @@ std::uint64_t newCommitId() {
 
 }  // namespace
 
+CommitWriter::~CommitWriter() {
+  pending_.clear();
+  flightPages_ = 0;
+  releaseRoom();
+}
+
 Status CommitWriter::start() {
-  file_.log.forEachPage([&](store::Txid txid, PageNumber page) { folds_.note(txid, page); });
+  folds_.rebuild(file_.log);
   folds_.update();
   if (file_.isReadOnly()) return {};
   SKEP_CHECK_OK(cleaner_.start());
@@ -60,6 +66,17 @@ void CommitWriter::commit(AlarmChange alarm) {
   schedule();
 }
 
+void CommitWriter::takeReserved(std::size_t bytes) {
+  roomBytes_ += bytes;
+  releaseRoom();  // a page that had been changed before takes no more room now
+}
+
+void CommitWriter::releaseRoom() {
+  const std::size_t needed = std::min(undurablePages() * kPageBytes, roomBytes_);
+  file_.environment.cache.undurable().release(roomBytes_ - needed);
+  roomBytes_ = needed;
+}
+
 void CommitWriter::commitStaged(StagedCommit staged, AlarmChange alarm) {
   if (alarm) ++alarmsSet_;
   flip_ = Flip{.staged = std::move(staged), .alarm = alarm, .alarmsThrough = alarmsSet_};
@@ -80,6 +97,12 @@ void CommitWriter::setProperties(store::Properties properties) {
 void CommitWriter::discardStaging() {
   file_.discardDue = true;
   schedule();
+}
+
+void CommitWriter::releaseMemory() {
+  if (!isIdle()) return;
+  folds_.drop();
+  file_.log.drop();
 }
 
 void CommitWriter::keepHotChunks() {
@@ -170,6 +193,10 @@ Status CommitWriter::writeOnce() {
 
 /// Decides which chunks to fold, and brings their pages into memory.
 Status CommitWriter::loadFold(Flight& flight, std::vector<PageRef>& pages) {
+  if (!folds_.isKnown()) {
+    SKEP_CHECK_OK(loader_.bringLog());
+    folds_.rebuild(file_.log);
+  }
   std::vector<store::ChunkNumber> chunks = folds_.candidates();
   std::vector<PageNumber> wanted;
   for (store::ChunkNumber chunk : chunks) {
@@ -248,6 +275,8 @@ void CommitWriter::encodeVersion(Flight& flight, store::DatabaseWrite& write) {
   if ((chunkCount < store::chunkCountOf(head.pageCount) || stagedPastEnd) &&
       file_.properties.retentionMs == 0) {
     write.dropChunksFrom = chunkCount;
+    write.dropsAbout = store::chunkCountOf(head.pageCount) -
+                       std::min(chunkCount, store::chunkCountOf(head.pageCount));
   }
   write.commit = commit;
   write.record = flight.record;
@@ -291,6 +320,7 @@ void CommitWriter::finish(Flight& flight) {
   folds_.update();
   // What this made durable may go now, and nobody may ask for another page for long.
   file_.table.shard().trim(kUnevictableAfterCommit);
+  releaseRoom();
   file_.progress.notifyAll();
 }
 

@@ -36,6 +36,7 @@ class CommitWriter final : private CommitScheduler::Client {
 
   CommitWriter(FileState& file, OwnedStore& store, PageLoader& loader)
       : file_(file), store_(store), loader_(loader), folds_(file), cleaner_(file, store) {}
+  ~CommitWriter();
 
   /// After an open, with the log in memory. An owner removes a torn staging. Suspends.
   Status start();
@@ -52,6 +53,9 @@ class CommitWriter final : private CommitScheduler::Client {
   void commitStaged(StagedCommit staged, AlarmChange alarm);
   void setAlarm(std::optional<std::int64_t> alarmMs);
   void setProperties(store::Properties properties);
+  /// Room among the process's undurable pages that was taken for the commit: given back as its
+  /// pages become durable.
+  void takeReserved(std::size_t bytes);
   /// A staged transaction was rolled back.
   void discardStaging();
   /// Remembers with the store which chunks were wanted soon after the open: with a commit that is
@@ -61,6 +65,10 @@ class CommitWriter final : private CommitScheduler::Client {
   /// Pages of versions that are not durable.
   std::size_t undurablePages() const { return pending_.size() + flightPages_; }
   bool isIdle() const { return !file_.isWriting && !hasWork(); }
+  /// When idle, drops what can be read again from the store.
+  void releaseMemory();
+  /// Of the log's records and what is known of them, about.
+  std::size_t logMemoryBytes() const { return file_.log.bytes() + folds_.bytes(); }
 
   // --- Waiting. These suspend. ---
 
@@ -100,6 +108,7 @@ class CommitWriter final : private CommitScheduler::Client {
   void writeWhile(const std::function<bool()>& wanted);
   bool hasWork() const { return hasWrites() || cleaner_.isExpiryDue(); }
   bool hasWrites() const;
+  void releaseRoom();
   Status writeOnce();
   Status loadFold(Flight& flight, std::vector<PageRef>& pages);
   store::DatabaseWrite encode(Flight& flight);
@@ -123,6 +132,7 @@ class CommitWriter final : private CommitScheduler::Client {
   std::uint64_t alarmsDurable_ = 0;
   std::optional<store::Properties> pendingProperties_;
   std::size_t flightPages_ = 0;  // pages of the write under way
+  std::size_t roomBytes_ = 0;    // taken for undurablePages(), at least
   bool expiresNext_ = false;     // writes and the steps of an expiry take turns
   fiber::Gate background_;
 };

@@ -21,6 +21,14 @@ void FileState::breakWith(Error error) {
   progress.notifyAll();
 }
 
+Error FileState::named(Error error, PageNumber page) const {
+  if (error.code != ErrorCode::Corrupt && error.code != ErrorCode::VersionMismatch) return error;
+  std::string where = described() + ": ";
+  if (page != 0) where += "page " + std::to_string(page) + ": ";
+  error.message = where + error.message;
+  return error;
+}
+
 void FileState::logTrimmedThrough(store::Txid txid) {
   if (txid <= head.logStart) return;
   head.logStart = txid;

@@ -52,6 +52,9 @@ struct FileState {
   bool isReadOnly() const { return options.mode == OpenFile::Mode::ReadOnly; }
   /// "database 'name'", for messages.
   std::string described() const { return "database '" + options.name + "'"; }
+  /// Damage of stored bytes, told with the database's name and the page that they were read for (0:
+  /// for none); another error as it is.
+  Error named(Error error, PageNumber page = 0) const;
   Status checkUsable() const { return broken ? Status(*broken) : Status{}; }
   /// Nothing is submitted any more and every call fails (I5). The first reason stays.
   void breakWith(Error error);

@@ -11,6 +11,17 @@ constexpr std::size_t kLargerFoldsMax = 4;
 
 FoldPlan::FoldPlan(const FileState& file) : file_(file), logBytesLimit_(logBytesLimit()) {}
 
+void FoldPlan::drop() {
+  oldestChange_.clear();
+  isKnown_ = false;
+}
+
+void FoldPlan::rebuild(const LogTail& log) {
+  oldestChange_.clear();
+  isKnown_ = true;
+  log.forEachPage([this](store::Txid txid, PageNumber page) { note(txid, page); });
+}
+
 void FoldPlan::forget(std::span<const store::ChunkNumber> chunks) {
   for (const store::ChunkNumber chunk : chunks) oldestChange_.erase(chunk);
 }

@@ -37,14 +37,18 @@ Status LogTail::decodeAll() {
   const Entry* before = nullptr;
   for (Entry& entry : records_) {
     if (!entry.decoded) {
-      SKEP_TRY(store::DecodedRecord decoded, store::decodeRecord(id_, entry.bytes));
-      entry.decoded = std::make_unique<store::DecodedRecord>(std::move(decoded));
+      Result<store::DecodedRecord> decoded = store::decodeRecord(id_, entry.bytes);
+      if (!decoded) {
+        // Damaged bytes can't say which record they were.
+        Error damage = std::move(decoded).error();
+        damage.message = "txid " + std::to_string(entry.txid) + ": " + damage.message;
+        return damage;
+      }
+      entry.decoded = std::make_unique<store::DecodedRecord>(std::move(*decoded));
       const store::RecordHeader& header = entry.decoded->header;
       const bool keyed = header.lastTxid == entry.txid && header.firstTxid <= header.lastTxid;
       const bool follows =
-          before == nullptr || (header.firstTxid == before->txid + 1 &&
-                                header.digestBefore == before->decoded->header.digestAfter &&
-                                header.epoch >= before->decoded->header.epoch);
+          before == nullptr || store::followsRecord(before->decoded->header, header);
       if (!keyed || !follows) {
         return Error{ErrorCode::Corrupt,
                      "database " + std::to_string(id_.value) + ": the record of txid " +

@@ -49,10 +49,10 @@ CacheStats PageCache::stats() const {
   stats.bytes = budget_->bytes.load(std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
   for (const auto& shard : shards_) {
-    stats.hits += shard->hits_.load(std::memory_order_relaxed);
-    stats.misses += shard->misses_.load(std::memory_order_relaxed);
-    stats.evictions += shard->evictions_.load(std::memory_order_relaxed);
-    stats.evictionLooks += shard->evictionLooks_.load(std::memory_order_relaxed);
+    stats.hits += shard->hits_.value();
+    stats.misses += shard->misses_.value();
+    stats.evictions += shard->evictions_.value();
+    stats.evictionLooks += shard->evictionLooks_.value();
   }
   return stats;
 }
@@ -117,7 +117,7 @@ bool CacheShard::evictOne(std::size_t unevictableMax) {
     if (unevictable == unevictableMax) return false;
     PageBuffer* candidate = clock_;
     clock_ = candidate->next;
-    bump(evictionLooks_);
+    evictionLooks_.add();
     if (candidate->pinned || candidate->references > 1) {
       ++unevictable;
       continue;
@@ -126,7 +126,7 @@ bool CacheShard::evictOne(std::size_t unevictableMax) {
       candidate->recentlyUsed = false;
       continue;
     }
-    bump(evictions_);
+    evictions_.add();
     candidate->table->erase(candidate->page);
     return true;
   }

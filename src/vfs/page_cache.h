@@ -25,8 +25,10 @@
 #include <utility>
 #include <vector>
 
+#include "skep/base/single_writer_counter.h"
 #include "skep/fiber/loop.h"
 #include "skep/store/page_store.h"
+#include "skep/vfs/undurable_budget.h"
 
 namespace skep::vfs {
 
@@ -117,12 +119,15 @@ class PageCache {
   CacheShard& shard(fiber::Loop& loop);
   CacheStats stats() const;  // any thread
   std::size_t budgetBytes() const { return budget_->limitBytes; }
+  /// Of the pages that the store does not have yet, which can't be evicted.
+  UndurableBudget& undurable() { return undurable_; }
 
  private:
   friend class CacheShard;
   void requestTrim(const CacheShard& byShard);
 
   const std::shared_ptr<CacheBudget> budget_;
+  UndurableBudget undurable_;
   mutable std::mutex mutex_;                         // guards shards_
   std::vector<std::shared_ptr<CacheShard>> shards_;  // shared for the time of a trim (requestTrim)
 };
@@ -136,8 +141,8 @@ class CacheShard {
   /// A new buffer with undefined content, after evicting what the budget asks for.
   PageRef allocate(PageNumber page);
 
-  void countHit() { bump(hits_); }
-  void countMiss() { bump(misses_); }
+  void countHit() { hits_.add(); }
+  void countMiss() { misses_.add(); }
   /// Evicts until the process is within the budget or this shard within its fair share, or until
   /// `unevictableMax` pages in a row come up that have to stay.
   void trim(std::size_t unevictableMax);
@@ -146,9 +151,6 @@ class CacheShard {
   friend class PageCache;
   friend class PageTable;
   friend class PageRef;
-  static void bump(std::atomic<std::uint64_t>& counter) {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
   bool isOverBudget() const {
     return budget_->bytes.load(std::memory_order_relaxed) > budget_->limitBytes;
   }
@@ -166,10 +168,10 @@ class CacheShard {
   PageBuffer* clock_ = nullptr;  // the hand; a ring through previous/next
   std::size_t clockSize_ = 0;
   std::atomic<std::size_t> bytes_{0};
-  std::atomic<std::uint64_t> hits_{0};
-  std::atomic<std::uint64_t> misses_{0};
-  std::atomic<std::uint64_t> evictions_{0};
-  std::atomic<std::uint64_t> evictionLooks_{0};
+  SingleWriterCounter hits_;
+  SingleWriterCounter misses_;
+  SingleWriterCounter evictions_;
+  SingleWriterCounter evictionLooks_;
   std::atomic<bool> trimPending_{false};
 };
 

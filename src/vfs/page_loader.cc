@@ -97,6 +97,12 @@ std::vector<store::ChunkNumber> PageLoader::planRead(store::ChunkNumber chunk) {
   return chunks;
 }
 
+Status PageLoader::bringLog() {
+  if (file_.log.isResident()) return file_.log.decodeAll();
+  PageRef first;
+  return load({0}, 1, first);  // it comes along with a chunk
+}
+
 /// Reads `chunks` in one round trip and puts their pages into memory. `loaded` gets `wanted`, which
 /// is in one of them.
 Status PageLoader::load(const std::vector<store::ChunkNumber>& chunks, PageNumber wanted,
@@ -121,7 +127,7 @@ Status PageLoader::load(const std::vector<store::ChunkNumber>& chunks, PageNumbe
     if (whole && withLog) whole = file_.log.checkSpan(file_.head.logStart, durable);
     if (!whole) {
       file_.log.drop();  // so that the next try reads it again
-      return whole;
+      return file_.named(std::move(whole).error(), wanted);
     }
     Status installed = installAll(chunks, *read, wanted, loaded);
     if (file_.isReadOnly() && (!installed || !loaded || dependsOnFlip(chunks, *read)))
@@ -192,11 +198,15 @@ Status PageLoader::install(store::ChunkNumber chunk, const store::StoredChunk* s
                            PageNumber wanted, PageRef& loaded) {
   std::optional<store::DecodedChunk> base;
   if (stored != nullptr) {
-    SKEP_TRY(store::DecodedChunk decoded,
-             store::decodeChunk(file_.id, chunk, stored->txid, stored->bytes));
-    file_.compression.note(static_cast<std::size_t>(std::popcount(decoded.present())),
+    Result<store::DecodedChunk> decoded =
+        store::decodeChunk(file_.id, chunk, stored->txid, stored->bytes);
+    if (!decoded) {
+      const bool isWanted = wanted != 0 && store::chunkOf(wanted) == chunk;
+      return file_.named(std::move(decoded).error(), isWanted ? wanted : store::firstPageOf(chunk));
+    }
+    file_.compression.note(static_cast<std::size_t>(std::popcount(decoded->present())),
                            stored->bytes.size());
-    base.emplace(std::move(decoded));
+    base.emplace(std::move(*decoded));
   }
   const store::Txid version = stored != nullptr ? stored->txid : 0;
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
@@ -244,9 +254,12 @@ Result<bool> PageLoader::rebuild(PageNumber page, const store::DecodedChunk* bas
             }
             std::byte previous[kPageBytes];
             std::memcpy(previous, content, kPageBytes);
-            SKEP_CHECK_OK(
-                store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes}));
-            break;
+            Status applied =
+                store::applyDelta({previous, kPageBytes}, change.payload, {content, kPageBytes});
+            if (applied) break;
+            Error damage = std::move(applied).error();
+            damage.message = "the record of txid " + std::to_string(txid) + ": " + damage.message;
+            return file_.named(std::move(damage), page);
           }
         }
         known = true;

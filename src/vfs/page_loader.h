@@ -32,6 +32,9 @@ class PageLoader {
   /// few round trips.
   Status pages(const std::vector<PageNumber>& pages, std::vector<PageRef>& out);
 
+  /// Sees to it that the log is in memory and decoded, after it was dropped.
+  Status bringLog();
+
   /// What to load with the next open; missCount() chunks were missed soon after this one.
   std::vector<store::ChunkNumber> chooseHotChunks() const;
   std::size_t missCount() const { return hotChunks_.missCount(); }

@@ -35,13 +35,15 @@ Status PagedFile::adopt(store::OpenedDatabase opened) {
   file_.committedTxid = file_.head.txid;
   file_.log = LogTail(file_.id);
   file_.log.reload(std::move(opened.log));
-  SKEP_CHECK_OK(file_.log.verify(file_.head));
+  if (Status whole = file_.log.verify(file_.head); !whole)
+    return file_.named(std::move(whole).error());
   SKEP_CHECK_OK(loader_.installOpened(opened.chunks));
   return writer_.start();
 }
 
 PagedFile::~PagedFile() {
   SKEP_CHECK(!file_.isWriting, "a PagedFile is closed before it is destroyed");
+  unreserve();
 }
 
 PageBuffer* PagedFile::findPage(PageNumber page) {
@@ -130,7 +132,30 @@ Status PagedFile::prepareChanges() {
       newCount > file_.pageCount ? newCount - file_.pageCount : file_.pageCount - newCount;
   if (!staged_.isActive() && untouched > transactionPagesMax()) SKEP_CHECK_OK(stage());
   if (staged_.isActive()) return staged_.finish(overlay_, newCount, transactionPagesMax());
+  SKEP_CHECK_OK(reserve(overlay_.size() + untouched));
   return prepareBases(newCount);
+}
+
+/// Takes room among the undurable pages of all databases. A transaction that is prepared again takes
+/// it anew.
+Status PagedFile::reserve(std::size_t pages) {
+  unreserve();
+  Environment& environment = file_.environment;
+  const std::size_t bytes = pages * kPageBytes;
+  const std::size_t limit = environment.options.allUndurableBytesMax;
+  if (!environment.cache.undurable().acquire(environment.loop,
+                                             {.bytes = bytes, .limitBytes = limit},
+                                             environment.options.commitRetry)) {
+    return Error{ErrorCode::Overloaded,
+                 file_.described() + " can't commit now: " + std::to_string(limit) +
+                     " bytes of this process's commits wait for the store, which is too slow"};
+  }
+  reservedBytes_ = bytes;
+  return file_.checkUsable();
+}
+
+void PagedFile::unreserve() {
+  file_.environment.cache.undurable().release(std::exchange(reservedBytes_, 0));
 }
 
 // Together at most what one record may hold: the pages that wait, those of one transaction, and
@@ -168,6 +193,7 @@ store::Txid PagedFile::commitLocal() {
   const bool changed = commitOverlay(newPageCount());
   overlay_.clear();
   prepared_.clear();
+  writer_.takeReserved(std::exchange(reservedBytes_, 0));
   if (!changed && !alarm) return file_.committedTxid;
   transactionAlarm_.reset();
   ++file_.committedTxid;
@@ -219,6 +245,7 @@ void PagedFile::rollback() {
 
 void PagedFile::dropPages() {
   overlay_.clear();
+  unreserve();
   isPrepared_ = false;
   failure_.reset();
   prepared_.clear();
@@ -238,7 +265,8 @@ void PagedFile::flushAlarm() {
 
 void PagedFile::releaseMemory() {
   file_.table.evictUnpinned();
-  if (isReadOnly() || writer_.isIdle()) file_.log.drop();
+  if (isReadOnly()) return file_.log.drop();
+  writer_.releaseMemory();
 }
 
 Status PagedFile::close() {

@@ -96,6 +96,8 @@ class PagedFile final {
 
   /// Drops the cached pages and the log tail, so that an idle database costs nearly nothing.
   void releaseMemory();
+  /// What is held beside the pages, about: the log and what is known of it.
+  std::size_t logMemoryBytes() const { return writer_.logMemoryBytes(); }
   /// Waits until all is durable (unless broken), folds when that pays, and ends the background
   /// work. Suspends.
   Status close();
@@ -124,6 +126,8 @@ class PagedFile final {
   Status adopt(store::OpenedDatabase opened);
   Status prepareChanges();
   Status prepareBases(std::uint32_t newCount);
+  Status reserve(std::size_t pages);
+  void unreserve();
   Status stage();
   Error failTransaction(Error reason);
   bool commitOverlay(std::uint32_t newCount);
@@ -141,6 +145,7 @@ class PagedFile final {
   CommitWriter::AlarmChange transactionAlarm_;
   bool isPrepared_ = false;
   std::optional<Error> failure_;   // why the open transaction can only be rolled back
+  std::size_t reservedBytes_ = 0;  // of the process's undurable pages, for the open transaction
   std::vector<PageRef> prepared_;  // versions that commitLocal() will need as bases, kept from
                                    // eviction
   std::optional<Error> lastError_;

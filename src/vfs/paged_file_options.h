@@ -22,6 +22,9 @@ struct PagedFileOptions {
   std::size_t transactionBytesMax = 16 * 1024 * 1024;
   /// Committed pages that are not yet durable; a commit waits above this.
   std::size_t undurableBytesMax = 32 * 1024 * 1024;
+  /// The same for all databases of the process together. A commit that has waited in vain for as
+  /// long as commitRetry fails with Overloaded, and its transaction is rolled back.
+  std::size_t allUndurableBytesMax = 256 * 1024 * 1024;
   /// Pages that a transaction may have changed in SQLite's own cache before SQLite hands them over
   /// early.
   std::size_t dirtyPagesMax = 4096;

@@ -110,14 +110,15 @@ Result<PageRef> StagedTransaction::read(PageNumber page) {
     return Error{ErrorCode::Corrupt, file_.described() + ": staged chunk " + std::to_string(chunk) +
                                          " of txid " + std::to_string(txid_) + " is missing"};
   }
-  SKEP_TRY(store::DecodedChunk decoded,
-           store::decodeChunk(file_.id, chunk, txid_, read.chunks[0].bytes));
+  Result<store::DecodedChunk> decoded =
+      store::decodeChunk(file_.id, chunk, txid_, read.chunks[0].bytes);
+  if (!decoded) return file_.named(std::move(decoded).error(), page);
   PageRef wanted;
   for (PageNumber i = 0; i < store::kPagesPerChunk; ++i) {
     const PageNumber each = store::firstPageOf(chunk) + i;
-    if (!decoded.has(i) || table_.find(each) != nullptr) continue;
+    if (!decoded->has(i) || table_.find(each) != nullptr) continue;
     PageRef buffer = table_.shard().allocate(each);
-    std::memcpy(buffer->data, decoded.page(i).data(), kPageBytes);
+    std::memcpy(buffer->data, decoded->page(i).data(), kPageBytes);
     if (each == page) wanted = buffer;
     table_.put(std::move(buffer));
   }

@@ -81,7 +81,7 @@ int unfetchPage(sqlite3_file* f, sqlite3_int64 offset, void* page) {
   return innerFile(f)->pMethods->xUnfetch(innerFile(f), offset, page);
 }
 
-const sqlite3_io_methods kTemporaryMethods{
+constexpr sqlite3_io_methods kTemporaryMethods{
     3,
     closeFile,
     readFile,
@@ -103,22 +103,15 @@ const sqlite3_io_methods kTemporaryMethods{
     unfetchPage,
 };
 
-// The database's journal is never that of the system's file beneath: no control reaches it.
-const sqlite3_io_methods kJournalMethods{
-    1,
-    closeFile,
-    readFile,
-    writeFile,
-    truncateFile,
-    syncFile,
-    fileSize,
-    lockFile,
-    lockFile,
-    checkReservedLock,
-    controlJournal,
-    sectorSize,
-    noDeviceCharacteristics,
-};
+// The database's journal is never that of the system's file beneath: no control reaches it, and it
+// is not fetched from.
+constexpr sqlite3_io_methods kJournalMethods = [] {
+  sqlite3_io_methods methods = kTemporaryMethods;
+  methods.iVersion = 1;
+  methods.xFileControl = controlJournal;
+  methods.xDeviceCharacteristics = noDeviceCharacteristics;
+  return methods;
+}();
 
 /// Where SQLite's "unix" VFS makes temporary files (https://www.sqlite.org/tempfiles.html).
 std::string temporaryFolder() {

@@ -53,6 +53,17 @@ std::string encodeDetails(const call::ActorDetails& details, call::Encoding enco
   return format(message, encoding);
 }
 
+std::string encodeSent(const call::QueueSent& sent, call::Encoding encoding) {
+  std::string message = format({{"id", sent.id}}, encoding);
+  if (!sent.reply) return message;
+  if (encoding == call::Encoding::Cbor) {
+    message.front() = '\xa2';  // a map of two
+    return message.append("\x65reply").append(sent.reply->bytes);
+  }
+  message.back() = ',';
+  return message.append("\"reply\":").append(sent.reply->bytes).append("}");
+}
+
 std::string encodeNull(call::Encoding encoding) {
   return format(nullptr, encoding);
 }

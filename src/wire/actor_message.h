@@ -15,6 +15,8 @@ std::string encodeList(const call::ActorList& list, call::Encoding encoding);
 /// As in the list, and {"storedBytes", "txid", "connections", "callsUnderWay", "alarmMs"?,
 /// "lastError"?: {"message", "timeMs"}}
 std::string encodeDetails(const call::ActorDetails& details, call::Encoding encoding);
+/// {"id", "reply"?}; the reply has that encoding already.
+std::string encodeSent(const call::QueueSent& sent, call::Encoding encoding);
 std::string encodeNull(call::Encoding encoding);
 
 }  // namespace skep::wire

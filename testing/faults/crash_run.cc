@@ -114,6 +114,7 @@ class Run {
     const auto first = options_.firstFault ? options_.firstFault->kind : CallKind::Open;
     workloadOptions_.retention =
         oneIn(10) || first == CallKind::Log || first == CallKind::VersionAt;
+    workloadOptions_.destroys = oneIn(8) || first == CallKind::Destroy;
     workloadOptions_.autoVacuum = static_cast<int>(oneOf<std::size_t>({0, 0, 1, 2}));
   }
 
@@ -182,7 +183,7 @@ class Run {
     for (std::size_t i = 0; i < opens && !process.store().hasCrashed() && !findings_.any(); ++i) {
       Owner owner(context_, process, lineage, label);
       if (owner.open()) {
-        if (lineage.versions.begin()->first == 0) createSchema(owner, workload);
+        owner.createSchema(workload);
         owner.work(workload, 4 + random() % 40);
         if (i + 1 == opens && random() % 2 == 0) process.store().crash();
       }
@@ -197,6 +198,7 @@ class Run {
     fiber::sleepFor(std::chrono::microseconds(random() % 200'000));
     if (findings_.any() || (sameProcess && process.store().hasCrashed())) return;
     Lineage& lineage = *lineages_.front();
+    if (lineage.isBeingDestroyed) return;
     lineage.wasShared = true;
     lineage.exactly.reset();
     std::unique_ptr<Process> own;
@@ -207,15 +209,6 @@ class Run {
     if (owner.open()) owner.work(workload, random() % 30);
     owner.close();
     if (own) own->close();
-  }
-
-  void createSchema(Owner& owner, SqlWorkload& workload) {
-    for (const Operation& operation : workload.createSchema()) {
-      if (!owner.isUsable()) return;
-      // A transaction that a fault has ended leaves the rest to be done one by one.
-      if (operation.kind == Operation::Kind::Commit && !owner.inTransaction()) continue;
-      owner.perform(operation);
-    }
   }
 
   void verify() {

@@ -22,6 +22,8 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::List, "list"},
     {CallKind::Log, "log"},
     {CallKind::VersionAt, "version_at"},
+    {CallKind::Names, "names"},
+    {CallKind::DueAlarms, "due_alarms"},
     {CallKind::Commit, "commit"},
     {CallKind::CommitFold, "commit_fold"},
     {CallKind::Fold, "fold"},
@@ -31,6 +33,7 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::Sweep, "sweep"},
     {CallKind::Alarm, "alarm"},
     {CallKind::Properties, "properties"},
+    {CallKind::Destroy, "destroy"},
 }};
 
 struct ActionRow {
@@ -68,7 +71,11 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
     case CallKind::List:
     case CallKind::Log:
     case CallKind::VersionAt:
+    case CallKind::Names:
+    case CallKind::DueAlarms:
       return {CrashBefore, Fail};
+    case CallKind::Destroy:
+      return {Before, Refused, ReadOnly, Lost, After, CrashBefore, CrashAfter};
     default:
       return {Before,  Refused, ReadOnly,    Lost,       After,
               Delayed, Late,    CrashBefore, CrashAfter, CrashLate};
@@ -118,6 +125,7 @@ bool FaultPoint::isCrash() const {
 
 bool FaultPoint::mayBreakOwner() const {
   if (isCrash()) return true;
+  if (kind == CallKind::Destroy) return false;  // it has no owner then
   switch (action) {
     case FaultAction::Refused:  // a full disk: what was committed locally can't be kept
     case FaultAction::ReadOnly:

@@ -29,6 +29,8 @@ enum class CallKind : std::uint8_t {
   List,        // listChunkVersions()
   Log,         // readLog()
   VersionAt,   // versionAt()
+  Names,       // list()
+  DueAlarms,   // dueAlarms()
   Commit,      // a new version
   CommitFold,  // a new version, and chunks that let the log be trimmed
   Fold,        // chunks alone
@@ -38,8 +40,9 @@ enum class CallKind : std::uint8_t {
   Sweep,       // removes what a flip superseded
   Alarm,       // the alarm alone
   Properties,  // properties alone
+  Destroy,     // destroy()
 };
-inline constexpr std::size_t kCallKinds = 16;
+inline constexpr std::size_t kCallKinds = 19;
 
 enum class FaultAction : std::uint8_t {
   Before,    // Unavailable; not applied

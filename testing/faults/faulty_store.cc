@@ -21,6 +21,12 @@ Error crashedError() {
 Error unavailable() {
   return Error{ErrorCode::Unavailable, "injected: the store does not answer"};
 }
+Error storeFull() {
+  return Error{ErrorCode::StoreFull, "injected: the store's disk is full"};
+}
+Error readOnly() {
+  return Error{ErrorCode::ReadOnly, "injected: the store is read-only"};
+}
 Error unknown() {
   return Error{ErrorCode::UnknownOutcome, "injected: the answer was lost"};
 }
@@ -168,10 +174,10 @@ void FaultyStore::meet(const DatabaseWrite& write, std::size_t index, Batch& bat
       batch.answers[index] = unavailable();
       return;
     case FaultAction::Refused:
-      batch.answers[index] = Error{ErrorCode::StoreFull, "injected: the store's disk is full"};
+      batch.answers[index] = storeFull();
       return;
     case FaultAction::ReadOnly:
-      batch.answers[index] = Error{ErrorCode::ReadOnly, "injected: the store is read-only"};
+      batch.answers[index] = readOnly();
       return;
     case FaultAction::Lost:
       batch.answers[index] = unknown();
@@ -322,28 +328,45 @@ Result<store::VersionAt> FaultyStore::versionAt(DatabaseId id, std::int64_t time
   return read<store::VersionAt>(CallKind::VersionAt, [&] { return inner_.versionAt(id, timeMs); });
 }
 
-// The rest is not what an open database calls; it passes no fault points.
+Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) {
+  return read<store::ListPage>(CallKind::Names, [&] { return inner_.list(prefix, after, limit); });
+}
 
+Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, std::size_t limit) {
+  return read<std::vector<store::DueAlarm>>(CallKind::DueAlarms,
+                                            [&] { return inner_.dueAlarms(nowMs, limit); });
+}
+
+/// For whoever looks from outside: passes no fault points.
 Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
   if (crashed_) return crashedError();
   Inside inside(network_.callsInside_);
   return inner_.info(name);
 }
-Result<store::ListPage> FaultyStore::list(std::string_view prefix, std::string_view after,
-                                          std::size_t limit) {
-  if (crashed_) return crashedError();
-  Inside inside(network_.callsInside_);
-  return inner_.list(prefix, after, limit);
-}
+
+// --- Removal
+// -------------------------------------------------------------------------------------------------------
+
 Status FaultyStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
+  travel();
   if (crashed_) return crashedError();
-  Inside inside(network_.callsInside_);
-  return inner_.destroy(name, onlyAs);
-}
-Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, std::size_t limit) {
+  deliverDelayed();
+  const std::optional<FaultAction> fault = pass(CallKind::Destroy);
+  if (fault == FaultAction::Before) return unavailable();
+  if (fault == FaultAction::Refused) return storeFull();
+  if (fault == FaultAction::ReadOnly) return readOnly();
+  if (fault == FaultAction::Lost) return unknown();
+  if (fault == FaultAction::CrashBefore) crashed_ = true;
   if (crashed_) return crashedError();
-  Inside inside(network_.callsInside_);
-  return inner_.dueAlarms(nowMs, limit);
+  Status outcome = [&] {
+    Inside inside(network_.callsInside_);
+    return inner_.destroy(name, onlyAs);
+  }();
+  if (fault == FaultAction::CrashAfter) crashed_ = true;
+  travel();
+  if (crashed_) return crashedError();
+  return fault == FaultAction::After ? Status(unknown()) : outcome;
 }
 
 }  // namespace skep::testing

@@ -9,7 +9,18 @@ namespace skep::testing {
 using Kind = Operation::Kind;
 
 Lineage::Lineage(std::string databaseName) : name(std::move(databaseName)) {
+  startOver();
+}
+
+void Lineage::startOver() {
+  versions.clear();
   versions[0] = {.content = std::make_shared<Bytes>(), .alarms = {std::nullopt}};
+  acked = 0;
+  ackedAlarm = 0;
+  exactly.reset();
+  id.reset();
+  epoch = 0;
+  mayBeGone = false;
 }
 
 Owner::Owner(RunContext& context, Process& process, Lineage& lineage, std::string label)
@@ -76,6 +87,13 @@ bool Owner::open() {
 /// Takes what the store has for the truth, if it may have it. False when this owner has lost it
 /// again already.
 bool Owner::adopt() {
+  const store::DatabaseId id = database_->file().id();
+  if (lineage_.id && lineage_.id != id) {
+    if (!lineage_.mayBeGone) fail("another database has its name");
+    lineage_.startOver();
+  }
+  lineage_.id = id;
+  lineage_.mayBeGone = false;
   if (database_->head().epoch < lineage_.epoch) {
     lostAt_ = database_->committedTxid();
     return false;
@@ -147,15 +165,26 @@ void Owner::checkDigest() {
 // --- Working
 // -------------------------------------------------------------------------------------------------------
 
+bool Owner::createSchema(SqlWorkload& workload) {
+  if (lineage_.versions.begin()->first != 0) return isUsable();
+  for (const Operation& operation : workload.createSchema()) {
+    if (!isUsable()) return false;
+    // A transaction that a fault has ended leaves the rest to be done one by one.
+    if (operation.kind == Kind::Commit && !inTransaction()) continue;
+    perform(operation);
+  }
+  return isUsable();
+}
+
 void Owner::work(SqlWorkload& workload, std::size_t steps) {
   for (std::size_t i = 0; i < steps && isUsable(); ++i) {
     const Operation operation = workload.next(state_ != State::None, state_ == State::Turn);
-    if (operation.kind == Kind::CloseAndOpen) {
-      close();
-      if (context_.findings.any() || process_.store().hasCrashed() || !open()) return;
-      continue;
+    if (operation.kind == Kind::CloseAndOpen || operation.kind == Kind::DestroyAndOpen) {
+      if (!openAgain(operation.kind)) return;
+      if (operation.kind == Kind::DestroyAndOpen && !createSchema(workload)) return;
+    } else {
+      perform(operation);
     }
-    perform(operation);
   }
 }
 
@@ -166,12 +195,11 @@ void Owner::follow(const std::vector<Operation>& script, std::size_t& next) {
     const bool begins = operation.kind == Kind::Begin || operation.kind == Kind::BeginTurn;
     if (ends && state_ == State::None) continue;
     if (begins && state_ != State::None) continue;
-    if (operation.kind == Kind::CloseAndOpen) {
-      close();
-      if (context_.findings.any() || process_.store().hasCrashed() || !open()) return;
-      continue;
+    if (operation.kind == Kind::CloseAndOpen || operation.kind == Kind::DestroyAndOpen) {
+      if (!openAgain(operation.kind)) return;
+    } else {
+      perform(operation);
     }
-    perform(operation);
   }
 }
 
@@ -204,6 +232,7 @@ void Owner::perform(const Operation& operation) {
       if (operation.number % 3 == 0) return fiber::yield();
       return fiber::sleepFor(std::chrono::microseconds(operation.number % 30'000));
     case Kind::CloseAndOpen:
+    case Kind::DestroyAndOpen:
       return;
   }
 }

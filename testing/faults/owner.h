@@ -46,15 +46,20 @@ struct Lineage {
   };
 
   explicit Lineage(std::string databaseName);
+  /// The database was destroyed: the next one of its name is empty.
+  void startOver();
 
   std::string name;
   std::map<store::Txid, Version> versions;  // from the newest acknowledged one on
   store::Txid acked = 0;
-  std::size_t ackedAlarm = 0;          // of versions[acked].alarms
-  std::optional<store::Txid> exactly;  // what the store must have: the last owner knew it
-  Owner* current = nullptr;            // of those that are open, who took it last
-  store::Epoch epoch = 0;              // that the current owner was given
-  bool wasShared = false;              // two owners have competed for it
+  std::size_t ackedAlarm = 0;           // of versions[acked].alarms
+  std::optional<store::Txid> exactly;   // what the store must have: the last owner knew it
+  Owner* current = nullptr;             // of those that are open, who took it last
+  std::optional<store::DatabaseId> id;  // none: not opened yet
+  store::Epoch epoch = 0;               // that the current owner was given
+  bool wasShared = false;               // two owners have competed for it
+  bool isBeingDestroyed = false;        // no other owner may begin meanwhile
+  bool mayBeGone = false;               // it was destroyed, or not: the answer was lost
   bool hadRetention = false;
 };
 
@@ -83,6 +88,8 @@ class Owner {
   /// Whether it can go on: open, not broken, its process alive, nothing found wrong.
   bool isUsable() const;
   void perform(const Operation& operation);
+  /// Makes the workload's tables in a database without a commit, as far as it stays usable.
+  bool createSchema(SqlWorkload& workload);
   /// Runs `steps` operations, as long as it is usable.
   void work(SqlWorkload& workload, std::size_t steps);
   /// Performs `script` from `next` on, as long as it is usable; leaves out what does not fit the
@@ -90,6 +97,10 @@ class Owner {
   void follow(const std::vector<Operation>& script, std::size_t& next);
   /// Closes the database. When that works, everything is durable.
   void close();
+  /// What the store says of the database to those who have not opened it. Nobody has.
+  void lookAround();
+  /// Destroys the database, which is not open; with two owners it is left alone.
+  void destroy();
 
   bool inTransaction() const { return state_ != State::None; }
   bool inTurn() const { return state_ == State::Turn; }
@@ -103,6 +114,7 @@ class Owner {
   void note(const std::string& what);
   void expectCause(const Error& error, const std::string& doing);
   bool adopt();
+  bool openAgain(Operation::Kind kind);
   void statement(const Operation& operation);
   void begin(bool turn);
   void commit();

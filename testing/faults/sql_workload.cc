@@ -49,6 +49,8 @@ std::string_view kindName(Kind kind) {
       return "pause";
     case Kind::CloseAndOpen:
       return "close and open";
+    case Kind::DestroyAndOpen:
+      return "destroy and open";
   }
   return "?";
 }
@@ -131,6 +133,7 @@ Operation SqlWorkload::next(bool inTransaction, bool inTurn) {
     if (dice < 12) return make(Kind::Begin);
     if (dice < 16) return make(Kind::BeginTurn);
     if (dice < 17) return make(Kind::CloseAndOpen);
+    if (dice < 20 && options_.destroys) return make(Kind::DestroyAndOpen);
   }
   if (dice >= 97) return make(Kind::CompareContent);
   if (dice >= 94) return make(Kind::ReleaseMemory);

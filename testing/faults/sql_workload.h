@@ -31,7 +31,8 @@ struct Operation {
     SetProperties,
     CompareContent,
     Pause,
-    CloseAndOpen,
+    CloseAndOpen,    // and looks, in between, at what the store says of it
+    DestroyAndOpen,  // the same with another database of that name
   } kind = Kind::Statement;
   std::string sql;
   std::vector<sql::Value> parameters;
@@ -48,6 +49,7 @@ struct WorkloadOptions {
   std::size_t rowsMax = 60;  // of one statement
   bool fullText = false;
   bool retention = false;  // SetProperties turns history on and off
+  bool destroys = false;   // now and then the database
   int autoVacuum = 0;      // 0: none, 1: full, 2: incremental
 };
 

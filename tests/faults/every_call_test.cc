@@ -50,7 +50,7 @@ sql::Value blobOf(std::size_t size, std::uint64_t seed) {
 }
 
 /// Create, fill, fold, a staged transaction, an alarm, a rollback of a staged one, cold reads,
-/// VACUUM, truncation and growth, close and open.
+/// VACUUM, truncation and growth, close and open, destroy and begin anew.
 std::vector<Operation> story() {
   Script script;
   script.sql("PRAGMA auto_vacuum = 2")
@@ -86,6 +86,11 @@ std::vector<Operation> story() {
       .then(Kind::CompareContent)
       .sql("DELETE FROM t WHERE id > 2")
       .then(Kind::WaitDurable);
+  script.then(Kind::DestroyAndOpen)
+      .sql("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v BLOB, w TEXT)")
+      .sql("INSERT INTO t(v, w) VALUES (?, 'a new life')", {blobOf(3000, 400)})
+      .alarm(9000)
+      .then(Kind::CloseAndOpen);
   return script.take();
 }
 

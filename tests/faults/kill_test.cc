@@ -1,11 +1,12 @@
-// A process that writes is killed, many times, on one store: what it acknowledged is there, and the
-// database is whole.
+// A process that writes, to one database or to many at once, is killed, many times, on one store: what
+// it acknowledged is there, and every database is whole.
 
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <iostream>
 #include <random>
+#include <sstream>
 
 #include "ledger.h"
 #include "skep/base/log.h"
@@ -19,8 +20,6 @@
 namespace skep::testing {
 namespace {
 
-constexpr int kRounds = 50;
-
 /// Where the killed processes write: it outlives them all.
 struct KillStore {
   std::string url;
@@ -30,6 +29,9 @@ struct KillStore {
 struct KillBackend {
   std::string name;
   std::function<KillStore()> make;
+  std::size_t databases = 1;  // that one process writes to at once
+  int rounds = 50;
+  int acknowledgementsMax = 60;  // of one round, over all databases
 };
 
 std::ostream& operator<<(std::ostream& out, const KillBackend& backend) {
@@ -50,14 +52,13 @@ class KilledWriter : public ::testing::TestWithParam<KillBackend> {
  protected:
   KilledWriter() { setLogLevel(LogLevel::Off); }
 
-  /// Runs a writer and kills it after so many acknowledgements. The highest entry that it
-  /// acknowledged.
-  std::int64_t runAndKill(int acknowledgements) {
-    std::int64_t acknowledged = 0;
-    ChildProcess writer({SKEP_WRITER_PROCESS, store_.url});
+  /// Runs a writer and kills it after so many acknowledgements. Notes the highest entry of each
+  /// database that it acknowledged.
+  void runAndKill(int acknowledgements) {
+    ChildProcess writer({SKEP_WRITER_PROCESS, store_.url, std::to_string(GetParam().databases)});
     const std::string first = writer.readLine().value_or("nothing");
     EXPECT_EQ(first, "ready");
-    if (first != "ready") return 0;
+    if (first != "ready") return;
     bool killed = false;
     for (int read = 0;; ++read) {
       if (read == acknowledgements) {
@@ -67,13 +68,15 @@ class KilledWriter : public ::testing::TestWithParam<KillBackend> {
       // What it had said before it died counts, too.
       const std::optional<std::string> line = writer.readLine();
       if (!line) break;
-      const std::int64_t entry = std::strtoll(line->c_str(), nullptr, 10);
+      std::size_t index = 0;
+      std::int64_t entry = 0;
+      std::istringstream(*line) >> index >> entry;
       EXPECT_GT(entry, 0) << *line;
-      acknowledged = std::max(acknowledged, entry);
+      if (index >= acknowledged_.size()) continue;
+      acknowledged_[index] = std::max(acknowledged_[index], entry);
     }
     EXPECT_TRUE(killed) << "the writer ended by itself";
     writer.wait();
-    return acknowledged;
   }
 
   /// How many entries there are: all of them, in order, with their content.
@@ -91,7 +94,7 @@ class KilledWriter : public ::testing::TestWithParam<KillBackend> {
     return count;
   }
 
-  void expectWhole(std::int64_t acknowledged) {
+  void expectWhole() {
     SystemClock clock;
     Result<server::StoreUrl> url = server::parseStoreUrl(store_.url);
     ASSERT_OK(url);
@@ -99,35 +102,43 @@ class KilledWriter : public ::testing::TestWithParam<KillBackend> {
     ASSERT_OK(store);
     World world(**store, ledgerSizes(), kLedgerCacheBytes);
     world.run([&] {
-      auto database = world.open(kLedgerName);
-      ASSERT_NE(database, nullptr);
-      EXPECT_GE(countEntries(*database), acknowledged);
-      ASSERT_OK(database->close());
-      Result<sql::CheckReport> checked = sql::checkDatabase(world.environment(), kLedgerName);
-      ASSERT_OK(checked);
-      for (const sql::Finding& finding : checked->findings) ADD_FAILURE() << finding.message;
+      for (std::size_t i = 0; i < acknowledged_.size(); ++i) expectWhole(world, i);
     });
   }
 
+  void expectWhole(World& world, std::size_t index) {
+    SCOPED_TRACE(ledgerName(index));
+    auto database = world.open(ledgerName(index));
+    ASSERT_NE(database, nullptr);
+    EXPECT_GE(countEntries(*database), acknowledged_[index]);
+    ASSERT_OK(database->close());
+    Result<sql::CheckReport> checked = sql::checkDatabase(world.environment(), ledgerName(index));
+    ASSERT_OK(checked);
+    for (const sql::Finding& finding : checked->findings) ADD_FAILURE() << finding.message;
+  }
+
   KillStore store_ = GetParam().make();
+  std::vector<std::int64_t> acknowledged_ = std::vector<std::int64_t>(GetParam().databases);
 };
 
 TEST_P(KilledWriter, loses_nothing_that_it_acknowledged) {
   const std::uint64_t seed = std::random_device{}();
   std::cout << "seed " << seed << "\n";
   std::mt19937_64 random(seed);
-  std::int64_t acknowledged = 0;
-  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+  const auto most = static_cast<std::uint64_t>(GetParam().acknowledgementsMax);
+  for (int round = 0; round < GetParam().rounds && !HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    acknowledged = std::max(acknowledged, runAndKill(static_cast<int>(random() % 60)));
-    expectWhole(acknowledged);
+    runAndKill(static_cast<int>(random() % most));
+    expectWhole();
   }
-  EXPECT_GT(acknowledged, kRounds);
+  for (const std::int64_t entry : acknowledged_) EXPECT_GT(entry, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Store, KilledWriter,
                          ::testing::Values(KillBackend{"embedded", embeddedStore},
-                                           KillBackend{"postgres", postgresStore}),
+                                           KillBackend{"postgres", postgresStore},
+                                           KillBackend{"embedded_many", embeddedStore, 20, 5, 600},
+                                           KillBackend{"postgres_many", postgresStore, 20, 5, 600}),
                          [](const auto& parameter) { return parameter.param.name; });
 
 }  // namespace

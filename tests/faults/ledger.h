@@ -1,5 +1,5 @@
 // What the process that gets killed writes (writer_process.cc), and its judge knows (kill_test.cc):
-// a table of entries numbered without gaps, each with a content that follows from its number.
+// in each of some databases, a table of entries numbered without gaps, each with a content that follows from its number.
 
 #pragma once
 
@@ -10,7 +10,10 @@
 
 namespace skep::testing {
 
-inline constexpr const char* kLedgerName = "ledger";
+/// The databases of a process that writes to `count` of them at once.
+inline std::string ledgerName(std::size_t index) {
+  return "ledger/" + std::to_string(index);
+}
 
 inline std::string ledgerContent(std::int64_t id) {
   const std::size_t size = static_cast<std::size_t>(id) * 37 % 1500;

@@ -1,10 +1,13 @@
-// Writes to the ledger until it is killed: `writer_process STORE_URL`. Prints the number of an
-// entry once everything up to it is durable, and a reason, with exit code 1, should anything fail.
+// Writes to some ledgers at once until it is killed: `writer_process STORE_URL COUNT`. Prints a
+// ledger's index and the number of an entry once everything up to it is durable there, and a reason,
+// with exit code 1, should anything fail.
 
 #include <unistd.h>
 
-#include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "ledger.h"
 #include "skep/base/clock.h"
@@ -26,29 +29,34 @@ void say(const std::string& line) {
 
 class Writer {
  public:
-  Writer(fiber::Loop& loop, sql::Database& database) : loop_(loop), database_(database) {}
+  Writer(fiber::Loop& loop, sql::Database& database, std::size_t index)
+      : loop_(loop), database_(database), index_(index) {}
 
-  Status run() {
+  /// Makes the tables.
+  Status prepare() {
     SKEP_CHECK_OK(
         database_.run("CREATE TABLE IF NOT EXISTS entry(id INTEGER PRIMARY KEY, content TEXT);"
                       "CREATE INDEX IF NOT EXISTS entry_content ON entry(content);"
                       "CREATE TABLE IF NOT EXISTS scratch(id INTEGER PRIMARY KEY, v BLOB)"));
     SKEP_TRY(sql::Rows rows, database_.execute("SELECT ifnull(max(id), 0) FROM entry"));
-    std::int64_t last = rows.rows[0][0].integer();
-    say("ready");
+    last_ = rows.rows[0][0].integer();
+    return {};
+  }
+
+  Status run() {
     for (int turn = 0;; ++turn) {
       const int count = turn % 20 == 19 ? 150 : 1 + turn % 7;
       SKEP_CHECK_OK(database_.begin());
       for (int i = 0; i < count; ++i) {
-        ++last;
+        ++last_;
         SKEP_CHECK_OK(database_.execute("INSERT INTO entry VALUES (?, ?)",
-                                        {sql::Value(last), sql::Value(ledgerContent(last))}));
+                                        {sql::Value(last_), sql::Value(ledgerContent(last_))}));
       }
       SKEP_CHECK_OK(stir(turn));
       SKEP_TRY(const store::Txid txid, database_.commit());
       if (turn % 50 == 49) SKEP_CHECK_OK(database_.run("VACUUM"));
       if (turn % 13 == 12) database_.releaseMemory();
-      acknowledge(txid, last);
+      acknowledge(txid, last_);
     }
   }
 
@@ -65,7 +73,8 @@ class Writer {
     ++waiters_;
     loop_.spawn("acknowledge", [this, txid, last] {
       Status durable = database_.waitDurable(txid);
-      say(durable ? std::to_string(last) : durable.error().toString());
+      say(durable ? std::to_string(index_) + " " + std::to_string(last)
+                  : durable.error().toString());
       --waiters_;
       ended_.notifyAll();
     });
@@ -73,30 +82,46 @@ class Writer {
 
   fiber::Loop& loop_;
   sql::Database& database_;
+  const std::size_t index_;
+  std::int64_t last_ = 0;
   std::size_t waiters_ = 0;
   fiber::Event ended_;
 };
 
-Status writeForEver(fiber::Loop& loop, Clock& clock, const std::string& url) {
+Status writeForEver(fiber::Loop& loop, Clock& clock, const std::string& url, std::size_t count) {
   SKEP_TRY(const server::StoreUrl parsed, server::parseStoreUrl(url));
   SKEP_TRY(const auto store, server::openStore(parsed, clock));
   store::CommitPipeline pipeline(loop, *store);
   vfs::PageCache cache(kLedgerCacheBytes);
   vfs::Environment environment{loop, *store, pipeline, cache, ledgerSizes()};
-  SKEP_TRY(const auto database, sql::Database::open(environment, {.name = kLedgerName}));
-  Status failed = Writer(loop, *database).run();
-  say(failed.error().toString());
-  ::_exit(1);
+  std::vector<std::unique_ptr<sql::Database>> databases;
+  std::vector<std::unique_ptr<Writer>> writers;
+  for (std::size_t i = 0; i < count; ++i) {
+    SKEP_TRY(auto database, sql::Database::open(environment, {.name = ledgerName(i)}));
+    databases.push_back(std::move(database));
+    writers.push_back(std::make_unique<Writer>(loop, *databases.back(), i));
+    SKEP_CHECK_OK(writers.back()->prepare());
+  }
+  say("ready");
+  for (const auto& writer : writers) {
+    loop.spawn("writer", [&writer] {
+      say(writer->run().error().toString());
+      ::_exit(1);
+    });
+  }
+  fiber::Event never;
+  while (true) never.wait();
 }
 
 }  // namespace
 }  // namespace skep::testing
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 3) return 2;
+  const std::size_t count = std::strtoull(argv[2], nullptr, 10);
   skep::SystemClock clock;
   skep::fiber::runOnFreshLoop(clock, [&](skep::fiber::Loop& loop) {
-    skep::Status failed = skep::testing::writeForEver(loop, clock, argv[1]);
+    skep::Status failed = skep::testing::writeForEver(loop, clock, argv[1], count);
     skep::testing::say(failed.error().toString());
   });
   return 1;

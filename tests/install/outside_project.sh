@@ -28,7 +28,7 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 exec 3<>"/dev/tcp/127.0.0.1/$port"
-printf 'POST /actors/counter/a/actions/increment HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n[5]' >&3
+printf 'POST /actors/counter/a/actions/increment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nConnection: close\r\n\r\n[5]' >&3
 reply=$(cat <&3)
 [ "${reply##*$'\n'}" = 5 ] || { echo "the actor answered: $reply" >&2; exit 1; }
 kill -TERM "$server"

@@ -107,13 +107,5 @@ TEST(FormatReal, is_short_and_reads_back_the_same) {
   EXPECT_EQ(std::stod(formatReal(0.1 + 0.2)), 0.1 + 0.2);
 }
 
-TEST(Base64, pads) {
-  EXPECT_EQ(toBase64(asBytes("")), "");
-  EXPECT_EQ(toBase64(asBytes("f")), "Zg==");
-  EXPECT_EQ(toBase64(asBytes("fo")), "Zm8=");
-  EXPECT_EQ(toBase64(asBytes("foo")), "Zm9v");
-  EXPECT_EQ(toBase64(asBytes("foobar")), "Zm9vYmFy");
-}
-
 }  // namespace
 }  // namespace skep::server

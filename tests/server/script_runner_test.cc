@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -55,6 +57,41 @@ class ScriptRunnerTest : public ::testing::Test {
   CapturedOutput errors_;
   std::function<void(sql::Database&)> beforeScript;
 };
+
+TEST_F(ScriptRunnerTest, shows_how_far_a_long_script_is_and_clears_that_before_it_prints) {
+  int outer = -1;
+  int inner = -1;
+  ASSERT_EQ(::openpty(&outer, &inner, nullptr, nullptr, nullptr), 0);
+  ASSERT_EQ(::fcntl(outer, F_SETFL, O_NONBLOCK), 0);
+  ManualClock clock;
+  Progress progress(clock, "running x.sql", inner);
+  const auto shown = [&] {
+    std::string all;
+    char block[1024];
+    for (ssize_t n = 0; (n = ::read(outer, block, sizeof block)) > 0;)
+      all.append(block, static_cast<std::size_t>(n));
+    return all;
+  };
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE t(a)"));
+    ScriptRunner runner(*db, out_.sink, errors_.sink, interrupts_, world_.clock(),
+                        {.mode = OutputMode::List, .progress = &progress, .inputBytes = 1000});
+    clock.advance(std::chrono::seconds(1));
+    ScriptInput writing{std::string_view("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")};
+    ASSERT_OK(runner.run(writing, "x.sql"));
+    EXPECT_THAT(shown(), HasSubstr("running x.sql"));
+    EXPECT_EQ(out_.text(), "");
+    clock.advance(std::chrono::seconds(1));
+    progress.update(1, 2);
+    ScriptInput reading{std::string_view("SELECT a FROM t")};
+    ASSERT_OK(runner.run(reading, "x.sql"));
+    EXPECT_THAT(shown(), ::testing::EndsWith("\r\x1b[K"));
+    (void)db->close();
+  });
+  ::close(outer);
+  ::close(inner);
+}
 
 TEST_F(ScriptRunnerTest, a_loss_is_told_beside_the_error_of_a_later_statement) {
   beforeScript = [this](sql::Database&) { fence(); };

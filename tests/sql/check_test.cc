@@ -231,54 +231,148 @@ TEST_F(CheckTest, finds_a_chunk_above_the_head_that_nobody_stages) {
   EXPECT_TRUE(check().findings.empty());
 }
 
-TEST_F(CheckTest, finds_a_flipped_bit_in_the_history) {
-  vfs::PagedFileOptions folding;
-  folding.logBytesMin = folding.logBytesMax = 0;
-  WatchedWorld world(folding);
-  std::uint64_t kept = 0;
-  world.run([&] {
-    auto db = world.open("a");
-    ASSERT_OK(db->run("CREATE TABLE t(v)"));
-    ASSERT_OK(db->waitDurable());
-    // As a database with retention has it: records that the head does not need, and keeps.
-    const store::Head head = world.store().info("a")->head;
-    ASSERT_OK(db->close());
-    const auto opened = world.store().open({.name = "a", .claim = store::Claim::Take});
+/// A world whose database "a" keeps its history: folded after every commit, five of them.
+class CheckHistoryTest : public ::testing::Test {
+ protected:
+  static vfs::PagedFileOptions alwaysFold() {
+    vfs::PagedFileOptions folding;
+    folding.logBytesMin = folding.logBytesMax = 0;
+    return folding;
+  }
+  CheckHistoryTest() : world_(alwaysFold()) {
+    world_.run([&] {
+      auto db = world_.open("a");
+      db->file().setProperties({.retentionMs = 1'000'000});
+      ASSERT_OK(db->run("CREATE TABLE t(v)"));
+      ASSERT_OK(db->waitDurable());
+      for (int i = 0; i < 5; ++i) {
+        ASSERT_OK(db->run("INSERT INTO t VALUES (randomblob(9000))"));
+        ASSERT_OK(db->run("INSERT INTO t VALUES (randomblob(9000))"));
+        ASSERT_OK(db->waitDurable());  // one record for both
+      }
+      ASSERT_OK(db->close());
+      const auto opened = world_.store().open({.name = "a"});
+      ASSERT_OK(opened);
+      id_ = opened->id;
+      head_ = opened->head;
+      ASSERT_GT(head_.logStart, 6u) << "the head needs none of the older records";
+    });
+    const CheckReport sound = check();
+    EXPECT_TRUE(sound.ok()) << sound.findings[0].message;
+    kept_ = sound.records;
+    EXPECT_GE(kept_, 6u);
+  }
+  CheckReport check() {
+    CheckReport report;
+    world_.run([&] {
+      auto checked = checkDatabase(world_.environment(), "a");
+      ASSERT_OK(checked);
+      report = *checked;
+    });
+    return report;
+  }
+  /// From now on every reader is given `change`d records, wherever they come from.
+  void tamper(std::function<void(std::vector<store::StoredRecord>&)> change) {
+    world_.watch().afterOpen = [change](store::OpenedDatabase& opened) { change(opened.log); };
+    world_.watch().afterReadLog = change;
+  }
+  void expectFinding(Finding::Kind kind, const std::string& message) {
+    const CheckReport report = check();
+    ASSERT_FALSE(report.ok());
+    EXPECT_EQ(report.findings[0].kind, kind) << report.findings[0].message;
+    EXPECT_THAT(report.findings[0].message, HasSubstr(message));
+  }
+  /// The txids that the records end at.
+  std::vector<store::Txid> recordTxids() {
+    std::vector<store::Txid> txids;
+    world_.run([&] {
+      const auto records = world_.memoryStore().readLog(id_, 0, 1 << 30);
+      ASSERT_OK(records);
+      for (const store::StoredRecord& record : *records) txids.push_back(record.txid);
+    });
+    return txids;
+  }
+
+  WatchedWorld world_;
+  store::DatabaseId id_;
+  store::Head head_;
+  std::uint64_t kept_ = 0;
+};
+
+TEST_F(CheckHistoryTest, finds_a_flipped_bit_in_any_record) {
+  for (const store::Txid txid : recordTxids()) {
+    tamper([txid](auto& records) {
+      for (store::StoredRecord& record : records) {
+        if (record.txid == txid) record.bytes[record.bytes.size() / 2] ^= std::byte{1};
+      }
+    });
+    expectFinding(Finding::Kind::Record, "");
+  }
+}
+
+TEST_F(CheckHistoryTest, finds_a_lost_record_between_two_that_are_kept) {
+  const std::vector<store::Txid> txids = recordTxids();
+  for (std::size_t i = 1; i + 1 < txids.size(); ++i) {
+    tamper([&](auto& records) {
+      std::erase_if(records, [&](const auto& record) { return record.txid == txids[i]; });
+    });
+    expectFinding(Finding::Kind::Record, "a record of txid " + std::to_string(txids[i - 1] + 1));
+  }
+}
+
+TEST_F(CheckHistoryTest, finds_a_record_that_an_earlier_owner_or_another_version_left) {
+  const store::Txid txid = recordTxids()[2];
+  const auto rewrite = [&](std::function<void(store::RecordHeader&)> change) {
+    tamper([this, txid, change](auto& records) {
+      for (store::StoredRecord& record : records) {
+        if (record.txid != txid) continue;
+        Result<store::DecodedRecord> decoded = store::decodeRecord(id_, record.bytes);
+        ASSERT_OK(decoded);
+        change(decoded->header);
+        record.bytes = store::encodeRecord(id_, decoded->header, decoded->changes);
+      }
+    });
+  };
+  rewrite([](store::RecordHeader& header) { --header.epoch; });
+  expectFinding(Finding::Kind::Record, "epoch");
+  rewrite([](store::RecordHeader& header) { ++header.digestBefore; });
+  expectFinding(Finding::Kind::Record, "another version");
+}
+
+TEST_F(CheckHistoryTest, finds_a_chunk_version_that_no_commit_made) {
+  world_.run([&] {
+    auto opened = world_.store().open({.name = "a", .claim = store::Claim::Take});
     ASSERT_OK(opened);
     store::DatabaseWrite write{
         .id = opened->id, .epoch = opened->head.epoch, .expectedTxid = opened->head.txid};
-    write.properties = store::Properties{.retentionMs = 1'000'000};
-    ASSERT_OK(world.store().write({&write, 1}).front());
-    db = world.open("a");
-    for (int i = 0; i < 5; ++i) {
-      ASSERT_OK(db->run("INSERT INTO t VALUES (randomblob(9000))"));
-      ASSERT_OK(db->waitDurable());
-    }
-    ASSERT_OK(db->close());
-    const auto after = world.store().open({.name = "a"});
-    ASSERT_GT(after->head.logStart, head.txid);
-    const auto checked = checkDatabase(world.environment(), "a");
-    ASSERT_OK(checked);
-    EXPECT_TRUE(checked->ok());
-    kept = checked->records;
-    EXPECT_GT(kept, after->log.size());
+    const store::Txid within = head_.txid - 1;  // the first of two that one record covers
+    std::array<const std::byte*, store::kPagesPerChunk> none{};
+    write.chunks.push_back(
+        {.chunk = 0, .txid = within, .bytes = store::encodeChunk(id_, 0, within, none)});
+    ASSERT_OK(world_.store().write({&write, 1}).front());
   });
-  for (std::uint64_t which = 0; which < kept; ++which) {
-    std::uint64_t seen = 0;
-    const auto damage = [&](std::vector<store::StoredRecord>& records) {
-      for (store::StoredRecord& record : records) {
-        if (seen++ == which) record.bytes[record.bytes.size() / 2] ^= std::byte{1};
+  expectFinding(Finding::Kind::Chunk, "at which no commit ended");
+}
+
+// The owner removes what is older than the retention, from the oldest on.
+TEST_F(CheckHistoryTest, records_that_expire_while_they_are_read_are_no_finding) {
+  const std::vector<store::Txid> txids = recordTxids();
+  bool expired = false;
+  world_.watch().afterReadLog = [&](std::vector<store::StoredRecord>& records) {
+    if (!std::exchange(expired, true)) {
+      records.resize(2);  // as much as was read so far
+    } else {
+      std::erase_if(records, [&](const auto& record) { return record.txid <= txids[3]; });
+      // "the oldest that is kept" is asked for one at a time
+      if (records.empty()) {
+        auto kept = world_.memoryStore().readLog(id_, txids[3], 1 << 30);
+        ASSERT_OK(kept);
+        records = std::move(kept).value();
       }
-    };
-    world.watch().afterOpen = [&](store::OpenedDatabase& opened) { damage(opened.log); };
-    world.watch().afterReadLog = damage;
-    world.run([&] {
-      const auto checked = checkDatabase(world.environment(), "a");
-      ASSERT_OK(checked);
-      ASSERT_FALSE(checked->ok()) << "record " << which;
-      EXPECT_EQ(checked->findings[0].kind, Finding::Kind::Record);
-    });
-  }
+    }
+  };
+  const CheckReport report = check();
+  EXPECT_TRUE(report.ok()) << report.findings[0].message;
 }
 
 TEST_F(CheckTest, finds_a_lost_chunk) {

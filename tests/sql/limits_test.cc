@@ -6,11 +6,16 @@
 #include <sqlite3.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <iterator>
 
 #include "skep/backend/memory/memory_store.h"
+#include "skep/sql/check.h"
+#include "skep/testing/temp_directory.h"
 #include "skep/testing/watched_world.h"
 #include "skep/vfs/paged_file.h"
+#include "skep/vfs/temporary_file.h"
 
 namespace skep::sql {
 namespace {
@@ -225,6 +230,85 @@ TEST_F(LimitsTest, an_idle_database_holds_little_memory_and_a_closed_one_none) {
     EXPECT_EQ(db->memoryBytes(), 0u);
     EXPECT_EQ(world_.cache().stats().bytes, 0u);
   });
+}
+
+// A row here and there of a large table: each commit changes another chunk.
+TEST_F(LimitsTest, an_idle_large_database_forgets_its_log_and_folds_it_later) {
+  vfs::PagedFileOptions options;
+  options.logBytesMin = options.logBytesMax = 96 * 1024;
+  testing::WatchedWorld world(options);
+  world.run([&] {
+    auto db = world.open("a");
+    ASSERT_OK(
+        db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+                "INSERT INTO t SELECT i, zeroblob(3000) FROM n"));
+    ASSERT_OK(db->waitDurable());
+    const auto changeSome = [&](int remainder) {
+      ASSERT_OK(db->run("UPDATE t SET v = randomblob(40) || substr(v, 41) WHERE id % 16 = " +
+                        std::to_string(remainder)));
+      ASSERT_OK(db->waitDurable());
+    };
+    changeSome(3);
+    EXPECT_GT(db->file().logMemoryBytes(), 48u * 1024);
+    db->releaseMemory();
+    EXPECT_EQ(db->file().logMemoryBytes(), 0u);
+    const std::uint64_t folded = db->file().counters().chunksFolded;
+    for (int i = 4; i < 12; ++i) {
+      changeSome(i);
+      if (i % 3 == 0) db->releaseMemory();
+    }
+    EXPECT_GT(db->file().counters().chunksFolded, folded) << "from what the store has of the log";
+    EXPECT_LE(db->head().logBytes, 4 * options.logBytesMax);
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    ASSERT_OK(db->close());
+    const auto checked = checkDatabase(world.environment(), "a");
+    ASSERT_OK(checked);
+    EXPECT_TRUE(checked->findings.empty());
+  });
+}
+
+TEST_F(LimitsTest, an_idle_database_of_many_tables_holds_little_memory) {
+  world_.run([&] {
+    auto db = world_.open("a");
+    for (int i = 0; i < 300; ++i) {
+      const std::string name = "table_" + std::to_string(i);
+      ASSERT_OK(db->run("CREATE TABLE " + name + "(id INTEGER PRIMARY KEY, a, b, c TEXT UNIQUE);" +
+                        "CREATE INDEX " + name + "_ab ON " + name + "(a, b)"));
+      ASSERT_OK(db->run("INSERT INTO " + name + "(a, c) VALUES (1, 'x')"));
+    }
+    ASSERT_OK(db->waitDurable());
+    EXPECT_GT(db->memoryBytes(), 64u * 1024) << "the parsed schema alone";
+    db->releaseMemory();
+    EXPECT_LE(db->memoryBytes() + db->file().logMemoryBytes(), 64u * 1024);
+    EXPECT_EQ(scalar(*db, "SELECT count(*) FROM table_299"), "1");  // and it can be used again
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST_F(LimitsTest, an_empty_TMPDIR_is_as_none) {
+  const auto set = [](const char* name, const std::optional<std::string>& value) {
+    value ? setenv(name, value->c_str(), 1) : unsetenv(name);
+  };
+  const auto get = [](const char* name) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+  };
+  const auto before = get("TMPDIR");
+  const auto sqliteBefore = get("SQLITE_TMPDIR");
+  set("TMPDIR", "");
+  set("SQLITE_TMPDIR", "");
+  EXPECT_TRUE(std::filesystem::is_directory(testing::TempDirectory().path()));
+  EXPECT_EQ(vfs::temporaryFilesFull().message.find("''"), std::string::npos);
+  run({.memoryBytesMax = 4 << 20}, [](Database& db) {  // it sorts in a file
+    EXPECT_EQ(scalar(db,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                     "20000) SELECT count(*) FROM (SELECT hex(randomblob(500)) AS v FROM n ORDER "
+                     "BY v LIMIT 19000)"),
+              "19000");
+  });
+  set("TMPDIR", before);
+  set("SQLITE_TMPDIR", sqliteBefore);
 }
 
 TEST_F(LimitsTest, a_value_above_the_memory_limit_does_not_disturb_a_statement_that_waits) {

@@ -487,6 +487,13 @@ TEST_F(TransferTest, an_import_leaves_no_file_behind) {
   ::unsetenv("TMPDIR");
 }
 
+TEST_F(TransferTest, an_empty_TMPDIR_is_as_none) {
+  ::setenv("TMPDIR", "", 1);
+  makeFile("wal.sqlite", "PRAGMA journal_mode = WAL;");
+  expectImported(path("wal.sqlite"));  // a copy of it is made, and not in the root directory
+  ::unsetenv("TMPDIR");
+}
+
 TEST_F(TransferTest, an_exported_file_has_the_permissions_that_the_umask_gives) {
   world_.run([&] {
     auto db = world_.open("a");

@@ -188,6 +188,20 @@ TEST_F(CommitPipelineTest, a_batch_keeps_to_its_bytes_and_a_larger_write_goes_al
   EXPECT_THAT(calls[0]->writes, ElementsAre("5.1"));
 }
 
+// It would hold up the commits that share its store transaction.
+TEST_F(CommitPipelineTest, a_write_that_removes_much_goes_alone) {
+  DatabaseWrite fold;
+  fold.superseded.resize(64);
+  EXPECT_LT(fold.sizeBytes(), CommitPipelineOptions{}.batchBytesMax / 8) << "a usual one does not";
+  DatabaseWrite truncation;
+  truncation.dropChunksFrom = 1;
+  truncation.dropsAbout = 16'000;  // of 1 GiB
+  EXPECT_GT(truncation.sizeBytes(), CommitPipelineOptions{}.batchBytesMax);
+  DatabaseWrite discard;
+  discard.discardStaging = true;
+  EXPECT_GT(discard.sizeBytes(), CommitPipelineOptions{}.batchBytesMax / 2);
+}
+
 TEST_F(CommitPipelineTest, without_batching_each_write_is_a_transaction_of_its_own) {
   start({.batchesInFlightMax = 1, .batchWritesMax = 1});
   for (int database = 1; database <= 3; ++database) submit(database, 1);

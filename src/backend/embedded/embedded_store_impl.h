@@ -46,7 +46,7 @@ struct EmbeddedStore::Impl {
   Impl(const EmbeddedOptions& options, Clock& storeClock, std::unique_ptr<Rocks> opened)
       : clock(storeClock),
         rocks(std::move(opened)),
-        logSync(rocks->db()),
+        logSync(*rocks),
         heads(options.headsMax),
         readers("skep-read", options.readThreads),
         writers("skep-write", options.writeThreads),

@@ -102,7 +102,6 @@ rocksdb::DBOptions databaseOptions(const EmbeddedOptions& options,
   rocksdb::DBOptions db;
   db.create_if_missing = true;
   db.create_missing_column_families = true;
-  if (options.env != nullptr) db.env = options.env;
   db.info_log = std::move(logger);
   db.max_open_files = options.openFilesMax;
   db.db_write_buffer_size = options.memtableBytes;

@@ -13,7 +13,7 @@ rocksdb::Status LogSync::sync() {
   running_ = true;
   next_ = std::make_shared<Round>();
   lock.unlock();
-  rocksdb::Status status = db_.FlushWAL(/*sync=*/true);
+  rocksdb::Status status = rocks_.syncLog();
   if (!status.ok()) failed_.store(true, std::memory_order_release);
   lock.lock();
   round->status = std::move(status);

@@ -8,18 +8,18 @@
 
 #pragma once
 
-#include <rocksdb/db.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 
+#include "skep/backend/embedded/rocks.h"
+
 namespace skep::backend::embedded {
 
 class LogSync {
  public:
-  explicit LogSync(rocksdb::DB& db) : db_(db), next_(std::make_shared<Round>()) {}
+  explicit LogSync(Rocks& rocks) : rocks_(rocks), next_(std::make_shared<Round>()) {}
 
   /// Makes everything durable that was written before the call.
   rocksdb::Status sync();
@@ -33,7 +33,7 @@ class LogSync {
     rocksdb::Status status;
   };
 
-  rocksdb::DB& db_;
+  Rocks& rocks_;
   std::mutex mutex_;
   std::condition_variable finished_;
   bool running_ = false;

@@ -135,18 +135,18 @@ Status checkDirectory(const std::string& directory) {
 // Makes durable what an earlier process wrote to its log and died before it synced. RocksDB goes on
 // in a new log and reads the old one from the page cache: without this a power failure could take
 // away what later commits were built on.
-Status syncLogs(const std::string& directory) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (entry.path().extension() != ".log") continue;
-    const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
-    const bool synced = file >= 0 && ::fdatasync(file) == 0;
-    const int code = errno;
-    if (file >= 0) ::close(file);
-    if (!synced) return directoryError(directory, code, "synced");
+rocksdb::Status syncLogs(rocksdb::Env& env, const std::string& directory) {
+  std::vector<std::string> names;
+  rocksdb::Status status = env.GetChildren(directory, &names);
+  for (const std::string& name : names) {
+    if (!name.ends_with(".log")) continue;
+    std::unique_ptr<rocksdb::WritableFile> log;
+    if (status.ok()) status = env.ReopenWritableFile(directory + "/" + name, &log, {});
+    if (status.ok()) status = log->Sync();
   }
-  if (error) return directoryError(directory, error.value(), "read");
-  return {};
+  std::unique_ptr<rocksdb::Directory> entries;
+  if (status.ok()) status = env.NewDirectory(directory, &entries);
+  return status.ok() ? entries->Fsync() : status;
 }
 
 }  // namespace
@@ -165,18 +165,25 @@ class Health final : public rocksdb::EventListener {
     stopped_.reset();
     if (!recovery.new_bg_error.ok()) stopped_ = recovery.new_bg_error;
   }
+  void stopForGood(const rocksdb::Status& error) {
+    std::lock_guard lock(mutex_);
+    if (!stoppedForGood_) stoppedForGood_ = error;
+  }
   std::optional<rocksdb::Status> stopped() const {
     std::lock_guard lock(mutex_);
-    return stopped_;
+    return stoppedForGood_ ? stoppedForGood_ : stopped_;
   }
 
  private:
   mutable std::mutex mutex_;
-  std::optional<rocksdb::Status> stopped_;
+  std::optional<rocksdb::Status> stopped_;         // until RocksDB has recovered
+  std::optional<rocksdb::Status> stoppedForGood_;  // a failed sync of the log
 };
 
 Rocks::Rocks(EmbeddedOptions options)
-    : options_(std::move(options)), health_(std::make_shared<Health>()) {}
+    : options_(std::move(options)),
+      health_(std::make_shared<Health>()),
+      logOrder_(options_.env != nullptr ? *options_.env : *rocksdb::Env::Default()) {}
 
 Result<std::unique_ptr<Rocks>> Rocks::open(const EmbeddedOptions& options) {
   if (options.directory.empty()) {
@@ -185,7 +192,8 @@ Result<std::unique_ptr<Rocks>> Rocks::open(const EmbeddedOptions& options) {
   std::unique_ptr<Rocks> rocks(new Rocks(options));
   SKEP_CHECK_OK(checkDirectory(options.directory));
   SKEP_CHECK_OK(rocks->lockDirectory());
-  SKEP_CHECK_OK(syncLogs(options.directory));
+  const rocksdb::Status synced = syncLogs(*rocks->logOrder_.env(), options.directory);
+  if (!synced.ok()) return rocks->errorOf(synced, "sync its log");
   SKEP_CHECK_OK(rocks->openDatabase());
   SKEP_CHECK_OK(rocks->checkFormat());
   SKEP_CHECK_OK(rocks->shortenLog());
@@ -196,7 +204,7 @@ Rocks::~Rocks() {
   if (db_ != nullptr) {
     if (writable().ok()) {
       // Failures are logged by RocksDB; nothing that was acknowledged depends on this.
-      db_->FlushWAL(/*sync=*/true).PermitUncheckedError();
+      syncLog().PermitUncheckedError();
       (void)shortenLog();
     }
     for (rocksdb::ColumnFamilyHandle* family : families_) {
@@ -233,6 +241,7 @@ Status Rocks::lockDirectory() {
 
 Status Rocks::openDatabase() {
   rocksdb::DBOptions options = databaseOptions(options_, std::make_shared<WarningLogger>());
+  options.env = logOrder_.env();
   options.listeners.push_back(health_);
   const bool refuse = options_.walDamage == WalDamage::Refuse;
   walFilter_ = std::make_unique<SequenceCheck>(
@@ -295,6 +304,12 @@ Status Rocks::shortenLog() {
     status = flushAll();
   if (!status.ok()) return errorOf(status, "write its log to files");
   return {};
+}
+
+rocksdb::Status Rocks::syncLog() {
+  rocksdb::Status status = logOrder_.sync();
+  if (!status.ok()) health_->stopForGood(status);
+  return status;
 }
 
 rocksdb::Status Rocks::flushAll() {

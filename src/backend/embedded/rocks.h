@@ -13,6 +13,7 @@
 
 #include "skep/backend/embedded/embedded_store.h"
 #include "skep/backend/embedded/families.h"
+#include "skep/backend/embedded/log_order.h"
 
 namespace skep::backend::embedded {
 
@@ -52,6 +53,9 @@ class Rocks {
   /// …".
   Error errorOf(const rocksdb::Status& status, std::string_view doing) const;
 
+  /// Makes everything durable that was written before the call. After a failure nothing is
+  /// writable() any more: what is in memory may never become durable.
+  rocksdb::Status syncLog();
   /// Writes the memory of all families to files.
   rocksdb::Status flushAll();
   /// Rewrites the files that hold a database's contents, so that what was deleted of it takes no
@@ -72,6 +76,7 @@ class Rocks {
   int lockFile_ = -1;
   std::shared_ptr<Health> health_;                 // shared with RocksDB, which notifies it
   std::unique_ptr<rocksdb::WalFilter> walFilter_;  // borrowed by db_
+  LogOrder logOrder_;                              // its environment too
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> families_{};
 };

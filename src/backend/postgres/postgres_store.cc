@@ -126,6 +126,12 @@ void addMissing(const std::vector<std::int64_t>& accepted, std::span<const Datab
   }
 }
 
+// Whether an error may come from the rows of one database, so that the others of its batch can go
+// without it.
+bool mayBeOneWrites(ErrorCode code) {
+  return code == ErrorCode::Corrupt || code == ErrorCode::Internal;
+}
+
 }  // namespace
 
 struct PostgresStore::Impl {
@@ -146,12 +152,6 @@ struct PostgresStore::Impl {
   Clock& clock;
   postgres::ConnectionPool pool;
 };
-
-// Whether an error may come from the rows of one database, so that the others of its batch can go
-// without it.
-static bool mayBeOneWrites(ErrorCode code) {
-  return code == ErrorCode::Corrupt || code == ErrorCode::Internal;
-}
 
 PostgresStore::PostgresStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PostgresStore::~PostgresStore() = default;

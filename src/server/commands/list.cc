@@ -1,8 +1,11 @@
 // skep ls [PREFIX]: the databases in the store, by name.
 
+#include <unistd.h>
+
 #include <array>
 
 #include "skep/server/command.h"
+#include "skep/server/progress.h"
 
 namespace skep::server {
 namespace {
@@ -26,6 +29,10 @@ struct ListOptions {
   bool modeGiven = false;
 };
 
+OutputMode modeOf(const ListOptions& options) {
+  return options.modeGiven || options.isLong ? options.mode : OutputMode::List;
+}
+
 void writeDatabase(ResultWriter& writer, const ListOptions& options,
                    const store::DatabaseInfo& database) {
   if (!options.isLong) {
@@ -42,25 +49,31 @@ Status writeList(CommandContext& context, const ListOptions& options, store::Pag
                  ResultWriter& writer) {
   std::uint64_t left = options.limit == 0 ? UINT64_MAX : options.limit;
   std::string after = options.after;
+  // Names that appear one by one show how far it is by themselves.
+  const bool showsItself = modeOf(options) != OutputMode::Table && ::isatty(STDOUT_FILENO) == 1;
+  Progress bar(context.clock, "listing");
+  std::uint64_t listed = 0;
   while (left > 0) {
     SKEP_TRY(const store::ListPage page,
              store.list(options.prefix, after,
                         static_cast<std::size_t>(std::min<std::uint64_t>(left, kPageRows))));
     for (const store::DatabaseInfo& database : page.databases)
       writeDatabase(writer, options, database);
+    listed += page.databases.size();
+    if (!showsItself) bar.update(listed, 0);
     left -= std::min<std::uint64_t>(left, page.databases.size());
     if (context.out.error()) return *context.out.error();
     if (page.next.empty()) break;
     after = page.next;
   }
+  bar.finish();
   writer.end();
   return {};
 }
 
 int runList(CommandContext& context, const ListOptions& options) {
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
-    const OutputMode mode = options.modeGiven || options.isLong ? options.mode : OutputMode::List;
-    const std::unique_ptr<ResultWriter> writer = makeResultWriter(mode, context.out);
+    const std::unique_ptr<ResultWriter> writer = makeResultWriter(modeOf(options), context.out);
     if (options.isLong) {
       writer->begin({"name", "bytes", "txid", "epoch", "log_bytes", "created"});
     } else {

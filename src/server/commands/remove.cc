@@ -4,6 +4,7 @@
 
 #include "skep/server/command.h"
 #include "skep/server/display_text.h"
+#include "skep/server/progress.h"
 
 namespace skep::server {
 namespace {
@@ -36,12 +37,16 @@ int runRemove(CommandContext& context, const RemoveOptions& options) {
   }
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
     int exitCode = kExitOk;
+    Progress bar(context.clock, "removing");
+    std::uint64_t done = 0;
     for (const std::string& name : options.names) {
+      if (options.yes) bar.update(done++, options.names.size());
       if (!options.yes && !isConfirmed(name)) {
         exitCode = kExitFailed;
         continue;
       }
       if (const Status removed = engine.store().destroy(name); !removed.ok()) {
+        bar.finish();
         exitCode = fail(context, removed.error());
       }
     }

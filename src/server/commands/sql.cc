@@ -2,6 +2,7 @@
 // shell.
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -62,6 +63,13 @@ sql::DatabaseOptions databaseOptions(const SqlOptions& options) {
   return database;
 }
 
+/// Of a file; 0 for what has no size, a pipe say.
+std::uint64_t sizeOf(int descriptor) {
+  struct stat status {};
+  const bool isFile = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  return isFile ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
 Status runInput(CommandContext& context, const SqlOptions& options, int descriptor,
                 sql::Database& database) {
   fiber::ThreadPool input("skep-input", 1);
@@ -70,8 +78,13 @@ Status runInput(CommandContext& context, const SqlOptions& options, int descript
                 {.mode = options.mode, .timer = options.timer, .durableEach = true});
     return shell.run();
   }
+  Progress progress(context.clock, "running " + (options.file.empty() ? "SQL" : options.file));
   ScriptRunner runner(database, context.out, context.errors, context.interrupts, context.clock,
-                      {.mode = options.mode, .timer = options.timer, .durableEach = false});
+                      {.mode = options.mode,
+                       .timer = options.timer,
+                       .durableEach = false,
+                       .progress = &progress,
+                       .inputBytes = sizeOf(descriptor)});
   if (!options.text.empty()) {
     ScriptInput script{std::string_view(options.text)};
     return runner.run(script, {});

@@ -1,0 +1,198 @@
+// setup() and start(): actor types, and a server that runs them.
+
+import type { RuntimeType } from "./awake_actor.ts";
+import type { AnyActorDefinition, RuntimeConfig } from "./definition.ts";
+import { fromNative } from "./errors.ts";
+import { Log, type LogLevel } from "./log.ts";
+import { native as loadNative, type Native, type NativeType, type Started } from "./native.ts";
+import { blame } from "./operations.ts";
+import { Runtime } from "./runtime.ts";
+
+/** Actor types by name. */
+export interface ActorDefinitions {
+  readonly [name: string]: AnyActorDefinition;
+}
+
+/** How a server runs. What is left out is taken from the environment, then from the defaults. */
+export interface StartOptions {
+  /** `embedded:DIR`, `postgres://…` or `memory:`. `SKEP_STORE`, `embedded:./data` */
+  readonly store?: string;
+  /**
+   * `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420`
+   */
+  readonly listen?: string | number;
+  /** Memory for pages of databases. 256 MiB */
+  readonly cacheBytes?: number;
+  /** Whose pages may talk to this server besides its own. `SKEP_ALLOWED_ORIGINS`, `loopback` */
+  readonly allowedOrigins?: readonly string[];
+  /** A directory whose files are handed out at `/`. `SKEP_PAGES` */
+  readonly pages?: string;
+  /** Lets other machines in, although nothing asks who they are. */
+  readonly insecure?: boolean;
+  /** `SKEP_LOG_LEVEL`, `info` */
+  readonly logLevel?: LogLevel;
+  /** Threads of the core, for sockets and the store. 1 */
+  readonly threads?: number;
+  /** Whether SIGTERM and SIGINT stop the server and end the process. true */
+  readonly signals?: boolean;
+}
+
+/** A server that runs. */
+export interface Server {
+  /** Where it is: `http://127.0.0.1:6420`. */
+  readonly url: string;
+  readonly port: number;
+  /** Lets what is under way end, puts all actors to sleep, and ends. */
+  stop(): Promise<void>;
+}
+
+/** Actor types, for clients (`createClient<typeof registry>`) and to be started. */
+export interface Registry<Use extends ActorDefinitions> {
+  readonly use: Use;
+  /** Starts a server with these actor types. One can run on a thread at a time. */
+  start(options?: StartOptions): Promise<Server>;
+}
+
+/** What `setup()` takes. */
+export interface SetupOptions<Use extends ActorDefinitions> {
+  /** Actor types by the names that clients use. */
+  readonly use: Use;
+}
+
+/**
+ * Gathers actor types.
+ *
+ * ```ts
+ * export const registry = setup({ use: { chatRoom, counter } });
+ * registry.start();
+ * ```
+ */
+export function setup<Use extends ActorDefinitions>(options: SetupOptions<Use>): Registry<Use> {
+  return {
+    use: options.use,
+    start: async (startOptions = {}) => startServer(loadNative(), options.use, startOptions),
+  };
+}
+
+/** As `start()` of a registry, with any addon and log. */
+export async function startServer(
+  native: Native,
+  use: ActorDefinitions,
+  options: StartOptions,
+  sink?: (line: string) => void,
+): Promise<Server> {
+  const { env } = process;
+  const level = options.logLevel ?? (env["SKEP_LOG_LEVEL"] as LogLevel | undefined) ?? "info";
+  const log = new Log(level, sink);
+  const types: RuntimeType[] = Object.entries(use).map(([name, definition]) => ({
+    name,
+    config: definition["~config"],
+  }));
+  const runtime = new Runtime(native, types, log);
+  // Throws when another one runs, which is not to be stopped then.
+  const starting = native.start(nativeOptions(types, options, level), runtime);
+  const onRejection = rejectionHandler(log);
+  process.on("unhandledRejection", onRejection);
+  let started: Started;
+  try {
+    started = await starting;
+  } catch (thrown) {
+    process.off("unhandledRejection", onRejection);
+    await native.stop().catch(() => {});
+    throw fromNative(thrown, true);
+  }
+  let stopped: Promise<void> | undefined;
+  let offSignals = (): void => {};
+  const stop = (): Promise<void> => {
+    offSignals();
+    stopped ??= native.stop().finally(() => process.off("unhandledRejection", onRejection));
+    return stopped;
+  };
+  if (options.signals ?? true) offSignals = onSignals(stop, log);
+  return { url: started.url, port: started.port, stop };
+}
+
+function nativeOptions(
+  types: readonly RuntimeType[],
+  options: StartOptions,
+  logLevel: LogLevel,
+): Parameters<Native["start"]>[0] {
+  const { env } = process;
+  const { cacheBytes, insecure, threads } = options;
+  const pages = options.pages ?? env["SKEP_PAGES"];
+  const origins = options.allowedOrigins ?? env["SKEP_ALLOWED_ORIGINS"]?.split(",");
+  return {
+    types: types.map(nativeType),
+    store: options.store ?? env["SKEP_STORE"] ?? "embedded:./data",
+    listen: String(options.listen ?? env["SKEP_LISTEN"] ?? "127.0.0.1:6420"),
+    logLevel,
+    ...(cacheBytes !== undefined && { cacheBytes }),
+    ...(origins && { allowedOrigins: [...origins] }),
+    ...(pages !== undefined && { pages }),
+    ...(insecure !== undefined && { insecure }),
+    ...(threads !== undefined && { threads }),
+  };
+}
+
+function nativeType({ name, config }: RuntimeType): NativeType {
+  const { options = {} } = config;
+  return {
+    name,
+    migrations: (config.db?.migrations ?? []).map(({ version, sql }) => ({ version, sql })),
+    actions: Object.keys(config.actions ?? {}),
+    queues: queuesOf(config),
+    events: Object.entries(config.events ?? {}).map(([event, { history = 0 }]) => ({
+      name: event,
+      history,
+    })),
+    hasRun: config.run !== undefined,
+    hasOnDisconnect: config.onDisconnect !== undefined,
+    hasGate: config.onBeforeConnect !== undefined,
+    hasRequestHandler: config.onRequest !== undefined,
+    options: defined({
+      sleepAfterMs: options.sleepAfter,
+      actionTimeoutMs: options.actionTimeout,
+      hookTimeoutMs: options.hookTimeout,
+      oneAtATime: options.oneAtATime,
+      keepAwakeWhileConnected: options.keepAwakeWhileConnected,
+      databaseBytesMax: options.databaseBytesMax,
+    }),
+  };
+}
+
+function queuesOf(config: RuntimeConfig): NativeType["queues"] {
+  return Object.entries(config.queues ?? {}).map(([name, { options }]) => ({
+    name,
+    hasHandler: config.onMessage?.[name] !== undefined,
+    ...defined({ triesMax: options?.triesMax, messagesMax: options?.messagesMax }),
+  }));
+}
+
+/** Without what is undefined. */
+function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
+/** An actor's careless code must not end the process, and with it all other actors. */
+function rejectionHandler(log: Log): (reason: unknown) => void {
+  return (reason) => {
+    const fails = blame(reason) ? "its call fails" : "nothing follows from it";
+    log.write("error", "actor", `a rejected promise was not handled: ${fails}`, { error: reason });
+  };
+}
+
+/** Gives a function that takes the listeners away. */
+function onSignals(stop: () => Promise<void>, log: Log): () => void {
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const listener = (signal: NodeJS.Signals): void => {
+    stop()
+      .catch((error: unknown) => log.write("error", "server", "could not stop", { error }))
+      // The listeners are gone: the signal ends the process, as if nobody had listened.
+      .finally(() => process.kill(process.pid, signal));
+  };
+  for (const signal of signals) process.on(signal, listener);
+  return () => {
+    for (const signal of signals) process.off(signal, listener);
+  };
+}
