@@ -76,6 +76,13 @@ std::optional<std::string> Visitor::header(std::string_view name) const {
   return std::nullopt;
 }
 
+Value Visitor::parameterValue() const {
+  if (parameters_ != nullptr) return api::parse(*parameters_);
+  auto text = header("x-skep-params");
+  if (!text) return Value();
+  return api::parse({.encoding = call::Encoding::Json, .bytes = *std::move(text)});
+}
+
 Value Connection::stateValue(std::type_index type) const {
   checkStateType(*parts_, type);
   return api::parse({.encoding = call::Encoding::Cbor, .bytes = connection_->state()});

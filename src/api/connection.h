@@ -95,14 +95,12 @@ class Visitor {
 
   /// Whether the client wants to connect; else it calls an action, or asks for something else, once.
   bool wantsConnection() const { return parameters_ != nullptr; }
-  /// What the client said about itself; `request.invalid_arguments` when it is no T. null of one that does
-  /// not want to connect.
+  /// What the client said about itself: when it connects, or in the header X-Skep-Params. null when it said
+  /// nothing; `request.invalid_arguments` when it is no T.
   template <class T>
   T parameters() const {
-    return api::fromCaller([&] {
-      const Value value = parameters_ == nullptr ? Value() : api::parse(*parameters_);
-      return api::Codec<T>::decode(value, api::Place("parameters"));
-    });
+    return api::fromCaller(
+        [&] { return api::Codec<T>::decode(parameterValue(), api::Place("parameters")); });
   }
   /// A header of the HTTP request that opened the connection, or asks; `name` in lower case.
   std::optional<std::string> header(std::string_view name) const;
@@ -117,6 +115,8 @@ class Visitor {
   }
 
  private:
+  Value parameterValue() const;
+
   const call::Headers* headers_ = nullptr;
   const call::RequestHead* head_ = nullptr;
   mutable std::optional<call::Headers> gathered_;  // what head_ has

@@ -72,6 +72,22 @@ struct Hall : Actor {
   std::string user(Context& c) { return c.claims<User>().sub; }
 };
 
+/// Asks its visitors for a word.
+struct Cellar : Actor {
+  struct Word {
+    std::string word;
+  };
+  static void define(Definition<Cellar>& d) {
+    d.action("taste", &Cellar::taste);
+    d.onBeforeConnect(&Cellar::admit);
+  }
+  void admit(Context&, const Visitor& visitor) {
+    const auto said = visitor.parameters<std::optional<Word>>();
+    if (!said || said->word != "gr\u00fcn") throw Forbidden("the word is wrong");
+  }
+  std::string taste(Context&) { return "good"; }
+};
+
 /// Counts how often somebody looks.
 class CountedHead final : public call::RequestHead {
  public:
@@ -91,6 +107,7 @@ class GateTest : public ::testing::Test {
   GateTest() {
     world_.add<Vault>("vault");
     world_.add<Hall>("hall");
+    world_.add<Cellar>("cellar");
   }
   static call::Visit visitOf(const std::string& claims, const call::RequestHead* head = nullptr) {
     return {.claims = {call::Encoding::Json, claims}, .head = head};
@@ -135,6 +152,19 @@ TEST_F(GateTest, it_may_wait_and_look_at_headers) {
   world_.advance(11ms);
   EXPECT_EQ(reply, "\"ada\"");
   EXPECT_EQ(slow.looks, 1);
+}
+
+TEST_F(GateTest, parameters_of_a_call_are_json_in_a_header) {
+  const auto taste = [&](const std::string& parameters) {
+    const CountedHead head(call::Headers{{"x-skep-params", parameters}});
+    return visit("cellar", "taste", "", "[]", &head);
+  };
+  EXPECT_EQ(taste(R"({"word":"gr\u00fcn"})"), "\"good\"");
+  EXPECT_EQ(taste(R"({"word":"rot"})"), "request.forbidden: the word is wrong");
+  EXPECT_EQ(taste("null"), "request.forbidden: the word is wrong");
+  EXPECT_THAT(taste(R"({"word":5})"), StartsWith("request.invalid_arguments"));
+  EXPECT_THAT(taste("{"), StartsWith("request."));
+  EXPECT_EQ(visit("cellar", "taste", ""), "request.forbidden: the word is wrong");
 }
 
 TEST_F(GateTest, an_actor_without_one_looks_at_no_headers) {

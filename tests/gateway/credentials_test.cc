@@ -26,6 +26,8 @@ struct Identity {
 struct Desk : Actor {
   static void define(Definition<Desk>& d) {
     d.action("whoAmI", &Desk::whoAmI).action("crash", &Desk::crash);
+    d.queue<std::string>("letters");
+    d.onRequest(&Desk::answer);
     d.onBeforeConnect(&Desk::admit);
   }
   void admit(Context&, const Visitor& visitor) {
@@ -34,9 +36,12 @@ struct Desk : Actor {
   }
   std::string whoAmI(Context& c) { return c.hasClaims() ? c.claims<Identity>().sub : "nobody"; }
   void crash(Context&) { throw std::runtime_error("the desk broke"); }
+  HttpResponse answer(Context& c, const HttpRequest&) { return HttpResponse::text(whoAmI(c)); }
 };
 
 constexpr const char* kAction = "/actors/desk/a/actions/whoAmI";
+constexpr const char* kQueue = "/actors/desk/a/queues/letters";
+constexpr const char* kRequest = "/actors/desk/a/request/";
 constexpr const char* kConnect = "/actors/desk/a/connect";
 
 class CredentialsTest : public ::testing::Test {
@@ -114,6 +119,21 @@ TEST_F(CredentialsTest, a_bad_or_expired_token_says_so) {
     EXPECT_THAT(old.body(), HasSubstr("\"token_expired\""));
     EXPECT_EQ(client.ask(Verb::post, kAction, {{"Authorization", "Basic YTpi"}}).result_int(),
               401u);
+  });
+}
+
+TEST_F(CredentialsTest, messages_and_raw_requests_need_a_token_too_and_pass_the_gate) {
+  serve(Asks::ForTokens, [&](LiveServer& server) {
+    HttpClient client(server.port());
+    EXPECT_EQ(client.ask(Verb::post, kQueue, {}, "\"x\"").result_int(), 401u);
+    EXPECT_EQ(client.ask(Verb::get, kRequest).result_int(), 401u);
+    EXPECT_EQ(server.host().stats().creations, 0u);
+    const auto eve = bearer(tokenOf("eve"));
+    EXPECT_EQ(client.ask(Verb::post, kQueue, eve, "\"x\"").result_int(), 403u);
+    EXPECT_EQ(client.ask(Verb::get, kRequest, eve).result_int(), 403u);
+    const auto ada = bearer(tokenOf("ada"));
+    EXPECT_EQ(client.ask(Verb::post, kQueue, ada, "\"x\"").body(), R"({"id":1})");
+    EXPECT_EQ(client.ask(Verb::get, kRequest, ada).body(), "ada");
   });
 }
 
