@@ -8,8 +8,9 @@
 
 #include "skep/access/shared_secret.h"
 #include "skep/access/token_check.h"
+#include "skep/base/base64.h"
 #include "skep/testing/temp_directory.h"
-#include "token_maker.h"
+#include "skep/testing/tokens/token_maker.h"
 
 namespace skep::access {
 namespace {

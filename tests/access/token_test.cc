@@ -1,13 +1,13 @@
 // Tokens: what is believed, and what is not.
 
 #include "skep/access/token.h"
+#include "skep/base/base64.h"
+#include "skep/testing/tokens/token_maker.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <random>
-
-#include "token_maker.h"
 
 namespace skep::access {
 namespace {

@@ -3,9 +3,9 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "../access/token_maker.h"
 #include "command_test.h"
 #include "skep/testing/child_process/child_process.h"
+#include "skep/testing/tokens/token_maker.h"
 
 namespace skep::cli {
 namespace {

@@ -5,10 +5,10 @@
 
 #include <fstream>
 
-#include "../access/token_maker.h"
 #include "http_client.h"
 #include "live_server.h"
 #include "skep/testing/temp_directory.h"
+#include "skep/testing/tokens/token_maker.h"
 #include "websocket_client.h"
 
 namespace skep::testing {
