@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 
-.PHONY: all setup release test demo demo-sql bench fuzz test-asan test-tsan format tidy install clean distclean help
+.PHONY: all setup release test demo demo-sql bench pack fuzz test-asan test-tsan format tidy install clean distclean help
 
 all: setup release ## install what is missing, build everything
 
@@ -30,6 +30,11 @@ demo-sql: all ## a sample fleet of databases, and a shell on one of them
 
 bench: all ## run every benchmark in build/bench
 	@scripts/bench.sh
+
+pack: ## the npm packages, with the native part of this platform, in build/packages
+	@scripts/setup.sh pack
+	@$(MAKE) --no-print-directory release
+	@npm run --silent build && scripts/pack.sh build
 
 fuzz: ## run each fuzz target for SECONDS_EACH (60) and add what it finds to its corpus
 	@scripts/setup.sh fuzz
