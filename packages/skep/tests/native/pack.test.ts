@@ -102,6 +102,34 @@ test("a program in JavaScript serves whoever calls, and keeps what it was told",
   }
 });
 
+test("npx skep dev runs a program in TypeScript", async () => {
+  await writeFile(
+    join(folder, "dev.ts"),
+    `import { actor, setup } from "skep";
+     const greeter = actor({ actions: { greet: (_c, name: string) => \`hello \${name}\` } });
+     export const registry = setup({ use: { greeter } });`,
+  );
+  const child = spawn("npx", ["--no-install", "skep", "dev", "--listen", "0", "dev.ts"], {
+    cwd: folder,
+    env,
+    stdio: ["ignore", "inherit", "pipe"],
+    detached: true,
+  });
+  const exited = once(child, "exit");
+  let url: string | undefined;
+  // npm may have something to say before.
+  for await (const line of createInterface({ input: child.stderr })) {
+    url = /http:[^ ,]+/.exec(line)?.[0];
+    if (url) break;
+  }
+  const request = { method: "POST", body: '["ada"]' };
+  const response = await fetch(`${url}/actors/greeter/a/actions/greet`, request);
+  expect(await response.text()).toBe('"hello ada"');
+  // As Ctrl-C does it: for npx and the command.
+  process.kill(-child.pid!, "SIGINT");
+  await exited;
+});
+
 test("the native part brings what not every system has", async () => {
   const { stdout } = await run("ldd", [join(folder, "node_modules/@skep", platform, "skep.node")]);
   const everywhere = /^(linux-vdso|.*ld-linux|lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+)\.)/;
