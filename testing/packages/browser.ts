@@ -44,7 +44,11 @@ export class Window {
     const page = await context.newPage();
     const { width = 1180, height = 760, dark = false } = options;
     await page.setViewport({ width, height });
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
+    await page.emulateMediaFeatures([
+      { name: "prefers-color-scheme", value: dark ? "dark" : "light" },
+      // So that a picture shows where things come to rest.
+      { name: "prefers-reduced-motion", value: "reduce" },
+    ]);
     await page.evaluateOnNewDocument((each) => sessionStorage.setItem("name", each), name);
     const window = new Window(page);
     await page.goto(url);

@@ -99,12 +99,14 @@ async function recall(database: Database, text: string): Promise<Memories> {
   return { words, meaning };
 }
 
-function* fakeModel(question: string, { words, meaning }: Memories): Generator<string> {
-  const known = meaning[0] ?? words[0];
-  const isQuestion = question.endsWith("?");
-  let answer: string;
-  if (known && known.text !== question) answer = `You told me before: “${known.text}”`;
-  else if (isQuestion) answer = "I have nothing about that in my memory. Tell me, and I will keep it.";
-  else answer = "I will remember that. Ask me about it whenever you like, in other words too.";
+function* fakeModel(text: string, { words, meaning }: Memories): Generator<string> {
+  const isQuestion = (each: string): boolean => each.endsWith("?");
+  const known = [...meaning, ...words].find((each) => !isQuestion(each.text));
+  let answer = "I will remember that. Ask me about it whenever you like, in other words too.";
+  if (isQuestion(text)) {
+    answer = known
+      ? `You told me before: “${known.text}”`
+      : "I have nothing about that in my memory. Tell me, and I will keep it.";
+  }
   for (const token of answer.match(/\s*\S+/g) ?? []) yield token;
 }

@@ -115,7 +115,7 @@ export function timeOf(ms: number, withSeconds = false): string {
 export function colourOf(name: string): string {
   let hash = 7;
   for (const each of name) hash = (hash * 31 + each.codePointAt(0)!) % 3600;
-  return `hsl(${(hash * 47) % 360} 48% 46%)`;
+  return `hsl(${(hash * 47) % 360} 38% 48%)`;
 }
 
 export function Avatar({ name }: { name: string }): ReactNode {
