@@ -21,6 +21,7 @@ afterAll(async () => {
 });
 
 const connected = 'output.status[data-status="connected"]';
+const patience = { timeout: 20_000 };
 const saved = '.saved[data-saved="true"]';
 
 /** Two people at the same place; nothing may go wrong in either window. */
@@ -98,9 +99,9 @@ test("two write one document, and see each other's cursors", async () => {
     await bo.page.waitForSelector(saved);
     await ada.shows(".people", "Ada", "Bo");
     await expect
-      .poll(async () => [...(await text(ada))].filter((each) => each === "A" || each === "B").length)
+      .poll(async () => [...(await text(ada))].filter((each) => each === "A" || each === "B").length, patience)
       .toBe(8);
-    await expect.poll(async () => text(bo)).toBe(await text(ada));
+    await expect.poll(async () => text(bo), patience).toBe(await text(ada));
     await ada.picture("document");
     await bo.page.reload();
     await bo.shows(editor, "Spring at the hives");
