@@ -39,6 +39,8 @@ const known = `
     const room: ReturnType<typeof client.chatRoom.get>;
     const connection: ReturnType<typeof room.connect>;
     function show(text: string): void;
+    const createSkep: typeof import("@skep/react").createSkep;
+    function setMessages(next: (all: Message[]) => Message[]): void;
     function showAll(messages: Message[]): void;
     function session(): Promise<{ token: string; name: string }>;
   }
@@ -54,7 +56,7 @@ test("every example of the guide compiles", async () => {
     .filter((page) => page.endsWith(".md"))
     .map((page) => `docs/guide/${page}`);
   const packages = ["client", "react", "skep"].map((each) => `packages/${each}/README.md`);
-  for (const [number, page] of [...guide, ...packages].entries()) {
+  for (const [number, page] of ["README.md", ...guide, ...packages].entries()) {
     const text = await readFile(join(root, page), "utf8");
     // An example whose name stands above it is found by others of its page.
     for (const [, name, kind, example] of text.matchAll(

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The command `skep` of the npm package: what it is asked to do.
 
 import { readFileSync } from "node:fs";

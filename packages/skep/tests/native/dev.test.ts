@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { type Client, createClient, type RegistryTypes } from "@skep/client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-const command = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const command = fileURLToPath(new URL("../../bin/skep.js", import.meta.url));
 const modules = fileURLToPath(new URL("../../../../node_modules", import.meta.url));
 
 type Program = RegistryTypes<{
