@@ -143,7 +143,7 @@ function Summaries(props: {
 }
 
 function remaining(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1_000));
+  const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 100) return `in ${seconds} s`;
   if (seconds < 6_000) return `in ${Math.round(seconds / 60)} min`;
   return `in ${Math.round(seconds / 3_600)} h`;

@@ -54,6 +54,18 @@ test("the first page lists all examples", async () => {
   await Promise.all([window.close(), dark.close()]);
 });
 
+test("on a narrow dark screen it is all there too", async () => {
+  const window = await Window.open(browser, `${server.url}/#/tenants/narrow`, "Ada", { dark: true, width: 400, height: 780 });
+  await window.page.waitForSelector(connected);
+  await window.say('[aria-label="Task"]', "Fit onto a small screen");
+  await window.shows(".rows", "Fit onto a small screen");
+  // Nothing stands out at the side.
+  expect(await window.page.evaluate(() => document.documentElement.scrollWidth)).toBe(400);
+  await window.picture("narrow-dark");
+  expect(window.errors).toEqual([]);
+  await window.close();
+});
+
 test("a chat room shows who is there, who writes, and what is said", async () => {
   await inTwoWindows("chat/garden", async (ada, bo) => {
     await ada.shows(".people", "Ada", "Bo");
