@@ -1,5 +1,6 @@
-// `skep dev`: compiles to see whether the program is sound, runs it as a process of its own, and again when a file has
-// changed. A program that does not compile does not replace the one that runs.
+// `skep dev`: compiles to see whether the program is sound, runs it as a process of its own, and
+// again when a file has changed. A program that does not compile does not replace the one that
+// runs.
 
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";

@@ -1,4 +1,5 @@
-// Watcher: tells when one of a program's files has changed. It watches folders, because editors replace files.
+// Watcher: tells when one of a program's files has changed. It watches folders, because editors
+// replace files.
 
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { join } from "node:path";
@@ -17,8 +18,8 @@ export class Watcher {
   #settle: ((file: string) => void) | undefined;
 
   /**
-   * These from now on; what has changed since `begin` (in ms since 1970) has changed. Other source files in `folders`
-   * count too: an import may have been waiting for them.
+   * These from now on; what has changed since `begin` (in ms since 1970) has changed. Other source
+   * files in `folders` count too: an import may have been waiting for them.
    */
   watch(files: ReadonlySet<string>, folders: ReadonlySet<string>, begin: number): void {
     const before = this.#seen;
@@ -35,7 +36,8 @@ export class Watcher {
       const look = lookOf(file);
       this.#seen.set(file, look);
       const known = before.get(file);
-      if (known === undefined ? Number(look.split(" ")[0]) > begin : known !== look) this.#note(file);
+      if (known === undefined ? Number(look.split(" ")[0]) > begin : known !== look)
+        this.#note(file);
     }
   }
 
