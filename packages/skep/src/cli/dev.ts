@@ -34,7 +34,7 @@ export async function dev(options: DevOptions): Promise<number> {
   do {
     const begin = Date.now();
     const result = await check(entry);
-    watcher.watch(result.files, result.folders, begin);
+    watcher.watch(result, begin);
     if (result.errors) {
       process.stderr.write(result.errors);
       say(program.isRunning ? "the last version goes on" : "waiting for the next change");

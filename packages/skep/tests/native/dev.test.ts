@@ -114,6 +114,17 @@ test("a program runs again when a file of it changes, on its port and with its d
   connection.dispose();
 });
 
+test("only files of the program count", async () => {
+  dev = new Dev("src/index.ts");
+  await dev.listens();
+  await write("src/other.ts", "export const nobody = 1;");
+  await write("src/notes.json", "{}");
+  await write("src/version.ts", 'export const version: string = "two";');
+  await dev.says(/(\S+) has changed/);
+  await dev.listens();
+  expect(dev.output.match(/\S+(?= has changed)/g)).toEqual(["src/version.ts"]);
+});
+
 test("what does not compile is shown, while the last version goes on", async () => {
   dev = new Dev("src/index.ts");
   const counter = (await dev.listens()).counter.getOrCreate("a");
