@@ -22,7 +22,9 @@ mkdir -p "$out"
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-cp packages/"$name"/{package.json,README.md,LICENSE} "$stage"
+# Private in the repository, where it has no binary and must not be published by mistake.
+sed '/"private": true/d' "packages/$name/package.json" >"$stage/package.json"
+cp packages/"$name"/{README.md,LICENSE} "$stage"
 mkdir "$stage/lib"
 strip --strip-unneeded -o "$stage/skep.node" "$addon"
 
