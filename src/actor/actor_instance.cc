@@ -245,6 +245,12 @@ Failure ActorInstance::explain(Failure failure, const Invocation& invocation) co
   return failure;
 }
 
+void ActorInstance::releaseMemory() {
+  const fiber::GateHolder inside(calls_);  // the database stays open meanwhile
+  if (!inside || state_ != State::Awake || std::exchange(isLean_, true)) return;
+  database_->releaseMemory();
+}
+
 std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
   std::unique_lock<fiber::Mutex> alone(exclusive_, std::defer_lock);
   if (type_.options.concurrency == Concurrency::OneAtATime) alone.lock();

@@ -16,6 +16,7 @@ using call::FailureCode;
 
 // How often idle actors are looked for. An actor sleeps at most this much later than it might.
 constexpr Duration kIdleRound = std::chrono::seconds(1);
+constexpr Duration kLeanAfter = std::chrono::seconds(3);  // idle, but awake and with less memory
 
 Failure shuttingDown() {
   return {FailureCode::ShuttingDown, "this node is shutting down"};
@@ -219,6 +220,7 @@ call::Outcome<call::ActorDetails> HostLoop::info(const call::ActorAddress& actor
   if (const auto found = instances_.find(name); found != instances_.end()) {
     details.info.isAwake = true;
     details.callsUnderWay = found->second->calls().count();
+    details.memoryBytes = found->second->memoryBytes();
   }
   if (const Audience* audience = connections_.find(name)) details.connections = audience->count();
   return details;
@@ -312,12 +314,28 @@ void HostLoop::watchIdle() {
 void HostLoop::sleepIdle() {
   const MonotonicTime now = environment_.loop.clock().monotonic();
   std::vector<ActorInstance*> idle;
+  std::vector<InstancePtr> unused;
   for (const auto& [name, instance] : instances_) {
-    const bool isIdle = instance->state() == ActorInstance::State::Awake && instance->isIdle() &&
-                        now - instance->lastUsed() >= instance->type().options.sleepAfter;
-    if (isIdle) idle.push_back(instance.get());
+    if (instance->state() != ActorInstance::State::Awake || instance->calls().count() != 0)
+      continue;
+    const Duration time = now - instance->lastUsed();
+    if (time >= instance->type().options.sleepAfter && instance->isIdle()) {
+      idle.push_back(instance.get());
+    } else if (time >= kLeanAfter && !instance->isLean()) {
+      unused.push_back(instance);
+    }
   }
   for (ActorInstance* instance : idle) instance->requestStop(ActorInstance::Stop::Sleep);
+  if (!unused.empty()) makeLean(std::move(unused));
+}
+
+void HostLoop::makeLean(std::vector<InstancePtr> unused) {
+  fibers_.spawnBeyondBound("idle memory", [unused = std::move(unused)] {
+    for (const InstancePtr& instance : unused) {
+      instance->releaseMemory();
+      fiber::yield();  // they may be many
+    }
+  });
 }
 
 void HostLoop::close() {

@@ -80,6 +80,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   void noteFailedWake(const call::ActorAddress& actor, const call::Failure& failure);
   void watchIdle();
   void sleepIdle();
+  void makeLean(std::vector<InstancePtr> unused);
 
   call::Router& router_;
   const Registry& registry_;

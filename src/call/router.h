@@ -80,6 +80,7 @@ struct ActorDetails {
   std::optional<std::int64_t> alarmMs;  // when its next timer or message is due
   std::size_t connections = 0;          // on this node, as the next
   std::size_t callsUnderWay = 0;
+  std::size_t memoryBytes = 0;         // of SQLite, for its database
   std::optional<LastError> lastError;  // since this node runs, unless many others had errors since
 };
 
