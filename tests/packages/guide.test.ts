@@ -53,8 +53,10 @@ test("every example of the guide compiles", async () => {
   for (const page of [
     "docs/guide/client.md",
     "docs/guide/react.md",
+    "docs/guide/actors-in-typescript.md",
     "packages/client/README.md",
     "packages/react/README.md",
+    "packages/skep/README.md",
   ]) {
     const text = await readFile(join(root, page), "utf8");
     for (const [, kind, example] of text.matchAll(/^```(tsx?)\n(.*?)^```$/gms)) {

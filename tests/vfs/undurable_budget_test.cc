@@ -101,7 +101,7 @@ class StalledStore : public ::testing::Test {
 };
 
 TEST_F(StalledStore, holds_up_many_writers_within_one_bound_of_memory) {
-  WatchedWorld world(sizes(60s));
+  WatchedWorld world(sizes(24h));
   UndurableBudget& room = world.cache().undurable();
   world.run([&] {
     std::vector<std::unique_ptr<sql::Database>> databases;
@@ -176,7 +176,7 @@ TEST_F(StalledStore, tells_a_writer_that_waited_too_long_and_leaves_its_database
 
 // One page that is committed again and again takes the room of one.
 TEST_F(StalledStore, the_same_page_counts_once_however_often_it_is_committed) {
-  WatchedWorld world(sizes(60s));
+  WatchedWorld world(sizes(24h));
   world.run([&] {
     auto db = world.open("a");
     ASSERT_OK(db->run("CREATE TABLE t(v); INSERT INTO t VALUES (0)"));

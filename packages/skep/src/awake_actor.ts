@@ -25,6 +25,9 @@ export class AwakeActor {
   #taken: Uint8Array | undefined;
   #isTaken = false;
   #stateError: unknown;
+  /** How many have not been followed by the addon's restoreState(). */
+  #undoCount = 0;
+  #isTakenSinceUndo = false;
 
   constructor(type: RuntimeType, key: readonly string[], log: Log) {
     this.name = type.name;
@@ -85,14 +88,30 @@ export class AwakeActor {
     this.#isTaken = false;
     const taken = this.#taken;
     this.#taken = undefined;
+    if (taken) this.#isTakenSinceUndo = true;
     return taken;
   }
+  /**
+   * A run fails. The addon will put back what was saved, but only when the code that runs now is
+   * over: what else that wakes must not save what this run has left.
+   */
+  undo(): void {
+    ++this.#undoCount;
+    this.#isTakenSinceUndo = false;
+    this.#state?.undo();
+    this.connections.forget();
+  }
   restoreState(bytes: Uint8Array | undefined): void {
+    this.connections.forget();
+    // What has been saved since then is newer than what is to be put back here.
+    if (this.#undoCount > 0) {
+      --this.#undoCount;
+      if (this.#isTakenSinceUndo) return;
+    }
     this.#taken = undefined;
     this.#isTaken = false;
     this.#stateError = undefined;
     this.#state?.restore(bytes);
-    this.connections.forget();
   }
 
   readonly checkEvent = (event: string): void => {

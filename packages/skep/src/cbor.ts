@@ -1,7 +1,7 @@
 // CBOR (RFC 8949), in two forms that one decoder reads.
 //
-// sent    what leaves the actor: exactly the bytes that @skep/client would make of the same value. A
-//         Date is its ISO text, nothing that JSON does not know gets through but bytes and 64-bit
+// sent    what leaves the actor: exactly the bytes that @skep/client would make of the same value.
+//         A Date is its ISO text, nothing that JSON does not know gets through but bytes and 64-bit
 //         integers.
 // stored  what comes back to an actor's own code: the same value again. Beside what is sent:
 //
@@ -259,11 +259,14 @@ class Writer {
 
   /** Whether it was written. */
   #sentInstance(value: object, depth: number): boolean {
-    if (value instanceof Uint8Array) return this.#bytesItem(value), true;
+    if (value instanceof Uint8Array) return (this.#bytesItem(value), true);
     if (ArrayBuffer.isView(value)) {
-      return this.#bytesItem(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)), true;
+      return (
+        this.#bytesItem(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)),
+        true
+      );
     }
-    if (value instanceof ArrayBuffer) return this.#bytesItem(new Uint8Array(value)), true;
+    if (value instanceof ArrayBuffer) return (this.#bytesItem(new Uint8Array(value)), true);
     if (this.#toJson(value, depth)) return true;
     if (value instanceof Map || value instanceof Set) {
       throw new TypeError("a Map or a Set cannot be sent: make an array or an object of it");

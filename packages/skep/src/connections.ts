@@ -133,9 +133,11 @@ export class RunConnection implements Connection<unknown, unknown, AnyEvents> {
     return this.#memories.params(this.#native);
   }
   get state(): unknown {
+    this.#operations.check();
     return this.#memories.state(this.#fresh).get(this.#operations);
   }
   set state(state: unknown) {
+    this.#operations.check();
     this.#memories.state(this.#fresh).set(this.#operations, state);
   }
 

@@ -124,7 +124,9 @@ export interface BaseContext<ConnState = unknown, Params = unknown, E = unknown,
   waitUntil(promise: Promise<unknown>): void;
   /** Waits, and is rejected when the run is told to end meanwhile. */
   sleepFor(ms: number): Promise<void>;
-  /** As `sleepFor()`, but the actor may fall asleep when only its `run` waits, and only in this way. */
+  /**
+   * As `sleepFor()`, but the actor may fall asleep when only its `run` waits, and only in this way.
+   */
   idleFor(ms: number): Promise<void>;
   /** Waits until everything written so far is durable. */
   flush(): Promise<void>;
@@ -132,7 +134,9 @@ export interface BaseContext<ConnState = unknown, Params = unknown, E = unknown,
   sleep(): void;
   /** After this run: the actor and all that it stored is removed. */
   destroy(): void;
-  /** Other actors, typed by the registry: `c.client<typeof registry>().counter.getOrCreate("a")`. */
+  /**
+   * Other actors, typed by the registry: `c.client<typeof registry>().counter.getOrCreate("a")`.
+   */
   client<R extends RegistryContract = import("@skep/client").AnyRegistry>(): ActorClient<R>;
 }
 

@@ -1,7 +1,7 @@
 // Database: an actor's SQL, within one run.
 //
-// A statement whose pages are in memory is done when the addon's function returns: then its promise is
-// resolved already, and waiting for it costs one turn of the microtask queue.
+// A statement whose pages are in memory is done when the addon's function returns: then its promise
+// is resolved already, and waiting for it costs one turn of the microtask queue.
 
 import { ActorError } from "@skep/client";
 
@@ -29,7 +29,9 @@ export interface SqlExecutor {
    * on it, while pages are read from the store.
    */
   executeSync<R extends object = Row>(sql: string, ...args: SqlArguments): R[];
-  /** As `execute()`, but gives the rows as arrays: for columns with the same name, and for drivers. */
+  /**
+   * As `execute()`, but gives the rows as arrays: for columns with the same name, and for drivers.
+   */
   values(sql: string, ...args: SqlArguments): Promise<SqlValue[][]>;
   /** Runs a script of several statements, whose rows are dropped. */
   script(sql: string): Promise<void>;
@@ -121,16 +123,19 @@ export class RunDatabase implements Database {
     timeout: number | undefined,
   ): Promise<T> {
     await this.#savepoint("begin");
+    ++this.#operations.transactionCount;
     const tx = new RunTransaction(this);
     let result: T;
     try {
       result = await inTime(body(tx), timeout);
     } catch (error) {
       tx.end();
+      --this.#operations.transactionCount;
       await this.#savepoint("rollback", error);
       throw error;
     }
     tx.end();
+    --this.#operations.transactionCount;
     await this.#savepoint("release");
     return result;
   }
@@ -142,7 +147,8 @@ export class RunDatabase implements Database {
       const error = this.#operations.error(thrown);
       if (!(error instanceof ActorError && /no such savepoint/.test(error.message))) throw error;
       throw new Error(
-        "the transaction waited for something else than its statements: what it had written by then was committed",
+        "the transaction waited for something else than its statements: " +
+          "what it had written by then was committed",
         { cause: cause ?? error },
       );
     }

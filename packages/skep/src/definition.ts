@@ -109,27 +109,26 @@ export interface Actions<C> {
   readonly [name: string]: (c: C, ...args: never[]) => unknown;
 }
 
-/** No actions, when none were given to infer them from. */
-type Known<A> = string extends keyof A ? Record<never, never> : A;
+type ArgumentsOf<F> = F extends (c: never, ...args: infer Args) => unknown ? Args : never;
 type BodyOf<Q> = Q extends QueueType<infer Body, unknown> ? Body : never;
 type ReplyOf<Q> = Q extends QueueType<infer _Body, infer Reply> ? Reply : never;
 
 /** Schemas of zod, valibot or any other library with Standard Schema. */
-export interface Schemas<Input, Params, Q> {
+export interface Schemas<Input, Params, A, Q> {
   /** Of what an actor is created with. */
   readonly input?: StandardSchema<Input>;
   /** Of what a client says about itself when it connects. */
   readonly params?: StandardSchema<Params>;
   /** By action: of the array of its arguments, without the context. */
-  readonly actions?: { readonly [name: string]: StandardSchema<readonly unknown[]> };
+  readonly actions?: { readonly [Name in keyof A]?: StandardSchema<ArgumentsOf<A[Name]>> };
   /** Of the messages of a queue. */
   readonly queues?: { readonly [Name in keyof Q]?: StandardSchema<BodyOf<Q[Name]>> };
 }
 
 /**
- * What `actor()` takes. TypeScript reads functions in the order in which they stand, and knows of a type
- * what stands before: `createState`, `createVars`, `onBeforeConnect` and `createConnState` stand before
- * what uses them.
+ * What `actor()` takes. TypeScript reads functions in the order in which they stand, and knows of a
+ * type what stands before: `createState`, `createVars`, `onBeforeConnect` and `createConnState`
+ * stand before what uses them.
  */
 export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
   /** The schema of the actor's database. */
@@ -139,10 +138,7 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
   /** What a new actor's state is, each with a copy of its own. */
   readonly state?: State;
   /** Makes it instead, with the input of the actor's creation. */
-  readonly createState?: (
-    c: BaseContext<unknown, unknown, E, Q>,
-    input: Input,
-  ) => Awaitable<State>;
+  readonly createState?: (c: BaseContext<unknown, unknown, E, Q>, input: Input) => Awaitable<State>;
   /** What each wake begins with, each with a copy of its own (as `structuredClone` makes it). */
   readonly vars?: Vars;
   readonly createVars?: (c: StateContext<State, unknown, unknown, E, Q>) => Awaitable<Vars>;
@@ -153,7 +149,7 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     params: Params,
   ) => Awaitable<ConnState>;
   /** What comes from outside is checked with these before the actor's code sees it. */
-  readonly schemas?: Schemas<Input, Params, NoInfer<Q>>;
+  readonly schemas?: Schemas<Input, Params, NoInfer<A>, NoInfer<Q>>;
   readonly options?: ActorOptions;
 
   /** The actor is new; its state has been made. */
@@ -196,7 +192,8 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     c: ActorContext<State, Vars, ConnState, Params, E, Q>,
     request: Request,
   ) => Awaitable<Response | void>;
-  readonly actions?: A;
+  // Not a constraint of A: `c` would have its type before State and the others are inferred.
+  readonly actions?: A & Actions<ActorContext<State, Vars, ConnState, Params, E, Q>>;
   /**
    * By queue: handles a message, and gives the reply. What it writes and the message's end commit
    * together; when it throws, the message comes again.
@@ -284,7 +281,6 @@ export type ContextOf<D> = D extends { readonly "~context"?: infer C } ? NonNull
  * ```
  */
 export function actor<
-  A extends Actions<ActorContext<State, Vars, ConnState, Params, E, Q>>,
   State = undefined,
   Vars = undefined,
   ConnState = undefined,
@@ -292,13 +288,14 @@ export function actor<
   Input = unknown,
   E extends Events = Record<never, never>,
   Q extends Queues = Record<never, never>,
+  A = Record<never, never>,
 >(
   config: ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A>,
-): ActorDefinition<State, Vars, ConnState, Params, Input, E, Q, Known<A>> {
+): ActorDefinition<State, Vars, ConnState, Params, Input, E, Q, A> {
   const erased = config as unknown as RuntimeConfig;
   checkConfig(erased);
   return {
-    actions: (config.actions ?? {}) as Known<A>,
+    actions: config.actions ?? ({} as A),
     events: config.events ?? ({} as E),
     queues: config.queues ?? ({} as Q),
     "~config": erased,

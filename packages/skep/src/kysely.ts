@@ -108,7 +108,8 @@ class RunConnection implements DatabaseConnection {
   async executeQuery<R>({ sql, parameters, query }: CompiledQuery): Promise<QueryResult<R>> {
     const rows = this.#executor.execute(sql, ...(parameters as readonly SqlParameter[]));
     const { kind } = query;
-    const changes = kind === "InsertQueryNode" || kind === "UpdateQueryNode" || kind === "DeleteQueryNode";
+    const changes =
+      kind === "InsertQueryNode" || kind === "UpdateQueryNode" || kind === "DeleteQueryNode";
     if (!changes) return { rows: (await rows) as R[] };
     // Asked for before anything else of this run can come between.
     const counted = this.#executor.execute<{ n: number; id: number | bigint }>(

@@ -28,7 +28,12 @@ export class Log {
     this.#level = levels.indexOf(level);
   }
 
-  write(level: Exclude<LogLevel, "off">, component: string, event: string, fields: LogFields): void {
+  write(
+    level: Exclude<LogLevel, "off">,
+    component: string,
+    event: string,
+    fields: LogFields,
+  ): void {
     if (levels.indexOf(level) < this.#level) return;
     let line = `[${timestamp(new Date())}] [skep] [${words[level]}] ${component}: ${event}`;
     for (const [name, value] of Object.entries(fields)) {

@@ -212,8 +212,17 @@ export interface Native {
 const require = createRequire(import.meta.url);
 
 function load(): Native {
-  const path = process.env.SKEP_NATIVE ?? "@skep/core-linux-x64/skep.node";
-  return require(path) as Native;
+  const name = `@skep/core-${process.platform}-${process.arch}`;
+  const path = process.env.SKEP_NATIVE ?? `${name}/skep.node`;
+  try {
+    return require(path) as Native;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw cause;
+    throw new Error(
+      `Skep's native part is not there (${path}): install ${name}, or name one that you have built in SKEP_NATIVE`,
+      { cause },
+    );
+  }
 }
 
 let loaded: Native | undefined;

@@ -1,3 +1,5 @@
+import { ActorError } from "@skep/client";
+
 import { decode, encode } from "./cbor.ts";
 import { fromNative } from "./errors.ts";
 import { Command, type Native, type NativeConnection } from "./native.ts";
@@ -5,17 +7,44 @@ import { Command, type Native, type NativeConnection } from "./native.ts";
 /** Which run an error belongs to, should nobody handle it. */
 const owners = new WeakMap<object, Operations>();
 
-/** What a run asks of the addon. Of use until the run has ended; then the addon refuses all of it. */
+/** They wait, and with that end the turn. */
+const ending: ReadonlySet<Command> = new Set([
+  Command.QueueNext,
+  Command.Call,
+  Command.Send,
+  Command.Resolve,
+  Command.Wait,
+  Command.WaitIdle,
+  Command.Flush,
+  Command.RespondWrite,
+]);
+
+/**
+ * What a run asks of the addon. Of use until the run has ended; then the addon refuses all of it.
+ */
 export class Operations {
   readonly native: Native;
   readonly run: number;
   /** Why the run shall fail when it ends, although its code has not. */
   failure: unknown;
+  /** How many transactions are open, one within the other. */
+  transactionCount = 0;
   isOver = false;
 
   constructor(native: Native, run: number) {
     this.native = native;
     this.run = run;
+  }
+
+  /** Throws when the run is over: what it would change then belongs to no turn. */
+  check(): void {
+    if (this.isOver) {
+      throw new ActorError(
+        "actor",
+        "stopped",
+        "this call of the actor is over: its state is not to be used any more",
+      );
+    }
   }
 
   /** What the addon threw, as an error of this actor. */
@@ -36,6 +65,9 @@ export class Operations {
   /** `args` and what is given are values of CBOR. */
   command(command: Command, args: readonly unknown[]): Promise<unknown> {
     try {
+      if (this.transactionCount > 0 && ending.has(command)) {
+        throw new Error("not within a transaction: this waits for others, and its turn would end");
+      }
       const result = this.native.command(this.run, command, encode(args, "sent"));
       if (!(result instanceof Promise)) return Promise.resolve(decode(result));
       return result.then(decode, (thrown) => {
@@ -67,7 +99,10 @@ export class Operations {
   }
 }
 
-/** Nobody handled `reason`: the run that it comes from fails. False: it comes from none that goes on. */
+/**
+ * Nobody handled `reason`: the run that it comes from fails. False: it comes from none that goes
+ * on.
+ */
 export function blame(reason: unknown): boolean {
   const owner = typeof reason === "object" && reason !== null ? owners.get(reason) : undefined;
   if (!owner || owner.isOver) return false;

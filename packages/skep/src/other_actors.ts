@@ -45,17 +45,16 @@ export type RemoteActor<D> = RemoteMethods<D> & ActionMethods<D, keyof RemoteMet
 /** The actors of one type. */
 export interface RemoteActors<D> {
   /** An actor that is made by its first call, should it not exist. */
-  getOrCreate(
-    key: ActorKey,
-    options?: { readonly createWithInput?: InputOf<D> },
-  ): RemoteActor<D>;
+  getOrCreate(key: ActorKey, options?: { readonly createWithInput?: InputOf<D> }): RemoteActor<D>;
   /** An actor that must exist: calls fail with `actor.not_found` otherwise. */
   get(key: ActorKey): RemoteActor<D>;
   /** Makes an actor; fails with `actor.already_exists`. */
   create(key: ActorKey, options?: { readonly input?: InputOf<D> }): Promise<RemoteActor<D>>;
 }
 
-/** Other actors, by the names of their types. Calls end the turn: what was written before commits. */
+/**
+ * Other actors, by the names of their types. Calls end the turn: what was written before commits.
+ */
 export type ActorClient<R extends RegistryContract> = {
   readonly [Name in ActorName<R>]: RemoteActors<DefinitionOf<R, Name>>;
 };
@@ -112,7 +111,12 @@ function makeHandle(operations: Operations, target: Target): { resolve(): unknow
         operations.command(Command.Send, [name, key, queue, encode(body, "sent"), delay]),
     })),
   };
-  return byName((each) => (...args: unknown[]) => action({ name: each, args }), methods);
+  return byName(
+    (each) =>
+      (...args: unknown[]) =>
+        action({ name: each, args }),
+    methods,
+  );
 }
 
 /** An object whose members are made when they are asked for; those of `own` are there. */

@@ -20,7 +20,11 @@ export class RunQueues {
     this.#isAborted = isAborted;
   }
 
-  async send(queue: string, body: unknown, { delay = 0 }: { delay?: number } = {}): Promise<number> {
+  async send(
+    queue: string,
+    body: unknown,
+    { delay = 0 }: { delay?: number } = {},
+  ): Promise<number> {
     const args = [queue, encode(body, "stored"), delay];
     return (await this.#operations.command(Command.QueueSend, args)) as number;
   }

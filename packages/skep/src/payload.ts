@@ -7,10 +7,35 @@ import { Encoding, type Payload } from "./native.ts";
 /** Throws InvalidArguments. */
 export function fromPayload(payload: Payload, what: string): unknown {
   try {
-    return typeof payload === "string" ? JSON.parse(payload) : decode(payload);
+    return typeof payload === "string" ? fromJson(payload) : decode(payload);
   } catch (error) {
     throw new InvalidArguments(`${what}: ${(error as Error).message}`);
   }
+}
+
+/** Numbers that may have more digits than a double, and strings, which are none. */
+const longNumbers = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs;
+
+/** As JSON.parse(), but integers of 64 bits keep all their digits. */
+function fromJson(text: string): unknown {
+  // Also so that what follows sees no broken text, which it would be slow with.
+  const value: unknown = JSON.parse(text);
+  if (!/\d{16}/.test(text)) return value;
+  const mark = `#${crypto.randomUUID()}:`;
+  const marked = text.replace(longNumbers, (token) =>
+    token[0] === '"' || !isLong(token) ? token : `"${mark}${token}"`,
+  );
+  if (marked.length === text.length) return value;
+  return JSON.parse(marked, (_, each: unknown) =>
+    typeof each === "string" && each.startsWith(mark) ? BigInt(each.slice(mark.length)) : each,
+  );
+}
+
+function isLong(digits: string): boolean {
+  // More digits than 64 bits have, of which a bigint would take its time.
+  if (digits.length > 20 || /^-?0/.test(digits)) return false;
+  const value = BigInt(digits);
+  return !Number.isSafeInteger(Number(value)) && value >= -(2n ** 63n) && value < 2n ** 64n;
 }
 
 /** Throws a TypeError or a RangeError for what cannot be sent. */

@@ -27,7 +27,8 @@ export function requestOf(
 /** Ends when the response has been said, or handed over as a stream. Nothing: "no content". */
 export async function respond(operations: Operations, response: unknown): Promise<void> {
   if (response === undefined) return;
-  if (!(response instanceof Response)) throw new TypeError("onRequest gives a Response, or nothing");
+  if (!(response instanceof Response))
+    throw new TypeError("onRequest gives a Response, or nothing");
   const head = [response.status, [...response.headers]];
   const reader = response.body?.getReader();
   if (!reader) {

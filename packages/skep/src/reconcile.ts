@@ -20,7 +20,7 @@ class Reconciler {
     if (Array.isArray(current)) return this.#array(current, wanted as unknown[]);
     if (current instanceof Map) return this.#map(current, wanted as Map<unknown, unknown>);
     if (current instanceof Set) return this.#set(current, wanted as Set<unknown>);
-    if (current instanceof Date) return current.setTime((wanted as Date).getTime()), current;
+    if (current instanceof Date) return (current.setTime((wanted as Date).getTime()), current);
     if (Object.getPrototypeOf(current) !== Object.prototype) return wanted;
     return this.#object(current as Record<string, unknown>, wanted as Record<string, unknown>);
   }

@@ -17,7 +17,9 @@ export interface ActorDefinitions {
 export interface StartOptions {
   /** `embedded:DIR`, `postgres://…` or `memory:`. `SKEP_STORE`, `embedded:./data` */
   readonly store?: string;
-  /** `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420` */
+  /**
+   * `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420`
+   */
   readonly listen?: string | number;
   /** Memory for pages of databases. 256 MiB */
   readonly cacheBytes?: number;
@@ -68,7 +70,7 @@ export interface SetupOptions<Use extends ActorDefinitions> {
 export function setup<Use extends ActorDefinitions>(options: SetupOptions<Use>): Registry<Use> {
   return {
     use: options.use,
-    start: (startOptions = {}) => startServer(loadNative(), options.use, startOptions),
+    start: async (startOptions = {}) => startServer(loadNative(), options.use, startOptions),
   };
 }
 

@@ -67,9 +67,11 @@ export class RunContext {
   }
 
   get state(): unknown {
+    this.#operations.check();
     return this.#actor.state.get(this.#operations);
   }
   set state(state: unknown) {
+    this.#operations.check();
     this.#actor.state.set(this.#operations, state);
   }
   get vars(): unknown {

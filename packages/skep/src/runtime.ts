@@ -1,4 +1,5 @@
-// Runtime: what the addon calls. Starts an actor's code for each run, and tells the addon how it ended.
+// Runtime: what the addon calls. Starts an actor's code for each run, and tells the addon how it
+// ended.
 
 import { AwakeActor, type RuntimeType } from "./awake_actor.ts";
 import { decode, encode } from "./cbor.ts";
@@ -61,6 +62,7 @@ export class Runtime implements NativeCallbacks {
     this.#log = log;
     for (const type of types) {
       const { state } = type.config;
+      checkCopies(type);
       if (state !== undefined) this.#initialStates.set(type, encode(state, "stored"));
     }
   }
@@ -105,8 +107,10 @@ export class Runtime implements NativeCallbacks {
     const run = this.#runs.get(id);
     if (!run) return;
     RunContext.abort(run.c, isTimeout);
+    if (!isTimeout) return;
     // It has been answered, and what its code still asks for is refused.
-    if (isTimeout) this.#forgetRun(run);
+    run.actor.undo();
+    this.#forgetRun(run);
   };
 
   readonly takeState: NativeCallbacks["takeState"] = (actor) =>
@@ -259,7 +263,9 @@ export class Runtime implements NativeCallbacks {
   }
 
   #fail(run: Run, error: unknown): void {
-    this.#settle(run, this.#failureOf(run, error), undefined);
+    const failure = this.#failureOf(run, error);
+    run.actor.undo();
+    this.#settle(run, failure, undefined);
   }
 
   #settle(run: Run, failure: NativeFailure | undefined, result: Payload | undefined): void {
@@ -284,6 +290,24 @@ export class Runtime implements NativeCallbacks {
     run.actor.log.error(`${what} failed`, { reference, error });
     return masked(reference);
   }
+}
+
+/** What each actor gets a copy of must be such that copies can be made. */
+function checkCopies({ name, config }: RuntimeType): void {
+  const check = (what: "vars" | "state" | "connState", copy: (value: unknown) => unknown): void => {
+    try {
+      if (config[what] !== undefined) copy(config[what]);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const create = `create${what[0]!.toUpperCase()}${what.slice(1)}`;
+      throw new TypeError(`${what} of '${name}': ${reason}; ${create} makes one for each`, {
+        cause,
+      });
+    }
+  };
+  check("vars", structuredClone);
+  check("state", (value) => encode(value, "stored"));
+  check("connState", (value) => encode(value, "stored"));
 }
 
 /** Nothing: there is none, or null. */
@@ -311,4 +335,3 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function then<T>(value: unknown, next: (value: unknown) => T): T | Promise<T> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
-

@@ -68,8 +68,8 @@ export interface JobRun {
 }
 
 /**
- * Runs actions of this actor again and again. Setting a job that is as it should be changes nothing:
- * say it in `onWake`, for all actors to have it.
+ * Runs actions of this actor again and again. Setting a job that is as it should be changes
+ * nothing: say it in `onWake`, for all actors to have it.
  */
 export interface Cron {
   /** Five fields, or `@daily` and its like; `timezone` is of the IANA database. */
@@ -126,10 +126,9 @@ export class RunSchedule implements Schedule {
     const found = await this.#operations.command(Command.TimerGet, [timer]);
     return found === null ? null : timerOf(found as NativeTimer);
   }
-  async list({
-    after = 0,
-    limit = 1_000,
-  }: { after?: number; limit?: number } = {}): Promise<TimerInfo[]> {
+  async list({ after = 0, limit = 1_000 }: { after?: number; limit?: number } = {}): Promise<
+    TimerInfo[]
+  > {
     const found = await this.#operations.command(Command.TimerList, [after, limit]);
     return (found as NativeTimer[]).map(timerOf);
   }

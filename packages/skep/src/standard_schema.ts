@@ -1,5 +1,5 @@
-// What of Standard Schema (https://standardschema.dev) is needed here: zod, valibot, arktype and others
-// have it.
+// What of Standard Schema (https://standardschema.dev) is needed here: zod, valibot, arktype and
+// others have it.
 
 /** A schema whose valid values are an `Output`. */
 export interface StandardSchema<Output = unknown> {

@@ -1,8 +1,9 @@
 // TrackedValue: an ordinary value, of which the saved form follows the changes.
 //
-// It is encoded at the end of a turn and compared with what was saved, as long as a run goes on that has
-// had it in its hands. A proxy that notices assignments would cost more than that with each look at a
-// value (docs/decisions/0014-state-in-typescript.md), and be in the way of dates, maps and typed arrays.
+// It is encoded at the end of a turn and compared with what was saved, as long as a run goes on
+// that has had it in its hands. A proxy that notices assignments would cost more than that with
+// each look at a value (docs/decisions/0014-state-in-typescript.md), and be in the way of dates,
+// maps and typed arrays.
 
 import { decode, encodeChanged } from "./cbor.ts";
 import { reconcile } from "./reconcile.ts";
@@ -50,8 +51,8 @@ export class TrackedValue {
   }
 
   /**
-   * Its bytes, if they are others than last time. Throws for what cannot be stored. `isLast`: whether
-   * a run holds it or not.
+   * Its bytes, if they are others than last time. Throws for what cannot be stored. `isLast`:
+   * whether a run holds it or not.
    */
   take(isLast = false): Uint8Array | undefined {
     if (this.#holders.size === 0 && !this.#isNew && !isLast) return undefined;
@@ -62,6 +63,10 @@ export class TrackedValue {
     return changed;
   }
 
+  /** It is as it was when it was last taken. */
+  undo(): void {
+    if (this.#holders.size > 0) this.restore(this.#saved);
+  }
   /** It is as it was then. References that code has kept stay good as far as possible. */
   restore(bytes: Uint8Array | undefined): void {
     this.#saved = bytes;

@@ -1,7 +1,10 @@
 import { InvalidArguments } from "./errors.ts";
 import type { SchemaIssue, SchemaResult, StandardSchema } from "./standard_schema.ts";
 
-/** What the schema makes of the value, at once where it can. Throws, or rejects with, InvalidArguments. */
+/**
+ * What the schema makes of the value, at once where it can. Throws, or rejects with,
+ * InvalidArguments.
+ */
 export function validate(
   schema: StandardSchema | undefined,
   value: unknown,
@@ -17,7 +20,9 @@ export function validate(
 function valueOf(result: SchemaResult<unknown>, what: string): unknown {
   if (!result.issues) return result.value;
   const issues = result.issues.map(({ message, path }) => ({ message, path: pathOf(path) }));
-  const text = issues.map(({ message, path }) => (path.length ? `${path.join(".")}: ${message}` : message));
+  const text = issues.map(({ message, path }) =>
+    path.length ? `${path.join(".")}: ${message}` : message,
+  );
   throw new InvalidArguments(`${what}: ${text.join("; ")}`, { issues });
 }
 

@@ -15,9 +15,19 @@ describe("what is stored comes back as it was", () => {
     ["a text of every length about the bounds", lengths().map((n) => "a".repeat(n))],
     ["the same beyond ASCII", lengths().map((n) => "€".repeat(n))],
     ["nothing", [null, undefined, { a: undefined, b: null }]],
-    ["dates", [new Date(0), new Date(-1), new Date(1.7e12 + 123), new Date(8.64e15), new Date(NaN)]],
+    [
+      "dates",
+      [new Date(0), new Date(-1), new Date(1.7e12 + 123), new Date(8.64e15), new Date(NaN)],
+    ],
     ["bigints", [0n, 1n, -1n, 255n, -256n, 2n ** 63n, -(2n ** 64n), 2n ** 2000n, -(2n ** 2000n)]],
-    ["maps", new Map<unknown, unknown>([[1, "a"], ["1", new Map()], [{ a: 1 }, new Set([[1]])]])],
+    [
+      "maps",
+      new Map<unknown, unknown>([
+        [1, "a"],
+        ["1", new Map()],
+        [{ a: 1 }, new Set([[1]])],
+      ]),
+    ],
     ["sets", new Set([1, "1", 1n, new Date(5)])],
     ["bytes", [new Uint8Array(), new Uint8Array([0, 255])]],
     [
@@ -102,13 +112,18 @@ describe("what is sent", () => {
     ["dates", { at: new Date(5), list: [new Date(6)] }],
     ["a toJSON() of its own", { toJSON: () => [1] }],
     ["nothing", [undefined, () => 1, { a: undefined, b: () => 1, c: Symbol("s") }]],
-    ["instances", new (class A {
-      x = 1;
-    })()],
+    [
+      "instances",
+      new (class A {
+        x = 1;
+      })(),
+    ],
     ["views", [new Float32Array([1]), new DataView(new ArrayBuffer(2)), new ArrayBuffer(3)]],
     ["holes", [1, , 3]],
     ["large integers", [2n ** 63n, -(2n ** 63n), 2n ** 64n - 1n]],
-  ])("so are %s", (_, value) => expect(toHex(encode(value, "sent"))).toBe(toHex(encodeCbor(value))));
+  ])("so are %s", (_, value) =>
+    expect(toHex(encode(value, "sent"))).toBe(toHex(encodeCbor(value))),
+  );
   test("is refused as by the client", () => {
     for (const value of [new Map(), new Set(), 2n ** 64n, -(2n ** 63n) - 1n, { a: new Map() }]) {
       expect(() => encode(value, "sent")).toThrow();
@@ -188,7 +203,9 @@ describe("comparing", () => {
   test("gives nothing for the same, and the bytes for something else", () => {
     const known = encode({ a: [1, "x"] }, "stored");
     expect(encodeChanged({ a: [1, "x"] }, "stored", known)).toBeNull();
-    expect(encodeChanged({ a: [1, "y"] }, "stored", known)).toEqual(encode({ a: [1, "y"] }, "stored"));
+    expect(encodeChanged({ a: [1, "y"] }, "stored", known)).toEqual(
+      encode({ a: [1, "y"] }, "stored"),
+    );
     expect(encodeChanged({ a: [1, "x"], b: 1 }, "stored", known)).not.toBeNull();
     expect(encodeChanged({ a: 1 }, "stored", undefined)).not.toBeNull();
   });

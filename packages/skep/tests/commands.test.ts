@@ -80,7 +80,9 @@ describe("key-value pairs", () => {
     ]);
   });
   test("that cannot be kept are refused at once", async () => {
-    await expect(within((c) => c.kv.put("a", () => 1))).rejects.toThrow("a function cannot be stored");
+    await expect(within((c) => c.kv.put("a", () => 1))).rejects.toThrow(
+      "a function cannot be stored",
+    );
   });
 });
 
@@ -97,7 +99,9 @@ describe("timers and jobs", () => {
       (native) => native.commands.set(Command.TimerSet, () => 9),
     );
     expect(value).toEqual([9, 9, 9, 9, 9]);
-    expect(log.map(([, name, at, action, args]) => [name, at, action, decode(args as Uint8Array)])).toEqual([
+    expect(
+      log.map(([, name, at, action, args]) => [name, at, action, decode(args as Uint8Array)]),
+    ).toEqual([
       [null, 1002, "go", [new Date(5), 1n]],
       [null, 1000, "go", []],
       [null, 2000, "go", []],
@@ -110,8 +114,26 @@ describe("timers and jobs", () => {
     }
   });
   test("are looked up, listed and cancelled", async () => {
-    const timer = { id: 1, name: "", action: "go", args: encode([1n], "stored"), atMs: 5, nextTryMs: null, tries: 8, error: "e" };
-    const info = { id: 1, name: "", action: "go", args: [1n], at: 5, nextTry: null, tries: 8, error: "e" };
+    const timer = {
+      id: 1,
+      name: "",
+      action: "go",
+      args: encode([1n], "stored"),
+      atMs: 5,
+      nextTryMs: null,
+      tries: 8,
+      error: "e",
+    };
+    const info = {
+      id: 1,
+      name: "",
+      action: "go",
+      args: [1n],
+      at: 5,
+      nextTry: null,
+      tries: 8,
+      error: "e",
+    };
     const { value, log } = await within(
       async (c) => [
         await c.schedule.get("x"),
@@ -127,25 +149,65 @@ describe("timers and jobs", () => {
       },
     );
     expect(value).toEqual([info, null, [info], [info], true]);
-    expect(log.slice(2)).toEqual([["TimerList", 0, 1000], ["TimerList", 5, 2], ["TimerCancel", 1]]);
+    expect(log.slice(2)).toEqual([
+      ["TimerList", 0, 1000],
+      ["TimerList", 5, 2],
+      ["TimerCancel", 1],
+    ]);
   });
   test("of cron have an expression or an interval", async () => {
-    const job = { name: "j", action: "go", args: encode([], "stored"), expression: "", timeZone: "", intervalMs: 10, nextMs: 7, tries: 0 };
-    const info = { name: "j", action: "go", args: [], expression: null, timezone: "", interval: 10, next: 7, tries: 0 };
+    const job = {
+      name: "j",
+      action: "go",
+      args: encode([], "stored"),
+      expression: "",
+      timeZone: "",
+      intervalMs: 10,
+      nextMs: 7,
+      tries: 0,
+    };
+    const info = {
+      name: "j",
+      action: "go",
+      args: [],
+      expression: null,
+      timezone: "",
+      interval: 10,
+      next: 7,
+      tries: 0,
+    };
     const { value, log } = await within(
       async (c) => {
-        await c.cron.set({ name: "a", expression: "0 8 * * *", action: "go", args: [1], timezone: "Europe/Berlin" });
+        await c.cron.set({
+          name: "a",
+          expression: "0 8 * * *",
+          action: "go",
+          args: [1],
+          timezone: "Europe/Berlin",
+        });
         await c.cron.every({ name: "b", interval: 10, action: "go" });
-        return [await c.cron.get("j"), await c.cron.list(), await c.cron.history("j"), await c.cron.remove("j")];
+        return [
+          await c.cron.get("j"),
+          await c.cron.list(),
+          await c.cron.history("j"),
+          await c.cron.remove("j"),
+        ];
       },
       (native) => {
         native.commands.set(Command.JobGet, () => job);
         native.commands.set(Command.JobList, () => [job]);
-        native.commands.set(Command.JobHistory, () => [{ scheduledMs: 1, startedMs: 2, endedMs: 3, error: null }]);
+        native.commands.set(Command.JobHistory, () => [
+          { scheduledMs: 1, startedMs: 2, endedMs: 3, error: null },
+        ]);
         native.commands.set(Command.JobRemove, () => true);
       },
     );
-    expect(value).toEqual([info, [info], [{ scheduled: 1, started: 2, ended: 3, error: null }], true]);
+    expect(value).toEqual([
+      info,
+      [info],
+      [{ scheduled: 1, started: 2, ended: 3, error: null }],
+      true,
+    ]);
     expect(log.slice(0, 2)).toEqual([
       ["JobSet", "a", "0 8 * * *", "Europe/Berlin", null, "go", encode([1], "stored")],
       ["JobSet", "b", null, null, 10, "go", encode([], "stored")],
@@ -208,12 +270,17 @@ describe("queues of one's own", () => {
       async (c) => {
         for await (const _ of (c.queue as unknown as ReturnType<typeof typed>).iter("q")) return;
       },
-      (native) => native.commands.set(Command.QueueNext, () => Promise.reject({ ...stopped, code: "unavailable" })),
+      (native) =>
+        native.commands.set(Command.QueueNext, () =>
+          Promise.reject({ ...stopped, code: "unavailable" }),
+        ),
     );
     await expect(fails).rejects.toMatchObject({ code: "unavailable" });
   });
   /** For its type. */
-  function typed(c: BaseContext<unknown, unknown, object, { q: ReturnType<typeof queue<unknown, unknown>> }>) {
+  function typed(
+    c: BaseContext<unknown, unknown, object, { q: ReturnType<typeof queue<unknown, unknown>> }>,
+  ) {
     return c.queue;
   }
 });
@@ -242,7 +309,15 @@ describe("other actors", () => {
     const sent = (each: unknown): Uint8Array => encode(each, "sent");
     expect(log).toEqual([
       ["Resolve", "counter", ["new"], 2, sent(5)],
-      ["Call", "counter", ["a", "b"], "add", sent([1, "1970-01-01T00:00:00.000Z"]), 0, sent({ n: 1 })],
+      [
+        "Call",
+        "counter",
+        ["a", "b"],
+        "add",
+        sent([1, "1970-01-01T00:00:00.000Z"]),
+        0,
+        sent({ n: 1 }),
+      ],
       ["Call", "counter", ["k"], "add", sent([]), 1, null],
       ["Send", "counter", ["a", "b"], "jobs", sent({ x: 1 }), 3],
       ["Resolve", "counter", ["a", "b"], 0, sent({ n: 1 })],
@@ -260,10 +335,20 @@ describe("other actors", () => {
     });
     await using world = await World.of({ it });
     const one = await world.actor("it");
-    const failure = { group: "user", code: "broke", message: "no money", metadata: "", retryable: false };
+    const failure = {
+      group: "user",
+      code: "broke",
+      message: "no money",
+      metadata: "",
+      retryable: false,
+    };
     world.native.commands.set(Command.Call, () => Promise.reject(failure));
     expect((await one.action("pass")).failure).toMatchObject({ group: "internal" });
-    expect((await one.action("read")).failure).toMatchObject({ group: "user", code: "broke", message: "no money" });
+    expect((await one.action("read")).failure).toMatchObject({
+      group: "user",
+      code: "broke",
+      message: "no money",
+    });
   });
   test("are not waited for by mistake: a handle is no promise", async () => {
     const { log } = await within(async (c) => {
@@ -295,6 +380,28 @@ describe("the run itself", () => {
     expect(log).toEqual([["Wait", 2], ["WaitIdle", 0], ["Flush"], ["Sleep"], ["Destroy"]]);
   });
 
+  test("does not wait for others within a transaction, which would end its turn", async () => {
+    const { value, log } = await within(async (c) => {
+      const errors: string[] = [];
+      const wait = (what: () => Promise<unknown>) =>
+        what().catch((error: Error) => void errors.push(error.message));
+      await c.db.transaction(async (tx) => {
+        await tx.transaction(() => wait(() => c.flush()));
+        await wait(() => c.sleepFor(1));
+        await wait(() => c.client().other!.get("k").go!());
+        await wait(() => c.kv.put("a", 1));
+      });
+      await c.db.transaction(() => Promise.reject(new Error("as asked"))).catch(() => {});
+      await wait(() => c.flush());
+      return errors;
+    });
+    expect(value).toHaveLength(3);
+    expect(new Set(value)).toEqual(
+      new Set(["not within a transaction: this waits for others, and its turn would end"]),
+    );
+    expect(log.filter(Array.isArray).map(([name]) => name as string)).toEqual(["KvPut", "Flush"]);
+  });
+
   test("after a rollback of another run, has its connection as the core has it", async () => {
     const seen: unknown[] = [];
     let next = (): void => {};
@@ -312,7 +419,9 @@ describe("the run itself", () => {
     const one = await world.actor("it");
     const old = connection("1", { state: encode({ n: 1 }, "stored") });
     const { done } = one.begin(Kind.Action, { name: "long", connection: old });
-    world.native.connectionList = [connection("1", { state: encode({ n: 2 }, "stored"), tags: ["new"] })];
+    world.native.connectionList = [
+      connection("1", { state: encode({ n: 2 }, "stored"), tags: ["new"] }),
+    ];
     await one.action("fail");
     next();
     await done;

@@ -31,8 +31,14 @@ const two: NativeRows = { columns, values: [1, "ada", 2, null] };
 describe("rows", () => {
   test("are objects with the columns' names", async () => {
     native.onExecute = () => two;
-    expect(await db.execute("SELECT …")).toStrictEqual([{ id: 1, name: "ada" }, { id: 2, name: null }]);
-    expect(db.executeSync("SELECT …")).toStrictEqual([{ id: 1, name: "ada" }, { id: 2, name: null }]);
+    expect(await db.execute("SELECT …")).toStrictEqual([
+      { id: 1, name: "ada" },
+      { id: 2, name: null },
+    ]);
+    expect(db.executeSync("SELECT …")).toStrictEqual([
+      { id: 1, name: "ada" },
+      { id: 2, name: null },
+    ]);
   });
   test("are ordinary objects of one shape, in the order of the columns", () => {
     const [row] = rowsOf({ columns: ["b", "a"], values: [1, 2] });
@@ -85,7 +91,13 @@ describe("a statement", () => {
     expect(await db.execute("SELECT …")).toHaveLength(2);
   });
   test("that fails rejects, with what SQLite says and where it was called", async () => {
-    const failure = { group: "actor", code: "sql", message: "no such table: t", metadata: '{"sqliteCode":1}', retryable: false };
+    const failure = {
+      group: "actor",
+      code: "sql",
+      message: "no such table: t",
+      metadata: '{"sqliteCode":1}',
+      retryable: false,
+    };
     for (const fail of [
       () => {
         throw failure;
@@ -95,7 +107,11 @@ describe("a statement", () => {
       native.onExecute = fail;
       const error = await db.execute("SELECT * FROM t").catch((each: unknown) => each);
       expect(error).toBeInstanceOf(ActorError);
-      expect(error).toMatchObject({ code: "sql", message: "no such table: t", metadata: { sqliteCode: 1 } });
+      expect(error).toMatchObject({
+        code: "sql",
+        message: "no such table: t",
+        metadata: { sqliteCode: 1 },
+      });
     }
     native.onExecute = () => {
       throw failure;
@@ -121,10 +137,16 @@ describe("parameters", () => {
     const floats = new Float32Array([1, 2]);
     expect(of("SELECT ?", floats.subarray(1))).toEqual([new Uint8Array([0, 0, 0, 64])]);
     expect(of("SELECT ?, ?", 1, new DataView(new ArrayBuffer(1)))).toEqual([1, new Uint8Array(1)]);
-    expect(of("SELECT :v", { v: floats.subarray(0, 1) })).toEqual({ ":v": new Uint8Array([0, 0, 128, 63]) });
+    expect(of("SELECT :v", { v: floats.subarray(0, 1) })).toEqual({
+      ":v": new Uint8Array([0, 0, 128, 63]),
+    });
   });
   test("by name have the prefix that the statement has", () => {
-    expect(of("SELECT :a, $b, @c, :a", { a: 1, b: 2, c: 3, more: 4 })).toEqual({ ":a": 1, $b: 2, "@c": 3 });
+    expect(of("SELECT :a, $b, @c, :a", { a: 1, b: 2, c: 3, more: 4 })).toEqual({
+      ":a": 1,
+      $b: 2,
+      "@c": 3,
+    });
     expect(of("SELECT :a", { ":a": 1 })).toEqual({ ":a": 1 });
     expect(of("SELECT :größe", { größe: 1 })).toEqual({ ":größe": 1 });
   });
@@ -135,7 +157,9 @@ describe("parameters", () => {
     expect(of(sql, { real: 1 })).toEqual({ ":real": 1 });
   });
   test("by name must all be given", async () => {
-    await expect(db.execute("SELECT :a, :b", { a: 1 })).rejects.toThrow("no value is given for the parameter :b");
+    await expect(db.execute("SELECT :a, :b", { a: 1 })).rejects.toThrow(
+      "no value is given for the parameter :b",
+    );
     await expect(db.execute("SELECT :toString", {})).rejects.toThrow(":toString");
   });
   test("that nothing can be made of are the core's to refuse", () => {
@@ -144,7 +168,8 @@ describe("parameters", () => {
     expect(of("SELECT ?", [1])).toEqual([[1]]);
   });
   test("of more statements than are remembered are right still", () => {
-    for (let i = 0; i < 2_500; ++i) expect(of(`SELECT :p${i}`, { [`p${i}`]: i })).toEqual({ [`:p${i}`]: i });
+    for (let i = 0; i < 2_500; ++i)
+      expect(of(`SELECT :p${i}`, { [`p${i}`]: i })).toEqual({ [`:p${i}`]: i });
   });
 });
 
@@ -173,9 +198,24 @@ describe("a transaction", () => {
       await tx.execute(`${name}2`);
       if (name === "B") throw new Error("as asked");
     };
-    const outcomes = await Promise.allSettled(["A", "B", "C"].map((name) => db.transaction((tx) => slow(tx, name))));
+    const outcomes = await Promise.allSettled(
+      ["A", "B", "C"].map((name) => db.transaction((tx) => slow(tx, name))),
+    );
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
-    expect(log()).toEqual(["begin", "A1", "A2", "release", "begin", "B1", "B2", "rollback", "begin", "C1", "C2", "release"]);
+    expect(log()).toEqual([
+      "begin",
+      "A1",
+      "A2",
+      "release",
+      "begin",
+      "B1",
+      "B2",
+      "rollback",
+      "begin",
+      "C1",
+      "C2",
+      "release",
+    ]);
   });
   test("may have others within, one after the other", async () => {
     await db.transaction(async (tx) => {
@@ -189,7 +229,17 @@ describe("a transaction", () => {
         tx.transaction((inner) => inner.script("C")),
       ]);
     });
-    expect(log()).toEqual(["begin", "begin", "A", "B", "rollback", "begin", "C", "release", "release"]);
+    expect(log()).toEqual([
+      "begin",
+      "begin",
+      "A",
+      "B",
+      "rollback",
+      "begin",
+      "C",
+      "release",
+      "release",
+    ]);
   });
   test("that is over takes no more statements", async () => {
     let leaked: Parameters<Parameters<typeof db.transaction>[0]>[0];
@@ -207,10 +257,20 @@ describe("a transaction", () => {
   test("whose turn has ended meanwhile says so", async () => {
     native.savepoint = (_run, step) => {
       if (step === "begin") return;
-      throw { group: "actor", code: "sql", message: "no such savepoint: skep_transaction", metadata: "", retryable: false };
+      throw {
+        group: "actor",
+        code: "sql",
+        message: "no such savepoint: skep_transaction",
+        metadata: "",
+        retryable: false,
+      };
     };
-    await expect(db.transaction(turnOfLoop)).rejects.toThrow("waited for something else than its statements");
-    const error = await db.transaction(() => Promise.reject(new Error("own"))).catch((each: Error) => each);
+    await expect(db.transaction(turnOfLoop)).rejects.toThrow(
+      "waited for something else than its statements",
+    );
+    const error = await db
+      .transaction(() => Promise.reject(new Error("own")))
+      .catch((each: Error) => each);
     expect((error as Error).cause).toMatchObject({ message: "own" });
   });
 });

@@ -1,5 +1,6 @@
-// FakeNative: what the addon does with an actor's code, without a database: it dispatches, keeps the order of
-// what it is asked for, takes states at the end of turns, and puts them back when a run fails.
+// FakeNative: what the addon does with an actor's code, without a database: it dispatches, keeps
+// the order of what it is asked for, takes states at the end of turns, and puts them back when a
+// run fails.
 
 import { decode, encode } from "../src/cbor.ts";
 import {

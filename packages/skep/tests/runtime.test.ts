@@ -1,8 +1,8 @@
 import { ActorError } from "@skep/client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { decode, encode } from "../src/cbor.ts";
-import { actor, db, event, queue, UserError } from "../src/index.ts";
+import { actor, db, event, queue, setup, UserError } from "../src/index.ts";
 import { Command, Encoding, Kind } from "../src/native.ts";
 import type { StandardSchema } from "../src/standard_schema.ts";
 import { connection, stopped } from "./fake_native.ts";
@@ -34,7 +34,10 @@ function schema<T>(check: (value: unknown) => T | Promise<T>): StandardSchema<T>
 
 describe("an action", () => {
   test("that waits for nothing has settled when its dispatch is over", async () => {
-    const counter = actor({ state: { n: 0 }, actions: { add: (c, by: number) => (c.state.n += by) } });
+    const counter = actor({
+      state: { n: 0 },
+      actions: { add: (c, by: number) => (c.state.n += by) },
+    });
     await using world = await World.of({ counter });
     const it = await world.actor("counter");
     let isDone = false;
@@ -47,13 +50,17 @@ describe("an action", () => {
   });
 
   test("answers in the encoding that it was asked in", async () => {
-    const it = actor({ actions: { echo: (_c, ...all: unknown[]) => all, nothing: () => {}, isNull: () => null } });
+    const it = actor({
+      actions: { echo: (_c, ...all: unknown[]) => all, nothing: () => {}, isNull: () => null },
+    });
     await using world = await World.of({ it });
     const one = await world.actor("it");
     const bytes = new Uint8Array([1]);
     const ask = (name: string, encoding: Encoding, payload?: string | Uint8Array) =>
       one.run(Kind.Action, { name, encoding, payload });
-    expect((await ask("echo", Encoding.Json, encode([bytes, 2n ** 60n], "sent"))).result).toBe('["AQ==",1152921504606846976]');
+    expect((await ask("echo", Encoding.Json, encode([bytes, 2n ** 60n], "sent"))).result).toBe(
+      '["AQ==",1152921504606846976]',
+    );
     expect((await ask("echo", Encoding.Cbor, '[1, "x"]')).value).toEqual([1, "x"]);
     expect((await ask("echo", Encoding.Json)).result).toBe("[]");
     expect((await ask("nothing", Encoding.Json)).result).toBeUndefined();
@@ -65,7 +72,14 @@ describe("an action", () => {
     const it = actor({ actions: { count: () => ++calls } });
     await using world = await World.of({ it });
     const one = await world.actor("it");
-    for (const payload of ["{}", "7", "[", "null", new Uint8Array([0xa0]), new Uint8Array([0x81])]) {
+    for (const payload of [
+      "{}",
+      "7",
+      "[",
+      "null",
+      new Uint8Array([0xa0]),
+      new Uint8Array([0x81]),
+    ]) {
       const { failure } = await one.run(Kind.Action, { name: "count", payload });
       expect(failure).toMatchObject({ group: "request", code: "invalid_arguments" });
     }
@@ -134,7 +148,13 @@ describe("what goes wrong", () => {
     const one = await world.actor("it");
     const fail = (code: string) => {
       world.native.onExecute = () => {
-        throw { group: "actor", code, message: "about it", metadata: '{"x":1}', retryable: code === "unavailable" };
+        throw {
+          group: "actor",
+          code,
+          message: "about it",
+          metadata: '{"x":1}',
+          retryable: code === "unavailable",
+        };
       };
     };
     fail("unavailable");
@@ -173,6 +193,43 @@ describe("what goes wrong", () => {
       expect((await it.action("get")).value).toEqual({ n: 0, list: [1] });
       expect(it.state).toEqual({ n: 0, list: [1] });
     }
+  });
+
+  test("puts the state back before any other code can save it", async () => {
+    let wake = (): void => {};
+    const it = actor({
+      state: { list: ["first"] },
+      actions: {
+        waits: async (c) => {
+          await new Promise<void>((resolve) => (wake = resolve));
+          c.state.list.push("second");
+        },
+        get: (c) => c.state.list,
+        spoils: (c) => {
+          c.state.list.push("never");
+          wake();
+          throw new UserError("as asked");
+        },
+      },
+    });
+    await using world = await World.of({ it });
+    const one = await world.actor("it");
+    const waits = one.action("waits");
+    // As the addon does it: later.
+    const restores: (() => void)[] = [];
+    const { restoreState } = world.native.callbacks;
+    world.native.callbacks.restoreState = (...args) =>
+      void restores.push(() => restoreState(...args));
+    await one.action("spoils");
+    await waits;
+    expect(one.state).toEqual({ list: ["first", "second"] });
+    expect(restores).toHaveLength(1);
+    // Older than what was saved meanwhile.
+    restores[0]!();
+    expect((await one.action("get")).value).toEqual(["first", "second"]);
+    world.native.callbacks.restoreState = restoreState;
+    await one.action("spoils");
+    expect((await one.action("get")).value).toEqual(["first", "second"]);
   });
 
   test("in a state that cannot be stored, fails the call that made it so", async () => {
@@ -216,7 +273,13 @@ describe("what goes wrong", () => {
     await using world = await World.of({ it });
     const one = await world.actor("it");
     world.native.onExecute = () => {
-      throw { group: "actor", code: "sql", message: "no such thing", metadata: "", retryable: false };
+      throw {
+        group: "actor",
+        code: "sql",
+        message: "no such thing",
+        metadata: "",
+        retryable: false,
+      };
     };
     expect((await one.action("careless")).failure).toMatchObject({ code: "internal" });
     expect(world.lines.join()).toMatch("its call fails");
@@ -235,6 +298,7 @@ describe("the end of a run", () => {
     const it = actor({
       events: { e: event() },
       queues: { q: queue<number>() },
+      state: { n: 0 },
       actions: {
         leak: (c) => {
           setImmediate(async () => {
@@ -250,6 +314,8 @@ describe("the end of a run", () => {
               () => c.sleep(),
               () => c.keepAwake(Promise.resolve()),
               () => c.client().it!.get("k").leak!(),
+              () => c.state,
+              () => (c.state = { n: 1 }),
             ]) {
               try {
                 await use();
@@ -264,8 +330,8 @@ describe("the end of a run", () => {
     });
     await using world = await World.of({ it });
     await (await world.actor("it")).action("leak");
-    while (errors.length < 11) await turnOfLoop();
-    expect(errors).toEqual(Array(11).fill("stopped"));
+    while (errors.length < 13) await turnOfLoop();
+    expect(errors).toEqual(Array(13).fill("stopped"));
   });
 
   test("comes early by the abort signal, and a late end changes nothing", async () => {
@@ -275,7 +341,9 @@ describe("the end of a run", () => {
       state: { n: 0 },
       actions: {
         wait: async (c) => {
-          c.abortSignal.addEventListener("abort", () => seen.push((c.abortSignal.reason as ActorError).code));
+          c.abortSignal.addEventListener("abort", () =>
+            seen.push((c.abortSignal.reason as ActorError).code),
+          );
           await new Promise<void>((resolve) => (end = resolve));
           seen.push(c.aborted);
           c.state.n = 7;
@@ -312,11 +380,14 @@ describe("the end of a run", () => {
     world.native.callbacks.abort(id, false);
     expect((await done).failure).toBeUndefined();
     expect(seen).toEqual([expect.objectContaining({ code: "stopped" })]);
-    expect(world.native.log[0]).toEqual(["KvPut", Buffer.from("closed"), encode(true, "stored")].map(plain));
+    expect(world.native.log[0]).toEqual(
+      ["KvPut", Buffer.from("closed"), encode(true, "stored")].map(plain),
+    );
   });
 });
 
-const plain = (value: unknown): unknown => (value instanceof Uint8Array ? new Uint8Array(value) : value);
+const plain = (value: unknown): unknown =>
+  value instanceof Uint8Array ? new Uint8Array(value) : value;
 
 describe("a life", () => {
   const order: unknown[] = [];
@@ -335,7 +406,11 @@ describe("a life", () => {
       onWake: (c) => void order.push(["onWake", c.vars.seen.size]),
       onSleep: (c) => void order.push(["onSleep", c.state.n]),
       onDestroy: (c) => void order.push(["onDestroy", c.key]),
-      actions: { add: (c) => ++c.state.n, lazy: (c) => void (kept = c.state), touch: () => kept!.n++ },
+      actions: {
+        add: (c) => ++c.state.n,
+        lazy: (c) => void (kept = c.state),
+        touch: () => kept!.n++,
+      },
     });
   let kept: { n: number } | undefined;
 
@@ -394,7 +469,10 @@ describe("a life", () => {
       },
     });
     await using world = await World.of({ it });
-    expect(await world.native.actor("it").create("this")).toMatchObject({ code: "refused", message: "not this" });
+    expect(await world.native.actor("it").create("this")).toMatchObject({
+      code: "refused",
+      message: "not this",
+    });
   });
 
   test("has a copy of its own of state, vars and what connections begin with", async () => {
@@ -416,7 +494,9 @@ describe("a life", () => {
       const one = await world.actor("it");
       const { result } = await one.run(Kind.Admit, { connection: connection(`c${i}`) });
       const conn = connection(`c${i}`, { state: result as Uint8Array });
-      expect((await one.run(Kind.Action, { name: "change", connection: conn })).value).toEqual([2, 2, 2]);
+      expect((await one.run(Kind.Action, { name: "change", connection: conn })).value).toEqual([
+        2, 2, 2,
+      ]);
     }
   });
 
@@ -512,10 +592,17 @@ describe("connections", () => {
   test("have their state back after a rollback", async () => {
     await using world = await World.of({ room: room() });
     const one = await world.actor("room");
-    const fails = await one.run(Kind.Action, { name: "seeAndFail", payload: "[1]", connection: ada() });
+    const fails = await one.run(Kind.Action, {
+      name: "seeAndFail",
+      payload: "[1]",
+      connection: ada(),
+    });
     expect(fails.failure).toMatchObject({ code: "user_error" });
     const states: unknown[] = [];
-    world.native.commands.set(Command.ConnectionState, ([, state]) => void states.push(decode(state as Uint8Array)));
+    world.native.commands.set(
+      Command.ConnectionState,
+      ([, state]) => void states.push(decode(state as Uint8Array)),
+    );
     await one.run(Kind.Action, { name: "see", payload: "[2]", connection: ada() });
     expect(states).toEqual([{ name: "ada", seen: new Set([2]) }]);
   });
@@ -556,16 +643,20 @@ describe("connections", () => {
   test("and what cannot be sent to them any more fails the run", async () => {
     await using world = await World.of({ room: room() });
     const one = await world.actor("room");
-    world.native.commands.set(Command.ConnectionSend, () => Promise.reject({ ...stopped, code: "limit_exceeded" }));
+    world.native.commands.set(Command.ConnectionSend, () =>
+      Promise.reject({ ...stopped, code: "limit_exceeded" }),
+    );
     const { failure } = await one.run(Kind.Action, { name: "talk", connection: ada() });
     // It became known after the end of this run.
     expect(failure).toBeUndefined();
     world.native.commands.set(Command.ConnectionSend, () => {
       throw { ...stopped, code: "limit_exceeded" };
     });
-    expect((await one.run(Kind.Action, { name: "talk", connection: ada() })).failure).toMatchObject({
-      code: "limit_exceeded",
-    });
+    expect((await one.run(Kind.Action, { name: "talk", connection: ada() })).failure).toMatchObject(
+      {
+        code: "limit_exceeded",
+      },
+    );
   });
 
   test("without one, the same gate is asked", async () => {
@@ -581,7 +672,10 @@ describe("connections", () => {
     const { failure } = await one.run(Kind.Pass, { headers: { authorization: "Bearer x" } });
     expect(failure).toMatchObject({ code: "unknown" });
     expect(seen).toEqual([[undefined, "Bearer x"]]);
-    expect(world.native.options.types[0]).toMatchObject({ hasGate: true, hasRequestHandler: false });
+    expect(world.native.options.types[0]).toMatchObject({
+      hasGate: true,
+      hasRequestHandler: false,
+    });
   });
 });
 
@@ -594,14 +688,19 @@ describe("schemas", () => {
     actor({
       schemas: {
         input: schema(async (value) => ({ n: Number(value) })),
-        params: schema((value) => ({ name: String((value as { name: string }).name).toUpperCase() })),
+        params: schema((value) => ({
+          name: String((value as { name: string }).name).toUpperCase(),
+        })),
         actions: { greet: schema((args) => [valueOf((args as unknown[])[0])] as [string]) },
         queues: { names: name },
       },
       queues: { names: queue<string, string>() },
       createState: (_c, input) => ({ n: input.n }),
       onMessage: { names: (_c, body) => `<${body}>` },
-      actions: { greet: (c, who: string) => [c.state.n, who, c.conn?.params], plain: (_c, n: number) => n },
+      actions: {
+        greet: (c, who: string) => [c.state.n, who, c.conn?.params],
+        plain: (_c, n: number) => n,
+      },
     });
   function valueOf(value: unknown): string {
     const result = name["~standard"].validate(value);
@@ -613,7 +712,8 @@ describe("schemas", () => {
     await using world = await World.of({ it: it() });
     const one = await world.actor("it", "5");
     const conn = connection("1", { params: '{"name":"ada"}' });
-    const greet = (payload: string) => one.run(Kind.Action, { name: "greet", payload, connection: conn });
+    const greet = (payload: string) =>
+      one.run(Kind.Action, { name: "greet", payload, connection: conn });
     expect((await greet('[" bob "]')).value).toEqual([5, "bob", { name: "ADA" }]);
     expect((await greet("[7]")).failure).toEqual({
       group: "request",
@@ -623,7 +723,8 @@ describe("schemas", () => {
       retryable: false,
     });
     expect((await one.action("plain", 1)).value).toBe(1);
-    const message = (body: unknown) => one.run(Kind.Message, { name: "names", payload: encode(body, "stored") });
+    const message = (body: unknown) =>
+      one.run(Kind.Message, { name: "names", payload: encode(body, "stored") });
     expect((await message(" x ")).value).toBe("<x>");
     expect((await message(1)).failure).toMatchObject({ code: "invalid_arguments" });
     expect(world.lines).toEqual([]);
@@ -635,7 +736,12 @@ describe("a registry", () => {
 
   test("tells the core what its types are", async () => {
     const it = actor({
-      db: db({ migrations: [{ version: 1, sql: "a" }, { version: 3, sql: "b" }] }),
+      db: db({
+        migrations: [
+          { version: 1, sql: "a" },
+          { version: 3, sql: "b" },
+        ],
+      }),
       events: { e: event(), kept: event<number>({ history: 10 }) },
       queues: { read: queue<number>({ messagesMax: 5 }), handled: queue<string>({ triesMax: 2 }) },
       options: { sleepAfter: 1, actionTimeout: 2, hookTimeout: 3, oneAtATime: true },
@@ -645,18 +751,32 @@ describe("a registry", () => {
       onMessage: { handled: () => {} },
       actions: { a: () => {}, b: () => {} },
     });
-    await using world = await World.of({ it, nothing }, { store: "memory:", listen: 7, cacheBytes: 8, threads: 2 });
-    expect(world.native.options).toMatchObject({ store: "memory:", listen: "7", cacheBytes: 8, threads: 2 });
+    await using world = await World.of(
+      { it, nothing },
+      { store: "memory:", listen: 7, cacheBytes: 8, threads: 2 },
+    );
+    expect(world.native.options).toMatchObject({
+      store: "memory:",
+      listen: "7",
+      cacheBytes: 8,
+      threads: 2,
+    });
     expect(world.native.options.types).toEqual([
       {
         name: "it",
-        migrations: [{ version: 1, sql: "a" }, { version: 3, sql: "b" }],
+        migrations: [
+          { version: 1, sql: "a" },
+          { version: 3, sql: "b" },
+        ],
         actions: ["a", "b"],
         queues: [
           { name: "read", hasHandler: false, messagesMax: 5 },
           { name: "handled", hasHandler: true, triesMax: 2 },
         ],
-        events: [{ name: "e", history: 0 }, { name: "kept", history: 10 }],
+        events: [
+          { name: "e", history: 0 },
+          { name: "kept", history: 10 },
+        ],
         hasRun: true,
         hasOnDisconnect: true,
         hasGate: false,
@@ -669,7 +789,9 @@ describe("a registry", () => {
 
   test("takes no definition that contradicts itself", () => {
     const loosely = actor as unknown as (config: object) => unknown;
-    expect(() => loosely({ state: 1, createState: () => 1 })).toThrow("state or createState, not both");
+    expect(() => loosely({ state: 1, createState: () => 1 })).toThrow(
+      "state or createState, not both",
+    );
     expect(() => loosely({ vars: 1, createVars: () => 1 })).toThrow("not both");
     expect(() => loosely({ actions: { a: 7 } })).toThrow("the action 'a' is no function");
     expect(() => loosely({ schemas: { actions: { a: {} } } })).toThrow("which the actor has not");
@@ -690,9 +812,19 @@ describe("a registry", () => {
     expect(process.listenerCount("SIGTERM")).toBe(0);
   });
 
+  test("without its native part says how to get it", async () => {
+    vi.stubEnv("SKEP_NATIVE", "/nowhere/skep.node");
+    await expect(setup({ use: { nothing } }).start()).rejects.toThrow("SKEP_NATIVE");
+    vi.unstubAllEnvs();
+  });
+
   test("whose state cannot be stored is refused at the start", async () => {
-    const it = actor({ state: { f: () => 1 } });
-    await expect(World.of({ it })).rejects.toThrow("a function cannot be stored");
+    const f = (): number => 1;
+    await expect(World.of({ it: actor({ state: { f } }) })).rejects.toThrow(
+      "state of 'it': a function cannot be stored; createState makes one for each",
+    );
+    await expect(World.of({ it: actor({ connState: f }) })).rejects.toThrow("connState of 'it'");
+    await expect(World.of({ it: actor({ vars: { f } }) })).rejects.toThrow("createVars makes one");
     expect(process.listenerCount("SIGTERM")).toBe(0);
   });
 
@@ -721,7 +853,12 @@ describe("raw requests", () => {
         const { pathname, searchParams } = new URL(request.url);
         if (pathname === "/echo") {
           return Response.json(
-            { method: request.method, q: searchParams.get("q"), body: await request.text(), type: request.headers.get("content-type") },
+            {
+              method: request.method,
+              q: searchParams.get("q"),
+              body: await request.text(),
+              type: request.headers.get("content-type"),
+            },
             { status: 201, headers: { "x-own": "1" } },
           );
         }
@@ -773,9 +910,16 @@ describe("raw requests", () => {
 
   test("may have an answer without a body, or none", async () => {
     await using world = await World.of({ it: it() });
-    expect((await request(world, "GET /empty")).log[0]).toEqual(["Respond", 304, [], new Uint8Array()]);
+    expect((await request(world, "GET /empty")).log[0]).toEqual([
+      "Respond",
+      304,
+      [],
+      new Uint8Array(),
+    ]);
     expect((await request(world, "GET /")).log).toEqual([["settle", "ok"]]);
-    expect((await request(world, "GET /wrong")).outcome.failure).toMatchObject({ code: "internal" });
+    expect((await request(world, "GET /wrong")).outcome.failure).toMatchObject({
+      code: "internal",
+    });
     expect(world.lines.pop()).toMatch("onRequest gives a Response");
   });
 
@@ -788,7 +932,10 @@ describe("raw requests", () => {
       ["settle", "ok"],
     ]);
     const { log } = await request(world, "GET /large");
-    const size = log.reduce((sum, [name, bytes]) => sum + (name === "RespondWrite" ? (bytes as Uint8Array).length : 0), 0);
+    const size = log.reduce(
+      (sum, [name, bytes]) => sum + (name === "RespondWrite" ? (bytes as Uint8Array).length : 0),
+      0,
+    );
     expect(log[0]![0] === "Respond" ? (log[0]![3] as Uint8Array).length : size).toBe(1_000_000);
   });
 

@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 
 import { randomOf, seed } from "../../../testing/packages/random.ts";
 import { decode, encode } from "../src/cbor.ts";
+import { actor } from "../src/index.ts";
 import { reconcile } from "../src/reconcile.ts";
 import { TrackedValue } from "../src/tracked_value.ts";
+import { World } from "./world.ts";
 
 describe("a tracked value", () => {
   const run = {};
@@ -28,7 +30,12 @@ describe("a tracked value", () => {
   });
   test("notices whatever happens in a map, a set, a date, bytes, or to a part that code kept", () => {
     const inner = { list: [1] };
-    const parts = { map: new Map([["a", inner]]), set: new Set(), at: new Date(0), raw: new Uint8Array(2) };
+    const parts = {
+      map: new Map([["a", inner]]),
+      set: new Set(),
+      at: new Date(0),
+      raw: new Uint8Array(2),
+    };
     const state = TrackedValue.fresh(parts);
     state.get(run);
     state.take();
@@ -94,14 +101,22 @@ describe("putting back", () => {
     expect(reconcile({ a: [1] }, { a: { 0: 1 } })).toEqual({ a: { 0: 1 } });
     expect(reconcile(Object.freeze({ a: 1 }), { a: 2 })).toEqual({ a: 2 });
     expect(reconcile({ a: new Date(1) }, { a: new Date(2) })).toEqual({ a: new Date(2) });
-    expect(reconcile({ a: new Uint8Array([1]) }, { a: new Uint8Array([2]) })).toEqual({ a: new Uint8Array([2]) });
+    expect(reconcile({ a: new Uint8Array([1]) }, { a: new Uint8Array([2]) })).toEqual({
+      a: new Uint8Array([2]),
+    });
     expect(reconcile(1, undefined)).toBeUndefined();
   });
   test("keeps maps and sets", () => {
     const entry = { n: 1 };
     const current = { map: new Map([["a", entry]]), set: new Set([1]) };
     const { map, set } = current;
-    const wanted = { map: new Map([["b", { n: 3 }], ["a", { n: 2 }]]), set: new Set([2, 1]) };
+    const wanted = {
+      map: new Map([
+        ["b", { n: 3 }],
+        ["a", { n: 2 }],
+      ]),
+      set: new Set([2, 1]),
+    };
     expect(reconcile(current, wanted)).toEqual(wanted);
     expect(current.map).toBe(map);
     expect(current.set).toBe(set);
@@ -118,6 +133,55 @@ describe("putting back", () => {
       expect(encode(reconcile(current, wanted), "stored"), `seed ${seed}`).toEqual(bytes);
     }
   });
+});
+
+test("whatever calls do to a state, and however they end, the database has what they have left", async () => {
+  const next = randomOf(seed);
+  const below = (count: number): number => Math.floor(next() * count);
+  interface Node {
+    list: Node[];
+    map: Map<string, Node>;
+    n: number;
+  }
+  const node = (): Node => ({ list: [], map: new Map(), n: below(100) });
+  const mutate = (root: Node): void => {
+    let at = root;
+    for (let depth = below(4); depth > 0; --depth) at = at.list[0] ?? at.map.get("a") ?? at;
+    const change = [
+      () => void ++at.n,
+      () => void at.list.push(node()),
+      () => void at.list.pop(),
+      () => void at.map.set("ab"[below(2)]!, node()),
+      () => at.map.clear(),
+      () => void (at.list = [node()]),
+    ][below(6)]!;
+    change();
+  };
+  let kept: Node | undefined;
+  const it = actor({
+    createState: node,
+    actions: {
+      change: (c, isBad: boolean) => {
+        // Sometimes through what an earlier call has kept.
+        const root = kept && next() < 0.3 ? kept : c.state;
+        for (let i = below(5); i >= 0; --i) mutate(root);
+        kept = c.state;
+        if (isBad) throw new Error("as asked");
+        return encode(c.state, "stored");
+      },
+      read: (c) => encode(c.state, "stored"),
+    },
+  });
+  await using world = await World.of({ it });
+  const one = await world.actor("it");
+  let model = one.saved!;
+  for (let i = 0; i < 500; ++i) {
+    const isBad = next() < 0.4;
+    const { value } = await one.action("change", isBad);
+    if (!isBad) model = value as Uint8Array<ArrayBuffer>;
+    expect(one.saved, `seed ${seed}, call ${i}`).toEqual(model);
+    expect((await one.action("read")).value, `seed ${seed}, call ${i}`).toEqual(model);
+  }
 });
 
 /** With parts that stand in several places. */

@@ -92,7 +92,8 @@ const chatRoom = actor({
       c.state.cuont = 1;
       c.state.count += 1;
       expectTypeOf(c.conn).toEqualTypeOf<
-        Connection<{ name: string; joined: number }, { name: string }, typeof chatRoomEvents> | undefined
+        | Connection<{ name: string; joined: number }, { name: string }, typeof chatRoomEvents>
+        | undefined
       >();
       return row;
     },
@@ -114,12 +115,16 @@ const chatRoom = actor({
       await c.queue.send("mail", { to });
     },
     both: (c, a: string, b?: number) => [c.state.topic, a, b] as const,
-    moved: (c) => c.db.transaction(async (tx) => (await tx.execute<{ n: number }>("SELECT 1 AS n"))[0]?.n),
+    moved: (c) =>
+      c.db.transaction(async (tx) => (await tx.execute<{ n: number }>("SELECT 1 AS n"))[0]?.n),
   },
 });
 declare const chatRoomEvents: (typeof chatRoom)["events"];
 
-const counter = actor({ state: { count: 0 }, actions: { add: (c, by: number) => (c.state.count += by) } });
+const counter = actor({
+  state: { count: 0 },
+  actions: { add: (c, by: number) => (c.state.count += by) },
+});
 const bare = actor({});
 const registry = setup({ use: { chatRoom, counter, bare } });
 
@@ -127,13 +132,18 @@ describe("a registry", () => {
   test("is what clients are typed by", () => {
     expectTypeOf(registry).toExtend<RegistryContract>();
     const client = createClient<typeof registry>("http://localhost:6420");
-    const room = client.chatRoom.getOrCreate("a", { createWithInput: { topic: "x" }, params: { name: "ada" } });
+    const room = client.chatRoom.getOrCreate("a", {
+      createWithInput: { topic: "x" },
+      params: { name: "ada" },
+    });
     expectTypeOf(room.send).toEqualTypeOf<(sender: string, text: string) => Promise<Message>>();
     expectTypeOf(room.history()).resolves.toEqualTypeOf<Message[]>();
     expectTypeOf(room.both).parameters.toEqualTypeOf<[a: string, b?: number]>();
     expectTypeOf(client.counter.get("a").add(1)).resolves.toBeNumber();
     room.connect().on("newMessage", (message) => expectTypeOf(message).toEqualTypeOf<Message>());
-    expectTypeOf(room.queue.mails.send({ to: "x" }, { wait: true })).resolves.toExtend<{ reply: boolean }>();
+    expectTypeOf(room.queue.mails.send({ to: "x" }, { wait: true })).resolves.toExtend<{
+      reply: boolean;
+    }>();
     // @ts-expect-error -- a wrong action
     void room.sned("a", "b");
     // @ts-expect-error -- a wrong argument
@@ -161,9 +171,15 @@ describe("other actors", () => {
       actions: {
         relay: async (c): Promise<number> => {
           const client = c.client<typeof registry>();
-          expectTypeOf(client.chatRoom.get("a").send).parameters.toEqualTypeOf<[sender: string, text: string]>();
-          expectTypeOf(client.chatRoom.create("a", { input: { topic: "x" } })).resolves.toHaveProperty("history");
-          expectTypeOf(client.chatRoom.get("a").queue.mails.send({ to: "x" })).resolves.toBeNumber();
+          expectTypeOf(client.chatRoom.get("a").send).parameters.toEqualTypeOf<
+            [sender: string, text: string]
+          >();
+          expectTypeOf(
+            client.chatRoom.create("a", { input: { topic: "x" } }),
+          ).resolves.toHaveProperty("history");
+          expectTypeOf(
+            client.chatRoom.get("a").queue.mails.send({ to: "x" }),
+          ).resolves.toBeNumber();
           // @ts-expect-error -- a wrong action
           void client.counter.get("a").sub(1);
           // @ts-expect-error -- a wrong argument
@@ -180,7 +196,10 @@ describe("other actors", () => {
 describe("definitions", () => {
   test("say what they are about", () => {
     expectTypeOf<ContextOf<typeof counter>["state"]>().toEqualTypeOf<{ count: number }>();
-    expectTypeOf<ContextOf<typeof chatRoom>["vars"]>().toEqualTypeOf<{ seen: Set<string>; topic: string }>();
+    expectTypeOf<ContextOf<typeof chatRoom>["vars"]>().toEqualTypeOf<{
+      seen: Set<string>;
+      topic: string;
+    }>();
     const helper = (c: ContextOf<typeof counter>): number => c.state.count;
     actor({ state: { count: 1 }, actions: { help: (c) => helper(c) } });
   });
@@ -209,6 +228,42 @@ describe("definitions", () => {
     actor({ options: { sleepAfter: "1s" } });
     // @ts-expect-error -- a migration without SQL
     db({ migrations: [{ version: 1 }] });
+  });
+  test("whose state is made by a function have its type, whatever else there is", () => {
+    const alone = actor({
+      createState: (_c, input: { topic: string }) => ({ topic: input.topic }),
+      actions: { rename: (c, topic: string) => (c.state.topic = topic) },
+    });
+    expectTypeOf<ContextOf<typeof alone>["state"]>().toEqualTypeOf<{ topic: string }>();
+    const later = actor({
+      createState: async () => ({ n: 1 }),
+      createVars: (c) => ({ twice: c.state.n * 2 }),
+      run: async (c) => void (c.vars.twice += c.state.n),
+      actions: { sum: (c) => c.state.n + c.vars.twice },
+    });
+    expectTypeOf<ContextOf<typeof later>["vars"]>().toEqualTypeOf<{ twice: number }>();
+  });
+  test("have arguments as their schemas say", () => {
+    const name = {} as StandardSchema<[name: string]>;
+    const checked = actor({
+      schemas: { actions: { rename: name } },
+      createState: (_c, input: { topic: string }) => ({ topic: input.topic }),
+      actions: {
+        rename: (c, topic: string) => (c.state.topic = topic),
+        other: (_c, _n: number) => 1,
+      },
+    });
+    expectTypeOf<Parameters<typeof checked.actions.rename>[1]>().toBeString();
+    actor({
+      // @ts-expect-error -- the schema of other arguments
+      schemas: { actions: { add: name } },
+      actions: { add: (_c, by: number) => by },
+    });
+    actor({
+      // @ts-expect-error -- the schema of an action that is not there
+      schemas: { actions: { ad: name } },
+      actions: { add: (_c, by: string) => by },
+    });
   });
   test("have inputs and parameters as their schemas say", () => {
     const input = {} as StandardSchema<{ n: number }>;

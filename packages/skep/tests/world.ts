@@ -1,6 +1,11 @@
 // A started registry on a FakeNative.
 
-import { startServer, type ActorDefinitions, type Server, type StartOptions } from "../src/registry.ts";
+import {
+  startServer,
+  type ActorDefinitions,
+  type Server,
+  type StartOptions,
+} from "../src/registry.ts";
 import { type FakeActor, FakeNative } from "./fake_native.ts";
 
 export class World {

@@ -109,7 +109,8 @@ export const chatRoom = actor({
       const rows = await c.db.execute<{ text: string }>("SELECT text FROM message ORDER BY id");
       return rows.map(({ text }) => text);
     },
-    forever: (c) => new Promise<void>((resolve) => c.abortSignal.addEventListener("abort", () => resolve())),
+    forever: (c) =>
+      new Promise<void>((resolve) => c.abortSignal.addEventListener("abort", () => resolve())),
     pairs: async (c) => {
       await c.kv.put("a/1", new Map([[1, new Date(7)]]));
       await c.kv.put("a/2", 2n);
@@ -120,7 +121,10 @@ export const chatRoom = actor({
       return [
         key,
         map.get(1)?.getTime(),
-        (await c.kv.list({ prefix: "a/", after: "a/1" })).map(([each, value]) => [each, value === 2n]),
+        (await c.kv.list({ prefix: "a/", after: "a/1" })).map(([each, value]) => [
+          each,
+          value === 2n,
+        ]),
         await c.kv.get("b"),
         await c.kv.delete("b"),
         (await c.kv.get("b")) ?? "gone",
@@ -151,7 +155,8 @@ export const worker = actor({
     },
   },
   actions: {
-    done: async (c) => (await c.db.execute<{ what: string }>("SELECT what FROM done")).map(({ what }) => what),
+    done: async (c) =>
+      (await c.db.execute<{ what: string }>("SELECT what FROM done")).map(({ what }) => what),
     enqueue: (c, text: string) => c.queue.send("read", text),
     remind: async (c, ms: number, what: string) => {
       const id = await c.schedule.after(ms, "happen", what, new Date(3));
@@ -160,8 +165,17 @@ export const worker = actor({
     },
     plan: async (c) => {
       await c.cron.set({ name: "daily", expression: "0 8 * * *", action: "happen", args: ["job"] });
-      await c.cron.every({ name: "often", interval: 50, action: "happen", args: ["tick", new Date(3)] });
-      return (await c.cron.list()).map(({ name, expression, interval }) => [name, expression, interval]);
+      await c.cron.every({
+        name: "often",
+        interval: 50,
+        action: "happen",
+        args: ["tick", new Date(3)],
+      });
+      return (await c.cron.list()).map(({ name, expression, interval }) => [
+        name,
+        expression,
+        interval,
+      ]);
     },
     unplan: (c) => c.cron.remove("often"),
     runs: async (c) => (await c.cron.history("often")).filter(({ error }) => error === null).length,
@@ -176,6 +190,19 @@ export const worker = actor({
       await c.sleepFor(20);
       return c.state.ran;
     },
+    slowly: async (c) => {
+      const { ran } = c.state;
+      ran.push("before");
+      // Until the other call has come and failed.
+      while (c.state.tries < 1) await c.sleepFor(5);
+      ran.push("after");
+    },
+    failBetween: (c) => {
+      c.state.ran.push("never");
+      c.state.tries = 50;
+      throw new UserError("as asked", { code: "asked" });
+    },
+    release: (c) => void (c.state.tries += 1),
     ask: async (c, name: string): Promise<number> => {
       const client = c.client<typeof registry>();
       await client.chatRoom.getOrCreate(name).send("worker", "hello");
@@ -191,7 +218,8 @@ export const worker = actor({
         .catch((each: { code: string }) => each);
       return (error as { code: string }).code;
     },
-    pass: (c, name: string): Promise<unknown> => c.client<typeof registry>().chatRoom.getOrCreate(name).bug(),
+    pass: (c, name: string): Promise<unknown> =>
+      c.client<typeof registry>().chatRoom.getOrCreate(name).bug(),
     remove: (c) => c.destroy(),
   },
   options: { sleepAfter: 200 },
@@ -200,13 +228,17 @@ export const worker = actor({
 export const page = actor({
   state: { visits: 0 },
   onBeforeConnect: (c) => {
-    if (c.request.headers.get("x-name") === "mallory") throw new UserError("not you", { code: "not_you" });
+    if (c.request.headers.get("x-name") === "mallory")
+      throw new UserError("not you", { code: "not_you" });
   },
   onRequest: async (c, request) => {
     const { pathname } = new URL(request.url);
     c.state.visits += 1;
     if (pathname === "/json") {
-      return Response.json({ method: request.method, body: await request.text(), visits: c.state.visits }, { status: 201 });
+      return Response.json(
+        { method: request.method, body: await request.text(), visits: c.state.visits },
+        { status: 201 },
+      );
     }
     if (pathname === "/stream") {
       const parts = ["one ", "two ", "three"];

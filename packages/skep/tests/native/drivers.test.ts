@@ -14,7 +14,10 @@ import { kysely } from "skep/kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 
-const authors = sqliteTable("author", { id: integer("id").primaryKey(), name: text("name").notNull() });
+const authors = sqliteTable("author", {
+  id: integer("id").primaryKey(),
+  name: text("name").notNull(),
+});
 const books = sqliteTable("book", {
   id: integer("id").primaryKey(),
   title: text("title").notNull(),
@@ -39,8 +42,17 @@ interface Tables {
 /** As drizzle-kit writes it. */
 async function writeMigrations(folder: string): Promise<void> {
   await mkdir(join(folder, "meta"));
-  const entries = ["0000_first", "0001_second"].map((tag, idx) => ({ idx, version: "6", when: idx, tag, breakpoints: true }));
-  await writeFile(join(folder, "meta/_journal.json"), JSON.stringify({ version: "7", dialect: "sqlite", entries }));
+  const entries = ["0000_first", "0001_second"].map((tag, idx) => ({
+    idx,
+    version: "6",
+    when: idx,
+    tag,
+    breakpoints: true,
+  }));
+  await writeFile(
+    join(folder, "meta/_journal.json"),
+    JSON.stringify({ version: "7", dialect: "sqlite", entries }),
+  );
   await writeFile(
     join(folder, "0000_first.sql"),
     "CREATE TABLE `author` (`id` integer PRIMARY KEY, `name` text NOT NULL);\n--> statement-breakpoint\n" +
@@ -55,7 +67,9 @@ async function writeMigrations(folder: string): Promise<void> {
 function makeRegistry(folder: string) {
   const library = actor({
     db: db({ migrations: drizzleMigrations(folder) }),
-    schemas: { actions: { checked: z.tuple([z.string().trim().min(1), z.number().int().default(7)]) } },
+    schemas: {
+      actions: { checked: z.tuple([z.string().trim().min(1), z.number().int().default(7)]) },
+    },
     actions: {
       drizzle: async (c) => {
         const d = drizzle(c.db, { schema });
@@ -66,10 +80,18 @@ function makeRegistry(folder: string) {
           .returning();
         await d.insert(books).values({ title: "two", author: 1 });
         await d.update(books).set({ title: "second" }).where(eq(books.title, "two"));
-        const joined = await d.select().from(books).innerJoin(authors, eq(books.author, authors.id));
-        const nested = await d.query.authors.findMany({ with: { books: { columns: { title: true } } } });
+        const joined = await d
+          .select()
+          .from(books)
+          .innerJoin(authors, eq(books.author, authors.id));
+        const nested = await d.query.authors.findMany({
+          with: { books: { columns: { title: true } } },
+        });
         const first = await d.query.books.findFirst({ where: eq(books.title, "nope") });
-        const one = await d.select({ n: sql<number>`count(*)` }).from(books).get();
+        const one = await d
+          .select({ n: sql<number>`count(*)` })
+          .from(books)
+          .get();
         return {
           at: made[0]!.at!.getTime(),
           cover: made[0]!.cover!.toString(),
@@ -100,20 +122,38 @@ function makeRegistry(folder: string) {
       },
       kysely: async (c) => {
         const k = kysely<Tables>(c.db);
-        const made = await k.insertInto("author").values([{ name: "ada" }, { name: "bob" }]).executeTakeFirst();
-        const updated = await k.updateTable("author").set({ name: "x" }).where("id", ">", 0).executeTakeFirst();
-        const returned = await k.insertInto("book").values({ title: "one", author: 1 }).returning("id").executeTakeFirst();
+        const made = await k
+          .insertInto("author")
+          .values([{ name: "ada" }, { name: "bob" }])
+          .executeTakeFirst();
+        const updated = await k
+          .updateTable("author")
+          .set({ name: "x" })
+          .where("id", ">", 0)
+          .executeTakeFirst();
+        const returned = await k
+          .insertInto("book")
+          .values({ title: "one", author: 1 })
+          .returning("id")
+          .executeTakeFirst();
         const removed = await k.deleteFrom("author").where("id", "=", 2).executeTakeFirst();
         const rows = await k
           .selectFrom("book")
           .innerJoin("author", "author.id", "book.author")
           .select(["book.title", "author.name"])
           .execute();
-        return [Number(made.insertId), Number(updated.numUpdatedRows), returned?.id, Number(removed.numDeletedRows), rows] as const;
+        return [
+          Number(made.insertId),
+          Number(updated.numUpdatedRows),
+          returned?.id,
+          Number(removed.numDeletedRows),
+          rows,
+        ] as const;
       },
       kyselyTransaction: async (c) => {
         const k = kysely<Tables>(c.db);
-        const add = (into: typeof k, name: string) => into.insertInto("author").values({ name }).execute();
+        const add = (into: typeof k, name: string) =>
+          into.insertInto("author").values({ name }).execute();
         const kept = await k.transaction().execute(async (tx) => {
           await add(tx, "kept");
           return 7;
@@ -141,7 +181,12 @@ let client: ReturnType<typeof createClient<ReturnType<typeof makeRegistry>>>;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "skep-drizzle-"));
   await writeMigrations(folder);
-  server = await makeRegistry(folder).start({ store: "memory:", listen: 0, signals: false, logLevel: "error" });
+  server = await makeRegistry(folder).start({
+    store: "memory:",
+    listen: 0,
+    signals: false,
+    logLevel: "error",
+  });
   client = createClient(server.url);
 });
 afterAll(async () => {
@@ -173,17 +218,29 @@ describe("Drizzle", () => {
 
 describe("Kysely", () => {
   test("queries, and counts what it changes", async () => {
-    expect(await client.library.getOrCreate("kysely").kysely()).toEqual([2, 2, 1, 1, [{ title: "one", name: "x" }]]);
+    expect(await client.library.getOrCreate("kysely").kysely()).toEqual([
+      2,
+      2,
+      1,
+      1,
+      [{ title: "one", name: "x" }],
+    ]);
   });
   test("has transactions within the turn", async () => {
-    expect(await client.library.getOrCreate("kysely-tx").kyselyTransaction()).toEqual([7, "as asked", ["kept"]]);
+    expect(await client.library.getOrCreate("kysely-tx").kyselyTransaction()).toEqual([
+      7,
+      "as asked",
+      ["kept"],
+    ]);
   });
 });
 
 test("zod checks arguments, and fills in what is not there", async () => {
   const library = client.library.getOrCreate("zod");
   expect(await library.checked(" a ", 1)).toBe("a:1");
-  expect(await (library as unknown as { checked(name: string): Promise<string> }).checked("a")).toBe("a:7");
+  expect(
+    await (library as unknown as { checked(name: string): Promise<string> }).checked("a"),
+  ).toBe("a:7");
   await expect(library.checked(" ", 1.5)).rejects.toMatchObject({
     group: "request",
     code: "invalid_arguments",

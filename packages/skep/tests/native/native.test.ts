@@ -16,7 +16,12 @@ let directory: string;
 let written: string[];
 
 const start = async (): Promise<void> => {
-  server = await registry.start({ store: `embedded:${join(directory, "store")}`, listen: 0, signals: false, logLevel: "warn" });
+  server = await registry.start({
+    store: `embedded:${join(directory, "store")}`,
+    listen: 0,
+    signals: false,
+    logLevel: "warn",
+  });
   client = createClient<typeof registry>(server.url);
 };
 const stop = async (): Promise<void> => {
@@ -27,7 +32,9 @@ const stop = async (): Promise<void> => {
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "skep-registry-"));
   written = [];
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => (written.push(String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation(
+    (text) => (written.push(String(text)), true),
+  );
   await start();
 });
 afterAll(async () => {
@@ -52,7 +59,16 @@ describe("an actor", () => {
     expect(failed).toMatchObject({ group: "user", code: "asked", metadata: { sender: "bob" } });
     await room.send("carl", "hi");
     expect((await room.history()).map(({ sender }) => sender)).toEqual(["ada", "carl"]);
-    expect(await room.look()).toEqual([2, ["ada", "carl"], [["ada", 5], ["carl", 5]], true, true]);
+    expect(await room.look()).toEqual([
+      2,
+      ["ada", "carl"],
+      [
+        ["ada", 5],
+        ["carl", 5],
+      ],
+      true,
+      true,
+    ]);
   });
   test("is made with an input, once", async () => {
     const name = key();
@@ -82,7 +98,14 @@ describe("an actor", () => {
     expect(await client.chatRoom.getOrCreate(key()).transactions()).toEqual(["before", "kept"]);
   });
   test("has key-value pairs", async () => {
-    expect(await client.chatRoom.getOrCreate(key()).pairs()).toEqual(["a/1", 7, [["a/2", true]], null, true, "gone"]);
+    expect(await client.chatRoom.getOrCreate(key()).pairs()).toEqual([
+      "a/1",
+      7,
+      [["a/2", true]],
+      null,
+      true,
+      "gone",
+    ]);
   });
   test("whose call takes too long answers, and goes on", async () => {
     const room = client.chatRoom.getOrCreate(key());
@@ -91,6 +114,16 @@ describe("an actor", () => {
   });
   test("keeps the changes of a call that waits, from before the wait", async () => {
     expect(await client.worker.getOrCreate(key()).waits()).toEqual(["before"]);
+  });
+  test("whose call fails while another one waits leaves the state to that one", async () => {
+    const worker = client.worker.getOrCreate(key());
+    const slow = worker.slowly();
+    await until(async () => (await worker.ran()).length === 1);
+    await expect(worker.failBetween()).rejects.toMatchObject({ code: "asked" });
+    expect(await worker.ran()).toEqual(["before"]);
+    await worker.release();
+    await slow;
+    expect(await worker.ran()).toEqual(["before", "after"]);
   });
   test("is there again after a restart of the process", async () => {
     const name = key();
@@ -109,7 +142,10 @@ describe("an actor", () => {
     await client.worker.getOrCreate(name).remind(60_000, "never");
     await client.worker.get(name).remove();
     await until(async () => {
-      const error: unknown = await client.worker.get(name).ran().catch((each: unknown) => each);
+      const error: unknown = await client.worker
+        .get(name)
+        .ran()
+        .catch((each: unknown) => each);
       return error instanceof ActorError && error.code === "not_found";
     });
   });
@@ -132,20 +168,32 @@ describe("connections", () => {
     expect(heard).toEqual(["bob came", "hello", "bob went"]);
     ada.dispose();
   });
+  test("may say nothing about themselves, in both encodings", async () => {
+    for (const encoding of ["cbor", "json"] as const) {
+      const other = createClient<typeof registry>(server.url, { encoding });
+      const connection = other.chatRoom.getOrCreate(key()).connect();
+      expect(await connection.me()).toEqual([{ name: "nobody", sent: 0 }, ["here"], 1]);
+      other.dispose();
+    }
+  });
   test("are refused by the actor, and so are raw requests", async () => {
     const room = client.chatRoom.getOrCreate(key());
     const mallory = room.connect({ name: "mallory" });
     await until(() => mallory.status === "disconnected");
     expect(mallory.error).toMatchObject({ code: "not_you" });
     mallory.dispose();
-    const refused = await client.page.getOrCreate(key()).fetch("/json", { headers: { "x-name": "mallory" } });
+    const refused = await client.page
+      .getOrCreate(key())
+      .fetch("/json", { headers: { "x-name": "mallory" } });
     expect([refused.status, await refused.json()]).toMatchObject([400, { code: "not_you" }]);
   });
   test("may be ended by the actor", async () => {
     const connection = client.chatRoom.getOrCreate(key()).connect({ name: "ada" });
     const closed = new Promise((resolve) => connection.onClose(resolve));
     // The connection may be gone before the reply.
-    await connection.kick("enough").catch((error: ActorError) => expect(error.code).toBe("connection_lost"));
+    await connection
+      .kick("enough")
+      .catch((error: ActorError) => expect(error.code).toBe("connection_lost"));
     await closed;
     await until(() => connection.status === "disconnected");
     connection.dispose();
@@ -206,14 +254,21 @@ describe("raw requests", () => {
     expect(await stream.text()).toBe("one two three");
     expect((await page.fetch("/nothing")).status).toBe(204);
     const failed = await page.fetch("/fail");
-    expect([failed.status, await failed.json()]).toEqual([400, { group: "user", code: "not_this", message: "not this" }]);
+    expect([failed.status, await failed.json()]).toEqual([
+      400,
+      { group: "user", code: "not_this", message: "not this" },
+    ]);
     expect(await (await page.fetch("/json")).json()).toMatchObject({ visits: 4 });
   });
 });
 
 test("calls that nobody may make are refused, and those with wrong arguments", async () => {
   const post = (path: string, body: BodyInit, type = "application/json") =>
-    fetch(`${server.url}/actors/worker/${key()}/${path}`, { method: "POST", body, headers: { "content-type": type } });
+    fetch(`${server.url}/actors/worker/${key()}/${path}`, {
+      method: "POST",
+      body,
+      headers: { "content-type": type },
+    });
   expect((await post("actions/nope", "[]")).status).toBe(404);
   expect((await post("actions/ran", "{}")).status).toBe(400);
   expect((await post("actions/ran", "[")).status).toBe(400);
@@ -225,8 +280,8 @@ test("calls that nobody may make are refused, and those with wrong arguments", a
 test("an actor type that no client may spell is refused at the start", async () => {
   const { actor, setup } = await import("skep");
   // On this thread a registry runs already.
-  await expect(setup({ use: { it: actor({}) } }).start({ store: "memory:", listen: 0, signals: false })).rejects.toThrow(
-    "started on this thread already",
-  );
+  await expect(
+    setup({ use: { it: actor({}) } }).start({ store: "memory:", listen: 0, signals: false }),
+  ).rejects.toThrow("started on this thread already");
   expect(await client.chatRoom.getOrCreate(key()).history()).toEqual([]);
 });

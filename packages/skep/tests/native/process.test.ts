@@ -1,0 +1,90 @@
+// The process that a registry makes of a program.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { type Client, createClient, type RegistryTypes } from "@skep/client";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const program = fileURLToPath(new URL("program.mjs", import.meta.url));
+
+type Program = RegistryTypes<{
+  counter: { actions: { add(by: number): number; careless(): void; pid(): number } };
+}>;
+
+let directory: string;
+let child: ChildProcess;
+let lines: Interface;
+let errors: string;
+
+async function start(): Promise<Client<Program>> {
+  errors = "";
+  child = spawn(process.execPath, [program], {
+    env: {
+      ...process.env,
+      SKEP_STORE: `embedded:${join(directory, "store")}`,
+      SKEP_LISTEN: "0",
+      SKEP_LOG_LEVEL: "warn",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  child.stderr!.on("data", (text) => (errors += String(text)));
+  lines = createInterface({ input: child.stdout! });
+  const [url] = (await Promise.race([
+    once(lines, "line"),
+    once(child, "exit").then(() => Promise.reject(new Error(errors))),
+  ])) as [string];
+  return createClient<Program>(url);
+}
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "skep-process-"));
+});
+afterEach(async () => {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  await rm(directory, { recursive: true });
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s puts the actors to sleep, and ends it as that signal does",
+  async (signal) => {
+    const client = await start();
+    await client.counter.getOrCreate("a").add(5);
+    const asleep = once(lines, "line");
+    const exited = once(child, "exit");
+    child.kill(signal);
+    expect(await asleep).toEqual(["asleep"]);
+    expect(await exited).toEqual([null, signal]);
+    const again = await start();
+    expect(await again.counter.get("a").add(1)).toBe(6);
+  },
+);
+
+test("what was acknowledged is there after a kill", async () => {
+  const client = await start();
+  for (let i = 0; i < 20; ++i) await client.counter.getOrCreate("a").add(1);
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+  const again = await start();
+  expect(await again.counter.get("a").add(1)).toBe(21);
+});
+
+test("careless code does not end it", async () => {
+  const client = await start();
+  const one = client.counter.getOrCreate("a");
+  const pid = await one.pid();
+  await one.careless().catch(() => {});
+  while (!errors.includes("of a timer") || !errors.includes("no such table: nowhere")) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(await one.pid()).toBe(pid);
+});
