@@ -104,6 +104,12 @@ std::unique_ptr<call::HttpHandle> Host::request(call::HttpRequest request,
   return exchanges.start(std::move(request), std::move(peer));
 }
 
+std::unique_ptr<call::WebSocketHandle> Host::openSocket(call::HttpRequest request,
+                                                        std::shared_ptr<call::WebSocketPeer> peer) {
+  SocketExchanges& sockets = loopOf(request.actor).sockets();
+  return sockets.start(std::move(request), std::move(peer));
+}
+
 void Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
   onLoop(loop.loop(), [&] {

@@ -62,6 +62,8 @@ class Host final : public call::Router {
       call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
   std::unique_ptr<call::HttpHandle> request(call::HttpRequest request,
                                             std::shared_ptr<call::HttpPeer> peer) override;
+  std::unique_ptr<call::WebSocketHandle> openSocket(
+      call::HttpRequest request, std::shared_ptr<call::WebSocketPeer> peer) override;
 
   /// Puts the actor to sleep if it is awake, and waits for it.
   void sleep(const call::ActorAddress& actor);

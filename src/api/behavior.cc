@@ -117,6 +117,12 @@ class TypedBehavior final : public actor::Behavior {
                    [&](Context& c) { parts_->onRequest(*actor_, c, request, responder); });
   }
 
+  Done talk(Invocation& invocation, const call::HttpRequest& request,
+            actor::SocketSession& session) override {
+    return guarded(invocation,
+                   [&](Context& c) { parts_->onWebSocket(*actor_, c, request, session); });
+  }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -209,6 +215,7 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .hasOnDisconnect = hasOnDisconnect,
           .hasGate = shared->onBeforeConnect != nullptr,
           .hasRequestHandler = shared->onRequest != nullptr,
+          .hasSocketHandler = shared->onWebSocket != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "skep/gateway/common_fields.h"
+#include "skep/gateway/raw_request.h"
 #include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
@@ -57,13 +58,6 @@ HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allow
 call::Payload takeBody(HttpRequest& request) {
   return {.encoding = encodingOf(view(request[http::field::content_type])),
           .bytes = std::move(request.body())};
-}
-
-/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
-call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
-  const auto field = request.find("X-Skep-Existence");
-  if (field == request.end()) return call::Existence::GetOrCreate;
-  return parseExistence(view(field->value()));
 }
 
 }  // namespace
@@ -200,17 +194,10 @@ HttpResponse HttpHandler::send(HttpRequest& request, Route& route) {
 }
 
 HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
-  const auto existence = existenceField(request);
-  if (const auto* failure = std::get_if<Failure>(&existence)) {
-    return failureResponse(request, *failure);
-  }
-  return call::HttpRequest{.actor = std::move(route.actor),
-                           .existence = std::get<call::Existence>(existence),
-                           .method = std::string(view(request.method_string())),
-                           .path = std::move(route.path),
-                           .query = std::move(route.query),
-                           .headers = headersOf(request),
-                           .body = std::move(request.body())};
+  auto asked = rawRequest(request, route);
+  if (const auto* failure = std::get_if<Failure>(&asked)) return failureResponse(request, *failure);
+  std::get<call::HttpRequest>(asked).body = std::move(request.body());
+  return std::get<call::HttpRequest>(std::move(asked));
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route) {

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "skep/call/router.h"
@@ -23,10 +25,18 @@ struct WebSocketUpgrade {
   std::string response;                                      // its bytes
 };
 
+/// One that an actor's own code speaks.
+struct RawUpgrade {
+  call::HttpRequest asked;
+  std::string acceptValue;  // for upgradeResponse()
+};
+
 /// Whether the request asks for a WebSocket.
 bool isUpgrade(const HttpRequest& request);
 /// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
-call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request,
-                                             const OriginRules& origins);
+std::variant<WebSocketUpgrade, RawUpgrade, call::Failure> checkUpgrade(const HttpRequest& request,
+                                                                       const OriginRules& origins);
+/// The bytes that let the client in. `subprotocol`: the chosen one, or empty.
+std::string upgradeResponse(std::string_view acceptValue, std::string_view subprotocol);
 
 }  // namespace skep::gateway
