@@ -1,4 +1,4 @@
-// The code of docs/guide/getting-started.md, actors.md, events.md and http.md, as it stands there, run.
+// The code of docs/guide/getting-started.md, actors.md, events.md, http.md and websockets.md, as it stands there, run.
 
 #include <gmock/gmock.h>
 #include <skep/skep.h>
@@ -42,6 +42,7 @@ struct Agent {
 
 #include <guide/events.inc>
 #include <guide/http.inc>
+#include <guide/websockets.inc>
 
 TEST(GuidePagesTest, getting_started) {
   using getting_started::Note;
@@ -70,6 +71,11 @@ TEST(GuidePagesTest, http) {
   skep::TestHost host(skep::registry<Blog, Feed>("blog", "feed"));
   EXPECT_EQ(host.call<std::int64_t>("blog", {"ada"}, "publish", "hello"), 1);
   EXPECT_EQ(host.call<std::int64_t>("feed", {"ada"}, "publish", "hello"), 1);
+}
+
+TEST(GuidePagesTest, websockets) {
+  skep::TestHost host(skep::registry<Lobby>("lobby"));
+  host.call("lobby", {"ada"}, "say", "hello");
 }
 
 TEST(GuidePagesTest, events) {
