@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/audience.h"
@@ -51,6 +52,8 @@ class ActorInstance {
     virtual Audience* audience(const std::string& databaseName) = 0;
     virtual void admit(const ConnectionPtr& connection) = 0;
     virtual void endConnection(const ConnectionPtr& connection, const call::Closed& why) = 0;
+    /// Something of the actor failed that its callers learn nothing of, for whoever asks later.
+    virtual void noteError(const call::ActorAddress& actor, std::string_view message) = 0;
 
    protected:
     ~Owner() = default;
@@ -72,6 +75,9 @@ class ActorInstance {
   /// Runs an action and waits for durability. `from`: the connection that asks, or null. Suspends. Awake
   /// only.
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
+  /// Runs the hook that lets clients from outside in, for one that has no connection and asks for something
+  /// else than an action; waits for durability. What it refused. Suspends. Awake only.
+  std::optional<call::Failure> letPass(const call::Visit& visit);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// Answers a raw request; what is left to tell the client's end is a failure, or nothing. Suspends. Awake
@@ -152,7 +158,8 @@ class ActorInstance {
   std::optional<call::Failure> runWhole(Invocation& invocation,
                                         FunctionRef<Done(Invocation&)> code);
   /// The one gate of what clients ask without a connection: within the first turn, before anything else.
-  Done passGate(Invocation& invocation, const call::Headers& headers);
+  /// `visit` outlives what the invocation runs.
+  Done passGate(Invocation& invocation, const call::Visit& visit);
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
                                        const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);

@@ -4,6 +4,7 @@
 
 #include "skep/actor/actor_instance.h"
 #include "skep/actor/outcome.h"
+#include "skep/actor/raw_head.h"
 #include "skep/actor/socket_session.h"
 
 namespace skep::actor {
@@ -17,7 +18,9 @@ std::optional<call::Failure> ActorInstance::talk(const call::HttpRequest& reques
   SocketSession session(*this, invocation, request, exchange, alone);
   if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  Done done = passGate(invocation, request.headers);
+  const RawHead head(request);
+  const call::Visit visit{.claims = request.claims, .head = &head};
+  Done done = passGate(invocation, visit);
   if (!failureIn(done)) done = behavior_->talk(invocation, request, session);
   if (!failureIn(done)) done = session.finish();
   return finishCall(invocation, failureIn(done));

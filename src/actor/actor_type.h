@@ -75,8 +75,8 @@ struct ActorType {
   QueueTypes queues;
   bool hasRun = false;                                      // Behavior::run() is worth calling
   std::map<std::string, EventOptions, std::less<>> events;  // that clients may subscribe to
+  bool hasGate = false;                                     // Behavior::letPass() is worth calling
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
-  bool hasGate = false;          // Behavior::pass() is worth calling
   bool hasRequestHandler = false;
   bool hasSocketHandler = false;
   std::function<std::unique_ptr<Behavior>()> makeBehavior;

@@ -21,6 +21,14 @@ Failure shuttingDown() {
   return {FailureCode::ShuttingDown, "this node is shutting down"};
 }
 
+/// Why the store says nothing of the actor.
+Failure unknownActor(const call::ActorAddress& actor, const Result<store::DatabaseInfo>& stored) {
+  if (stored || stored.error().code == ErrorCode::NotFound) {
+    return {FailureCode::ActorNotFound, "there is no actor " + actor.toString()};
+  }
+  return call::failureOf(stored.error(), "the store");
+}
+
 void bump(std::atomic<std::uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -156,9 +164,13 @@ void HostLoop::endConnections(const ActorInstance& instance) {
 }
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
-                                      const std::optional<call::Payload>& input) {
+                                      const std::optional<call::Payload>& input,
+                                      const call::Visit* visit) {
   bool created = false;
   const auto whenDurable = [&](ActorInstance& instance) -> call::Outcome<bool> {
+    if (visit != nullptr) {
+      if (auto refused = instance.letPass(*visit)) return *std::move(refused);
+    }
     if (auto lost = instance.waitDurable()) return *std::move(lost);
     return created;
   };
@@ -177,6 +189,7 @@ call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor)
     if (Status gone = environment_.store.destroy(actor.databaseName()); !gone) {
       return call::failureOf(gone.error(), actor.toString());
     }
+    errors_.forget(actor.databaseName());
     return std::monostate{};
   }
   const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
@@ -186,12 +199,46 @@ call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor)
   return std::monostate{};
 }
 
-void HostLoop::sleep(const call::ActorAddress& actor) {
-  const auto found = instances_.find(actor.databaseName());
-  if (found == instances_.end()) return;
+call::Outcome<std::monostate> HostLoop::sleep(const call::ActorAddress& actor) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  const std::string name = actor.databaseName();
+  const auto found = instances_.find(name);
+  if (found == instances_.end()) {
+    auto known = environment_.store.info(name);
+    if (known && known->head.txid != 0) return std::monostate{};
+    return unknownActor(actor, known);
+  }
   const InstancePtr instance = found->second;
   instance->requestStop(ActorInstance::Stop::Sleep);
   while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+  return std::monostate{};
+}
+
+call::Outcome<call::ActorDetails> HostLoop::info(const call::ActorAddress& actor) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  const std::string name = actor.databaseName();
+  const auto stored = environment_.store.info(name);
+  if (!stored || stored->head.txid == 0) return unknownActor(actor, stored);
+  call::ActorDetails details{
+      .info = {.actor = actor,
+               .createdMs = stored->createdMs,
+               .bytes = std::uint64_t{stored->head.pageCount} * store::kPageBytes},
+      .storedBytes = stored->storedBytes,
+      .txid = stored->head.txid,
+      .alarmMs = stored->head.alarmMs,
+      .lastError = errors_.find(name)};
+  if (const auto found = instances_.find(name); found != instances_.end()) {
+    details.info.isAwake = true;
+    details.callsUnderWay = found->second->calls().count();
+  }
+  if (const Audience* audience = connections_.find(name)) details.connections = audience->count();
+  return details;
+}
+
+void HostLoop::noteError(const call::ActorAddress& actor, std::string_view message) {
+  errors_.note(actor.databaseName(), message, environment_.loop.clock().wallMs());
 }
 
 call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress& actor,
@@ -212,6 +259,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
       const MonotonicTime start = environment_.loop.clock().monotonic();
       std::optional<Failure> failed = instance->start(existence, input);
       if (failed) {
+        noteFailedWake(actor, *failed);
         instances_.erase(name);
         instance->becomeGone();
         return std::move(*failed);
@@ -234,6 +282,14 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
   }
 }
 
+/// What is worth to be known later: not that an actor does not exist, or that its creation was refused.
+void HostLoop::noteFailedWake(const call::ActorAddress& actor, const Failure& failure) {
+  if (failure.is(FailureCode::ActorNotFound) || failure.is(FailureCode::ActorExists)) return;
+  if (failure.group == "user" || failure.is(FailureCode::Internal))
+    return;  // told already, or no error
+  noteError(actor, "it cannot wake: " + failure.toString());
+}
+
 void HostLoop::stopRequested(ActorInstance& instance) {
   const auto found = instances_.find(instance.databaseName());
   SKEP_CHECK(found != instances_.end() && found->second.get() == &instance);
@@ -247,6 +303,9 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 void HostLoop::stop(const InstancePtr& instance) {
   if (!instance->stop()) return;  // another fiber does
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
+  if (instance->stopRequest() == ActorInstance::Stop::Destroy) {
+    errors_.forget(instance->databaseName());
+  }
   instances_.erase(instance->databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());

@@ -14,6 +14,7 @@
 #include "skep/actor/alarm_watch.h"
 #include "skep/actor/connection_table.h"
 #include "skep/actor/host.h"
+#include "skep/actor/last_errors.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
 
@@ -32,9 +33,10 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   HttpExchanges& exchanges() { return exchanges_; }
   SocketExchanges& sockets() { return sockets_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
-                              const std::optional<call::Payload>& input);
+                              const std::optional<call::Payload>& input, const call::Visit* visit);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
-  void sleep(const call::ActorAddress& actor);
+  call::Outcome<std::monostate> sleep(const call::ActorAddress& actor);
+  call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor);
   bool isAwake(const std::string& databaseName) const { return instances_.contains(databaseName); }
   void close();
   void addTo(HostStats& stats) const;
@@ -65,6 +67,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   const ActorType* typeOf(const call::ActorAddress& actor) const override {
     return registry_.find(actor.type);
   }
+  void noteError(const call::ActorAddress& actor, std::string_view message) override;
   void endConnections(const ActorInstance& instance);
 
   /// The awake instance, woken if need be. Suspends.
@@ -77,6 +80,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
   bool waitsToGo(const call::ActionRequest& request) const;
   void stop(const InstancePtr& instance);
+  void noteFailedWake(const call::ActorAddress& actor, const call::Failure& failure);
   void watchIdle();
   void sleepIdle();
 
@@ -87,6 +91,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   std::unordered_map<std::string, InstancePtr> instances_;
   CallFibers fibers_;
   ConnectionTable connections_;
+  LastErrors errors_;
   HttpExchanges exchanges_;
   SocketExchanges sockets_;
   fiber::Gate calls_;

@@ -180,8 +180,22 @@ call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
   return sent;
 }
 
+const call::Claims* Invocation::claims() const {
+  const call::Claims* claims = nullptr;
+  if (connection_ != nullptr) {
+    claims = &connection_->claims();
+  } else if (visit_ != nullptr) {
+    claims = &visit_->claims;
+  }
+  return claims == nullptr || claims->bytes.empty() ? nullptr : claims;
+}
+
 bool Invocation::hasAction(const std::string& name) const {
   return instance_.behavior().hasAction(name);
+}
+
+void Invocation::noteError(std::string_view message) {
+  instance_.owner().noteError(instance_.address(), message);
 }
 
 void Invocation::destroyActor() {

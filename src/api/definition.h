@@ -241,7 +241,9 @@ class Definition {
                   }});
     return *this;
   }
-  /// A client wants to connect. UserError or Forbidden refuse it, with their reason.
+  /// The actor's gate: a client from outside wants to connect, or calls an action without a connection, before
+  /// which this runs in the same turn. UserError or Forbidden refuse it, with their reason. Calls of clients that
+  /// are connected, and of other actors, do not come by here.
   Definition& onBeforeConnect(void (T::*function)(Context&, const Visitor&)) {
     parts_.onBeforeConnect = [function](Actor& self, Context& c, const Visitor& visitor) {
       (static_cast<T&>(self).*function)(c, visitor);

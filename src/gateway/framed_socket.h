@@ -28,6 +28,7 @@
 #include "skep/call/router.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/timer.h"
+#include "skep/gateway/credentials.h"
 #include "skep/gateway/send_queue.h"
 #include "skep/gateway/server.h"
 #include "skep/gateway/stream.h"
@@ -44,6 +45,7 @@ class FramedSocket : public std::enable_shared_from_this<FramedSocket>,
     fiber::Loop& loop;
     call::Router& router;
     const WebSocketOptions& options;
+    const Credentials& credentials;
     std::atomic<std::size_t> openCount = 0;  // these two are read by any thread
     std::atomic<std::uint64_t> messageCount = 0;
     boost::intrusive::list<FramedSocket, boost::intrusive::constant_time_size<false>> open = {};

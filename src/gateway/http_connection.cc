@@ -137,7 +137,7 @@ void HttpConnection::received(beast::error_code error) {
 void HttpConnection::upgrade() {
   ++shared_.requestCount;
   const HttpRequest& request = parser_->get();
-  auto checked = checkUpgrade(request, shared_.front.origins);
+  auto checked = checkUpgrade(request, shared_.front.origins, shared_.front.credentials);
   if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
   if (shared_.isClosing) return shutDown();
   if (peer_.client == nullptr) {

@@ -9,7 +9,10 @@
 namespace skep::gateway {
 
 LoopConnections::LoopConnections(fiber::Loop& loop, Front& front)
-    : sockets_{.loop = loop, .router = front.router, .options = front.options.webSocket},
+    : sockets_{.loop = loop,
+               .router = front.router,
+               .options = front.options.webSocket,
+               .credentials = front.credentials},
       shared_{.loop = loop, .front = front, .webSockets = sockets_} {}
 
 /// One that is told to end may leave the list at once.

@@ -19,7 +19,9 @@ CloseCode codeFor(const Failure& failure) {
   if (failure.is(FailureCode::ShuttingDown) || failure.is(FailureCode::ActorStopped)) {
     return CloseCode::GoingAway;
   }
-  if (failure.is(FailureCode::ActorDestroyed)) return CloseCode::Policy;
+  if (failure.is(FailureCode::ActorDestroyed) || failure.is(FailureCode::TokenExpired)) {
+    return CloseCode::Policy;
+  }
   if (failure.isRetryable || failure.is(FailureCode::ActorBroken)) return CloseCode::TryAgain;
   return CloseCode::InternalError;
 }
@@ -32,7 +34,8 @@ RawWebSocket::RawWebSocket(std::unique_ptr<Stream> stream, RawUpgrade upgrade, H
     : FramedSocket(std::move(stream), std::move(client), shared),
       upgrade_(std::make_unique<RawUpgrade>(std::move(upgrade))),
       request_(std::make_unique<HttpRequest>(std::move(request))),
-      handler_(handler) {}
+      handler_(handler),
+      tokenExpiresMs_(upgrade_->tokenExpiresMs) {}
 
 RawWebSocket::~RawWebSocket() = default;
 
@@ -171,6 +174,13 @@ void RawWebSocket::leaveActor() {
 
 void RawWebSocket::gone() {
   endOpening();
+}
+
+/// Nobody stays longer than the token is good.
+bool RawWebSocket::mayGoOn() {
+  if (tokenExpiresMs_ == 0 || loop_.clock().wallMs() < tokenExpiresMs_) return true;
+  take(Failure(FailureCode::TokenExpired, "the token has expired: connect again with another"));
+  return false;
 }
 
 }  // namespace skep::gateway

@@ -63,6 +63,7 @@ class RawWebSocket final : public FramedSocket, public call::WebSocketPeer {
   void written() override;
   void leaveActor() override;
   void gone() override;
+  bool mayGoOn() override;
 
   void arrive(Said said);
   void take(const Accepted& accepted);
@@ -77,6 +78,7 @@ class RawWebSocket final : public FramedSocket, public call::WebSocketPeer {
   const HttpHandler& handler_;
   std::unique_ptr<call::WebSocketHandle> actor_;
   call::WebSocketClose ending_{.code = call::WebSocketClose::kNoClose, .reason = {}};
+  const std::int64_t tokenExpiresMs_;
   std::size_t untaken_ = 0;  // of the client's messages, by the actor's code
   std::deque<Mark> marks_;
   Arrivals<Said> arrivals_;

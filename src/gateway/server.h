@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "skep/access/shared_secret.h"
+#include "skep/access/token_check.h"
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
@@ -55,6 +57,9 @@ struct ServerOptions {
   /// Whose pages may send requests and connect, besides this server's own; see OriginRules.
   std::vector<std::string> allowedOrigins = {};
   OriginRules::Hosts hosts = OriginRules::Hosts::Any;
+  /// Clients must show a token that this takes; null: nobody asks who they are. Shared: options are copied.
+  std::shared_ptr<access::TokenCheck> tokens;
+  std::optional<access::SharedSecret> adminToken;  // absent: nobody may administer
   std::string pages;  // a directory whose files are handed out at /, or nothing
 
   /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.

@@ -84,11 +84,16 @@ void WebSocket::handle(wire::ClientMessage& message) {
 void WebSocket::connect(wire::ClientMessage& message) {
   phase_ = Phase::Talking;
   const std::unique_ptr<WebSocketUpgrade> upgrade = std::move(upgrade_);
+  auto shown = shared_.credentials.ofConnect(message.token, std::move(upgrade->token));
+  if (const auto* failure = std::get_if<Failure>(&shown)) return closeFor({.failure = *failure});
+  auto& token = std::get<ClientToken>(shown);
+  tokenExpiresMs_ = token.expiresMs;
   call::ConnectRequest request{.actor = std::move(upgrade->actor),
                                .existence = message.existence,
                                .input = std::nullopt,
                                .parameters = {encoding_, std::string(message.parameters)},
                                .headers = std::move(upgrade->headers),
+                               .claims = std::move(token.claims),
                                .subscriptions = std::move(message.events),
                                .resume = std::move(message.resume),
                                .resumedConnection = std::move(message.resumedConnection)};
@@ -217,6 +222,14 @@ void WebSocket::leaveActor() {
 
 void WebSocket::gone() {
   while (callsUnderWay_ > 0) endCall();
+}
+
+/// Nobody stays longer than the token is good.
+bool WebSocket::mayGoOn() {
+  if (tokenExpiresMs_ == 0 || loop_.clock().wallMs() < tokenExpiresMs_) return true;
+  closeFor({.failure = {FailureCode::TokenExpired,
+                        "the token has expired: connect again with another"}});
+  return false;
 }
 
 }  // namespace skep::gateway

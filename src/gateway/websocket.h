@@ -54,6 +54,7 @@ class WebSocket final : public FramedSocket, public call::ConnectionPeer {
   void takeArrived() override;
   void leaveActor() override;
   void gone() override;
+  bool mayGoOn() override;
 
   // From the client.
   void handle(wire::ClientMessage& message);
@@ -75,6 +76,7 @@ class WebSocket final : public FramedSocket, public call::ConnectionPeer {
   std::unique_ptr<call::ConnectionHandle> actor_;
   std::size_t callsUnderWay_ = 0;
   call::Encoding encoding_ = call::Encoding::Json;
+  std::int64_t tokenExpiresMs_ = 0;  // 0: never
   bool isFinishing_ = false;
   Arrivals<Incoming> arrivals_;
 };

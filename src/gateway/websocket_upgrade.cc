@@ -57,7 +57,8 @@ std::string upgradeResponse(std::string_view accepted, std::string_view subproto
 }
 
 std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpRequest& request,
-                                                                 const OriginRules& origins) {
+                                                                 const OriginRules& origins,
+                                                                 const Credentials& credentials) {
   auto parsed = parseRoute(view(request.target()));
   if (auto* failure = std::get_if<Failure>(&parsed)) return std::move(*failure);
   Route& route = std::get<Route>(parsed);
@@ -77,8 +78,14 @@ std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpReque
   if (isRaw) {
     auto asked = rawRequest(request, route);
     if (auto* failure = std::get_if<Failure>(&asked)) return std::move(*failure);
-    return RawUpgrade{.asked = std::get<call::HttpRequest>(std::move(asked)),
-                      .acceptValue = acceptValue(key)};
+    auto shown = credentials.ofRawUpgrade(request);
+    if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
+    auto& token = std::get<ClientToken>(shown);
+    RawUpgrade raw{.asked = std::get<call::HttpRequest>(std::move(asked)),
+                   .acceptValue = acceptValue(key),
+                   .tokenExpiresMs = token.expiresMs};
+    raw.asked.claims = std::move(token.claims);
+    return raw;
   }
   const bool namesProtocol = request.find(http::field::sec_websocket_protocol) != request.end();
   if (namesProtocol &&
@@ -87,8 +94,13 @@ std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpReque
                    "the subprotocol spoken here is " + std::string(kSubprotocol));
   }
 
-  WebSocketUpgrade upgrade{
-      .actor = std::move(route.actor), .headers = headersOf(request), .response = {}};
+  auto shown = credentials.ofUpgrade(request);
+  if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
+
+  WebSocketUpgrade upgrade{.actor = std::move(route.actor),
+                           .headers = headersOf(request),
+                           .token = std::get<std::optional<ClientToken>>(std::move(shown)),
+                           .response = {}};
   upgrade.response = upgradeResponse(acceptValue(key), namesProtocol ? kSubprotocol : "");
   return upgrade;
 }
