@@ -1,6 +1,6 @@
 #include "skep/base/utf8.h"
 
-#include <cstddef>
+#include <string>
 
 namespace skep {
 namespace {
@@ -30,6 +30,24 @@ std::optional<char32_t> takeUtf8Character(std::string_view& text) {
     return std::nullopt;
   text.remove_prefix(length - 1);
   return point;
+}
+
+std::optional<std::size_t> unfinishedUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view rest = text;
+    if (takeUtf8Character(text)) continue;
+    const std::size_t length = lengthOf(static_cast<unsigned char>(rest[0]));
+    if (rest.size() >= length) return std::nullopt;
+    // If anything can follow, then the lowest or the highest of what continues a character.
+    for (const char filling : {'\x80', '\xbf'}) {
+      std::string whole(rest);
+      whole.resize(length, filling);
+      std::string_view character = whole;
+      if (takeUtf8Character(character)) return rest.size();
+    }
+    return std::nullopt;
+  }
+  return 0;
 }
 
 bool isValidUtf8(std::string_view text) {

@@ -144,19 +144,29 @@ FrameDecoder::Next FrameDecoder::add(const Frame& frame) {
   if (!isOpen && frame.isLast) {
     message.payload = view(frame.payload);
   } else {
+    if (!isOpen) checkedBytes_ = 0;
     fragments_.append(frame.payload.data(), frame.payload.size());
     if (!frame.isLast) {
       fragmented_ = message.opcode;
-      return NeedMore{};
+      return message.opcode == Opcode::Text ? checkSoFar() : NeedMore{};
     }
     fragmented_ = Opcode::Continuation;
     isAssembled_ = true;
     message.payload = fragments_;
   }
-  if (message.opcode == Opcode::Text && !isValidUtf8(message.payload)) {
+  const std::size_t checked = isOpen ? checkedBytes_ : 0;
+  if (message.opcode == Opcode::Text && !isValidUtf8(message.payload.substr(checked))) {
     return Broken{CloseCode::BadText, "text that is no UTF-8"};
   }
   return message;
+}
+
+/// What can not become UTF-8 any more is not waited for.
+FrameDecoder::Next FrameDecoder::checkSoFar() {
+  const auto unfinished = unfinishedUtf8(std::string_view(fragments_).substr(checkedBytes_));
+  if (!unfinished) return Broken{CloseCode::BadText, "text that is no UTF-8"};
+  checkedBytes_ = fragments_.size() - *unfinished;
+  return NeedMore{};
 }
 
 }  // namespace skep::gateway

@@ -76,9 +76,11 @@ class FrameDecoder {
   std::variant<NeedMore, Frame, Broken> takeFrame(std::span<char>& bytes) const;
   Next finishControl(const Frame& frame) const;
   Next add(const Frame& frame);
+  Next checkSoFar();
 
   const std::size_t messageBytesMax_;
   std::string fragments_;
+  std::size_t checkedBytes_ = 0;              // of text in fragments_: whole characters
   Opcode fragmented_ = Opcode::Continuation;  // Continuation: no message is open
   bool isAssembled_ = false;                  // fragments_ was given away with the last message
 };
