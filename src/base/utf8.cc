@@ -1,5 +1,7 @@
 #include "skep/base/utf8.h"
 
+#include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace skep {
@@ -10,6 +12,17 @@ std::size_t lengthOf(unsigned char lead) {
   if (lead < 0x80) return 1;
   if (lead < 0xc2 || lead > 0xf4) return 0;
   return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/// Takes ASCII off the front, eight characters at a time: most text is nothing else.
+void skipAscii(std::string_view& text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  while (text.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    if ((word & kHighBits) != 0) return;
+    text.remove_prefix(sizeof word);
+  }
 }
 
 }  // namespace
@@ -51,7 +64,7 @@ std::optional<std::size_t> unfinishedUtf8(std::string_view text) {
 }
 
 bool isValidUtf8(std::string_view text) {
-  while (!text.empty()) {
+  for (skipAscii(text); !text.empty(); skipAscii(text)) {
     if (!takeUtf8Character(text)) return false;
   }
   return true;

@@ -152,7 +152,10 @@ void FramedSocket::write() {
   if (isAwaitingSpace_) return;
   while (!queue_.isEmpty() || !stream_->isFlushed()) {
     error_code error;
-    const std::size_t bytes = stream_->writeSome(queue_.next(), error);
+    const SendQueue::Buffers next = queue_.next();
+    // One alone is cheaper for the system than a list of one.
+    const std::size_t bytes = next.size() == 1 ? stream_->writeSome(next.front(), error)
+                                               : stream_->writeSome(next, error);
     if (isBlocked(error)) return awaitSpace();
     if (error) return end();
     queue_.wrote(bytes);

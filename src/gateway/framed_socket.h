@@ -145,15 +145,23 @@ template <class Item>
 class Arrivals {
  public:
   /// True: nothing else waits, so the socket has to be told.
-  bool put(Item item, std::size_t bytes = 0) {
+  bool put(Item item) {
     const std::lock_guard lock(mutex_);
-    bytes_ += bytes;
     items_.push_back(std::move(item));
     return items_.size() == 1;
   }
-  std::size_t bytes() const {
+  /// `fill(item, bytes)` may change the item, by how many bytes have come since the last take(), and gives how
+  /// many come with it.
+  template <class Fill>
+  bool put(Item item, Fill fill) {
     const std::lock_guard lock(mutex_);
-    return bytes_;
+    bytes_ += fill(item, bytes_);
+    items_.push_back(std::move(item));
+    return items_.size() == 1;
+  }
+  bool isEmpty() const {
+    const std::lock_guard lock(mutex_);
+    return items_.empty();
   }
   std::vector<Item> take() {
     const std::lock_guard lock(mutex_);

@@ -151,16 +151,26 @@ void WebSocket::closed(const call::Closed& why) {
 }
 
 void WebSocket::arrive(Incoming incoming) {
-  std::size_t bytes = 0;
-  if (incoming.frame != nullptr) {
-    // The same bound as that of the queue. What comes before the socket's own loop sees it is lost.
-    if (arrivals_.bytes() > shared_.options.sendBytesMax) incoming.isTooMuch = true;
-    bytes = incoming.frame->size();
-    if (incoming.isTooMuch) incoming.frame.reset();
-  }
-  if (!arrivals_.put(std::move(incoming), bytes)) return;
-  if (fiber::currentLoop() == &loop_) return makeDue();
+  const bool isHere = fiber::currentLoop() == &loop_;
+  if (isHere && mayQueue(incoming)) return enqueue(std::move(incoming.frame));
+  const bool isFirst =
+      arrivals_.put(std::move(incoming), [this](Incoming& each, std::size_t before) {
+        if (each.frame == nullptr) return std::size_t{0};
+        const std::size_t bytes = each.frame->size();
+        // The same bound as that of the queue. What comes before the socket's own loop sees it is lost.
+        each.isTooMuch = before > shared_.options.sendBytesMax;
+        if (each.isTooMuch) each.frame.reset();
+        return bytes;
+      });
+  if (!isFirst) return;
+  if (isHere) return makeDue();
   loop_.post([self = shared_from_this(), this] { makeDue(); });
+}
+
+/// Nothing but a frame, with nothing before it: it needs no detour.
+bool WebSocket::mayQueue(const Incoming& incoming) const {
+  return phase_ == Phase::Talking && incoming.frame != nullptr && !incoming.endsCall &&
+         queue().bytes() <= shared_.options.sendBytesMax && arrivals_.isEmpty();
 }
 
 // ---- On this loop again

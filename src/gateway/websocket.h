@@ -63,6 +63,7 @@ class WebSocket final : public FramedSocket, public call::ConnectionPeer {
 
   // From the actor's end.
   void arrive(Incoming incoming);
+  bool mayQueue(const Incoming& incoming) const;
   void take(Incoming& incoming);
   void endCall();
 

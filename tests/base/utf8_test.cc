@@ -9,6 +9,16 @@ TEST(Utf8, accepts_text_of_every_length_of_sequence) {
   EXPECT_TRUE(isValidUtf8("aé€😀"));
 }
 
+TEST(Utf8, sees_what_is_wrong_at_any_place) {
+  for (std::size_t at = 0; at < 40; ++at) {
+    std::string text(40, 'a');
+    text.replace(at, 1, "é");
+    EXPECT_TRUE(isValidUtf8(text)) << at;
+    text[at] = '\xff';
+    EXPECT_FALSE(isValidUtf8(text)) << at;
+  }
+}
+
 TEST(Utf8, refuses_overlong_surrogate_cut_and_too_high) {
   EXPECT_FALSE(isValidUtf8("\xc0\x80"));
   EXPECT_FALSE(isValidUtf8("\xed\xa0\x80"));
