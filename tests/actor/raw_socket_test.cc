@@ -5,6 +5,10 @@
 #include "skep/testing/test_socket.h"
 #include "talkers.h"
 
+namespace guide {
+#include <guide/websockets.inc>
+}  // namespace guide
+
 namespace skep::testing {
 namespace {
 
@@ -100,6 +104,24 @@ TEST_F(RawSocketTest, other_code_of_the_actor_sends_to_it_too) {
   EXPECT_EQ(talker("dismiss"), "null");
   EXPECT_THAT(two.heard(), ElementsAre("text more", "close 4007 dismissed"));
   EXPECT_THAT(talkTrail, ElementsAre("ended 1006 ", "ended 4007 dismissed"));
+}
+
+TEST_F(RawSocketTest, the_lobby_of_the_guide_passes_on_what_its_guests_say) {
+  world_.add<guide::Lobby>("lobby");
+  TestSocket ada(world_, at("/talk", "lobby"));
+  ada.sendText("hello");
+  call::HttpRequest late = at("/talk", "lobby");
+  late.query = "after=0";
+  TestSocket bo(world_, late);
+  EXPECT_EQ(world_.call("lobby", "a", "say", R"(["dinner"])"), "null");
+  EXPECT_THAT(ada.heard(), ElementsAre("accepted", "text hello", "text dinner"));
+  EXPECT_THAT(bo.heard(), ElementsAre("accepted", "text hello", "text dinner"));
+  bo.sendBinary("?");
+  EXPECT_THAT(bo.heard(), ElementsAre("close 1003 text only"));
+  ada.sendText("alone");
+  EXPECT_THAT(ada.heard(), ElementsAre("text alone"));
+  EXPECT_THAT(TestSocket(world_, at("/elsewhere", "lobby")).heard(),
+              ElementsAre(StartsWith("failed request.not_found: ")));
 }
 
 // ---- Let in or not
