@@ -29,6 +29,7 @@
 #include "skep/actor/invocation.h"
 #include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
+#include "skep/actor/socket_exchange.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/sql/database.h"
@@ -83,6 +84,10 @@ class ActorInstance {
   /// only.
   std::optional<call::Failure> request(const call::HttpRequest& request,
                                        const HttpExchangePtr& exchange);
+  /// Talks over a raw WebSocket until that ends; what is left to tell the client's end is a failure, or
+  /// nothing. Suspends. Awake only.
+  std::optional<call::Failure> talk(const call::HttpRequest& request,
+                                    const SocketExchangePtr& exchange);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);

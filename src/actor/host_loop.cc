@@ -46,6 +46,8 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       connections_(fibers_, *this),
       exchanges_(fibers_, [this](const auto& request,
                                  const auto& exchange) { return answer(request, exchange); }),
+      sockets_(fibers_, [this](const auto& request,
+                               const auto& exchange) { return talk(request, exchange); }),
       idleTimer_(environment.loop) {}
 
 /// Gives what `body(instance)` does with the awake actor, or why there is none.
@@ -134,6 +136,17 @@ std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
   }
   return withActor(request.actor, request.existence, std::nullopt,
                    [&](ActorInstance& instance) { return instance.request(request, exchange); });
+}
+
+std::optional<Failure> HostLoop::talk(const call::HttpRequest& request,
+                                      const SocketExchangePtr& exchange) {
+  const ActorType* type = typeOf(request.actor);
+  if (type != nullptr && !type->hasSocketHandler) {
+    return Failure(FailureCode::RouteNotFound,
+                   "actor type '" + type->name + "' does not speak raw WebSocket");
+  }
+  return withActor(request.actor, request.existence, std::nullopt,
+                   [&](ActorInstance& instance) { return instance.talk(request, exchange); });
 }
 
 /// Connections outlive sleep, and nothing else that ends an instance.
@@ -341,6 +354,7 @@ void HostLoop::makeLean(std::vector<InstancePtr> unused) {
 void HostLoop::close() {
   connections_.close();
   exchanges_.close();
+  sockets_.close();
   fibers_.close();
   calls_.close();
   idleTimer_.cancel();

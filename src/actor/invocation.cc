@@ -20,10 +20,7 @@ Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<st
       callers_(std::move(callers)),
       timer_(instance.loop()) {
   instance_.invocations_.push_back(*this);
-  timer_.callAfter(timeout, [this] {
-    isTimedOut_ = true;
-    stop();
-  });
+  goOnFor(timeout);
 }
 
 Invocation::~Invocation() {
@@ -40,6 +37,14 @@ Status Invocation::checkGoing() const {
   if (isTimedOut_) return Error{ErrorCode::TimedOut, "the time for this call ran out"};
   if (abort_.isAborted()) return Error{ErrorCode::Aborted, stoppedBy_};
   return {};
+}
+
+void Invocation::goOnFor(Duration limit) {
+  deadline_ = instance_.clock().monotonic() + limit;
+  timer_.callAfter(limit, [this] {
+    isTimedOut_ = true;
+    stop();
+  });
 }
 
 void Invocation::goOnUntilStopped() {

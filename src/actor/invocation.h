@@ -63,6 +63,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   /// It has no time limit any more; instead it is told to stop when the actor goes to sleep.
   void goOnUntilStopped();
   bool goesOnUntilStopped() const { return goesOn_; }
+  /// From now on it has so much time.
+  void goOnFor(Duration limit);
 
   // --- For the actor's code, through the API. ---
 
@@ -102,6 +104,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   Status broadcast(std::string_view event, std::string value, std::string except);
   Status send(const ConnectionPtr& to, std::string_view event, std::string value);
   Status disconnect(const ConnectionPtr& connection, const std::string& reason);
+  /// Something else: `leave`, which does not suspend, is called then. `bytes`: what it holds until then.
+  Status say(std::size_t bytes, std::function<void()> leave);
   /// State and tags follow the turn, as all memory of the actor should.
   Status setState(const ConnectionPtr& connection, std::string state);
   Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
