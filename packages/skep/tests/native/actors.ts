@@ -109,6 +109,40 @@ export const chatRoom = actor({
       const rows = await c.db.execute<{ text: string }>("SELECT text FROM message ORDER BY id");
       return rows.map(({ text }) => text);
     },
+    halfway: async (c, ms: number) => {
+      await c.db.execute("INSERT INTO message(text) VALUES ('before')");
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('half')");
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+        throw new UserError("as asked", { code: "asked" });
+      });
+    },
+    keptAfterAWait: async (c) => {
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('half')");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+      });
+      // A turn of its own again.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      throw new UserError("too late to undo it", { code: "asked" });
+    },
+    waitsInTransaction: async (c) => {
+      const messages: string[] = [];
+      const wait = async (what: () => Promise<unknown>): Promise<void> => {
+        await what().catch((error: Error) => messages.push(error.message));
+      };
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+        await tx.transaction(() => wait(() => c.flush()));
+        await wait(() => c.sleepFor(1));
+        await wait(() => c.client<typeof registry>().page.getOrCreate("k").resolve());
+        await wait(() => c.kv.put("a", 1));
+      });
+      await wait(() => c.flush());
+      return messages;
+    },
     forever: (c) =>
       new Promise<void>((resolve) => c.abortSignal.addEventListener("abort", () => resolve())),
     pairs: async (c) => {
