@@ -237,6 +237,10 @@ json queues(actor::Invocation& invocation, std::int64_t command, const json& a) 
 // ---- Other actors
 
 json others(actor::Invocation& invocation, std::int64_t command, const json& a) {
+  if (command == 42) {
+    return unwrap(
+        invocation.resolve(address(a.at(0), a.at(1)), existence(a.at(2)), input(a.at(3))));
+  }
   if (command == 40) {
     const call::Reply reply = invocation.call({.actor = address(a.at(0), a.at(1)),
                                                .existence = existence(a.at(4)),
@@ -345,7 +349,7 @@ json perform(actor::Invocation& invocation, Run& run, std::int64_t command, cons
   if (command >= 10 && command <= 13) return timers(invocation, command, a);
   if (command >= 20 && command <= 24) return jobs(invocation, command, a);
   if (command >= 30 && command <= 33) return queues(invocation, command, a);
-  if (command >= 40 && command <= 41) return others(invocation, command, a);
+  if (command >= 40 && command <= 42) return others(invocation, command, a);
   if (command >= 50 && command <= 54) return waits(invocation, command, a);
   if (command >= 60 && command <= 63) return connections(invocation, command, a);
   if (command >= 70 && command <= 72) return responses(run.responder, command, a);

@@ -252,6 +252,20 @@ export const worker = actor({
         .catch((each: { code: string }) => each);
       return (error as { code: string }).code;
     },
+    make: async (c, name: string): Promise<[string, string]> => {
+      const client = c.client<typeof registry>();
+      const room = await client.chatRoom.create(name, { input: { topic: "bees" } });
+      const again = await client.chatRoom
+        .create(name)
+        .then(String, (error: { code: string }) => error.code);
+      await client.chatRoom.get(name).resolve();
+      await client.chatRoom.getOrCreate(`${name}-other`).resolve();
+      const missing = await client.chatRoom
+        .get(`${name}-missing`)
+        .resolve()
+        .then(String, (error: { code: string }) => error.code);
+      return [await room.topic(), `${again} ${missing}`];
+    },
     pass: (c, name: string): Promise<unknown> =>
       c.client<typeof registry>().chatRoom.getOrCreate(name).bug(),
     remove: (c) => c.destroy(),

@@ -269,6 +269,15 @@ describe("what an actor does of its own", () => {
   });
 });
 
+test("actors are made by others, with an input and once, and looked for", async () => {
+  const name = key();
+  expect(await client.worker.getOrCreate(key()).make(name)).toEqual([
+    "bees",
+    "already_exists not_found",
+  ]);
+  expect(await client.chatRoom.get(`${name}-other`).topic()).toBe("");
+});
+
 describe("raw requests", () => {
   test("are answered whole, or as a stream", async () => {
     const page = client.page.getOrCreate(key());
