@@ -11,6 +11,7 @@
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -90,6 +91,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   call::Reply call(call::ActionRequest request);
   /// As call(), with a message for a queue of another actor.
   call::Outcome<call::QueueSent> send(call::QueueSend message);
+  /// As call(), but only sees to it that the actor exists. True when this made it.
+  call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
+                              std::optional<call::Payload> input);
   /// Whether this actor's type has an action of that name.
   bool hasAction(const std::string& name) const;
   /// Null: this is not about one.
@@ -118,6 +122,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   void sleepActor();
 
  private:
+  /// `ask`: what the Router is asked for, once what was written before is durable. A pause.
+  template <class Answer, class Ask>
+  Answer askOthers(Ask ask);
   Status endTurn();
   Status checkGoing() const;
   Status checkTurn() const;
