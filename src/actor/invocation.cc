@@ -182,7 +182,7 @@ call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
 call::Outcome<bool> Invocation::resolve(const call::ActorAddress& actor, call::Existence existence,
                                         std::optional<call::Payload> input) {
   return askOthers<call::Outcome<bool>>(
-      [&] { return instance_.router().resolve(actor, existence, std::move(input)); });
+      [&] { return instance_.router().resolve(actor, existence, std::move(input), nullptr); });
 }
 
 const call::Claims* Invocation::claims() const {
