@@ -133,29 +133,19 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
   return type;
 }
 
-server::ServeSettings settingsOf(napi_env env, napi_value object) {
-  server::ServeSettings settings;
-  settings.store = textOf(env, propertyOf(env, object, "store"));
-  settings.listen = textOf(env, propertyOf(env, object, "listen"));
-  settings.cacheBytes = sizeOf(env, object, "cacheBytes", settings.cacheBytes);
-  settings.threads = sizeOf(env, object, "threads", 1);
-  settings.isInsecure = boolOf(env, propertyOf(env, object, "insecure"));
-  const auto set = [&](const char* name, std::string& place) {
-    const napi_value value = propertyOf(env, object, name);
-    if (!isNothing(env, value)) place = textOf(env, value);
-  };
-  set("pages", settings.pages);
-  set("logLevel", settings.logLevel);
-  const napi_value origins = propertyOf(env, object, "allowedOrigins");
-  if (!isNothing(env, origins)) settings.allowedOrigins = textsOf(env, origins);
-  return settings;
-}
-
 napi_value start(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
   Instance& all = instance();
   if (all.runtime != nullptr) {
     napi_throw_error(env, "skep.started", "a registry has been started on this thread already");
+    return nullptr;
+  }
+  server::ServeSettings defaults;
+  defaults.threads = 1;  // the core's; actors run on this thread
+  auto settings =
+      server::readSettings(textsOf(env, propertyOf(env, arguments[0], "settings")), defaults);
+  if (!settings) {
+    napi_throw(env, errorOf(env, settings.error()));
     return nullptr;
   }
   if (all.node == nullptr) {
@@ -167,8 +157,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   forEach(env, propertyOf(env, arguments[0], "types"), [&](napi_value each) {
     types.push_back(typeOf(env, each, static_cast<std::int32_t>(types.size()), all.host));
   });
-  all.runtime =
-      new Runtime(env, settingsOf(env, arguments[0]), std::move(types), all.host, *all.node);
+  all.runtime = new Runtime(env, *std::move(settings), std::move(types), all.host, *all.node);
   return all.runtime->start();
 }
 
@@ -277,6 +266,14 @@ napi_value connections(napi_env env, napi_callback_info info) {
   return array;
 }
 
+napi_value claims(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  Run* const run = runOf(env, arguments[0]);
+  if (run == nullptr) return nullptr;
+  const call::Claims* claims = run->invocation().claims();
+  return claims == nullptr ? undefined(env) : toJs(env, *claims);
+}
+
 napi_value command(napi_env env, napi_callback_info info) {
   const Arguments<3> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
@@ -334,6 +331,7 @@ napi_value exports(napi_env env, napi_value object) {
   add("savepoint", &savepoint);
   add("broadcast", &broadcast);
   add("connections", &connections);
+  add("claims", &claims);
   add("command", &command);
   add("keepAwake", &keepAwake);
   add("releaseAwake", &releaseAwake);

@@ -104,6 +104,14 @@ napi_value toJs(napi_env env, const std::vector<std::string>& texts) {
   return array;
 }
 
+napi_value errorOf(napi_env env, const Error& error) {
+  const std::string text = error.toString();  // "code: message"
+  const napi_value code = toJs(env, std::string_view(text).substr(0, text.find(':')));
+  napi_value made = nullptr;
+  napi_create_error(env, code, toJs(env, std::string_view(error.message)), &made);
+  return made;
+}
+
 void setProperty(napi_env env, napi_value object, const char* name, napi_value value) {
   napi_set_named_property(env, object, name, value);
 }

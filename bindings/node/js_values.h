@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "skep/base/bytes.h"
+#include "skep/base/result.h"
 #include "skep/call/failure.h"
 #include "skep/call/message.h"
 #include "skep/sql/value.h"
@@ -34,6 +35,8 @@ napi_value toJs(napi_env env, const sql::Value& value);
 /// A NativeFailure (native.ts), which is thrown or rejected with.
 napi_value toJs(napi_env env, const call::Failure& failure);
 napi_value toJs(napi_env env, const std::vector<std::string>& texts);
+/// An Error with the error's code.
+napi_value errorOf(napi_env env, const Error& error);
 void setProperty(napi_env env, napi_value object, const char* name, napi_value value);
 
 // From JavaScript.

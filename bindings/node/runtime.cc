@@ -18,14 +18,6 @@ auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
   return done.wait();
 }
 
-napi_value errorOf(napi_env env, const Error& error) {
-  const std::string text = error.toString();  // "code: message"
-  const napi_value code = toJs(env, std::string_view(text).substr(0, text.find(':')));
-  napi_value made = nullptr;
-  napi_create_error(env, code, toJs(env, std::string_view(error.message)), &made);
-  return made;
-}
-
 }  // namespace
 
 Runtime::Runtime(napi_env env, server::ServeSettings settings, std::vector<actor::ActorType> types,
@@ -68,7 +60,8 @@ Status Runtime::openOnCore() {
 }
 
 Status Runtime::listenOnCore() {
-  SKEP_TRY(gateway::ServerOptions options, server::gatewayOptions(settings_, coreLoops_.front()->clock()));
+  SKEP_TRY(gateway::ServerOptions options,
+           server::gatewayOptions(settings_, coreLoops_.front()->clock()));
   server_ = std::make_unique<gateway::Server>(coreLoops_, *host_, options);
   SKEP_CHECK_OK(server_->listen());
   url_ = server::urlOf(options, server_->port());

@@ -113,7 +113,7 @@ int serve(int argc, char** argv, Registry registry) {
   server::ServeSettings settings;
   server::addSettings(app, settings);
   try {
-    app.parse(server::gatherArguments(app, argc, argv));
+    app.parse(server::gatherArguments(app, {argv + 1, argv + argc}));
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   }

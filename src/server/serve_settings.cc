@@ -157,19 +157,33 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
       ->take_last();
 }
 
-std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv) {
+std::vector<std::string> gatherArguments(const CLI::App& app,
+                                         const std::vector<std::string>& commandLine) {
   std::vector<std::string> arguments;
   for (const CLI::Option* option : app.get_options()) {
     const std::string& variable = option->get_envname();
     const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
-    const bool isGiven = std::any_of(argv + 1, argv + argc, [&](std::string_view argument) {
+    const auto isIt = [&](std::string_view argument) {
       return argument == option->get_name() || argument.starts_with(option->get_name() + "=");
-    });
+    };
+    const bool isGiven = std::any_of(commandLine.begin(), commandLine.end(), isIt);
     if (value != nullptr && !isGiven) arguments.push_back(option->get_name() + "=" + value);
   }
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  arguments.insert(arguments.end(), commandLine.begin(), commandLine.end());
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   return arguments;
+}
+
+Result<ServeSettings> readSettings(const std::vector<std::string>& commandLine,
+                                   ServeSettings otherwise) {
+  CLI::App app;
+  addSettings(app, otherwise);
+  try {
+    app.parse(gatherArguments(app, commandLine));
+  } catch (const CLI::Error& error) {
+    return Error{ErrorCode::InvalidArgument, error.what()};
+  }
+  return otherwise;
 }
 
 Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,

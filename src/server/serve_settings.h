@@ -48,7 +48,13 @@ void addSettings(CLI::App& app, ServeSettings& settings);
 /// The command line, and what the environment says of settings that are not there: both count more than
 /// a file's. In the order that CLI::App::parse() takes them. (CLI11 itself would let the file win over
 /// the environment.)
-std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv);
+std::vector<std::string> gatherArguments(const CLI::App& app,
+                                         const std::vector<std::string>& commandLine);
+
+/// Settings that a command line ("--listen=0"), the environment and the file of --config say, in this order; the rest
+/// is as in `otherwise`. InvalidArgument: what is wrong, for people.
+Result<ServeSettings> readSettings(const std::vector<std::string>& commandLine,
+                                   ServeSettings otherwise = {});
 
 /// InvalidArgument: settings that do not fit together, files that cannot be used, or settings that would let in
 /// whom nobody asks who they are. The clock outlives the options.

@@ -104,11 +104,11 @@ describe("SQL", () => {
       } satisfies Record<string, Code>,
     };
     let waited = false;
-    const options = { store: `embedded:${directory}/store`, cacheBytes: 1024 * 1024 };
-    served = await serve(code, {}, options);
+    const settings = [`--store=embedded:${directory}/store`, "--cache=1MB"];
+    served = await serve(code, {}, settings);
     expect((await served.call("a", "fill")).status).toBe(200);
     await served.stop();
-    served = await serve(code, {}, options);
+    served = await serve(code, {}, settings);
     expect((await served.call("a", "sum")).body).toBe(4_000_000);
     expect(waited).toBe(true);
     expect((await served.call("a", "sumSync")).body).toBe(4_000_000);
@@ -304,9 +304,9 @@ describe("state", () => {
 
 describe("starting", () => {
   test("what is wrong rejects, and the next start works", async () => {
-    await expect(serve({ actions: {} }, {}, { store: "nowhere:" })).rejects.toThrow("nowhere:");
+    await expect(serve({ actions: {} }, {}, ["--store=nowhere:"])).rejects.toThrow("nowhere:");
     await native.stop();
-    await expect(serve({ actions: {} }, {}, { listen: "0.0.0.0:0" })).rejects.toThrow("insecure");
+    await expect(serve({ actions: {} }, {}, ["--listen=0.0.0.0:0"])).rejects.toThrow("insecure");
     await native.stop();
     await expect(serve({ actions: {} }, { name: "bad name!" })).rejects.toThrow();
     await native.stop();
@@ -323,7 +323,7 @@ describe("starting", () => {
 });
 
 test("many wakes leave no memory behind", async () => {
-  served = await serve({ actions: { count, add: ({ run }) => add(run, "x".repeat(100)) } }, { options: { sleepAfterMs: 1 } }, { cacheBytes: 1024 * 1024 });
+  served = await serve({ actions: { count, add: ({ run }) => add(run, "x".repeat(100)) } }, { options: { sleepAfterMs: 1 } }, ["--cache=1MB"]);
   const round = async (): Promise<number> => {
     for (let i = 0; i < 1_500; i += 50) {
       await Promise.all(Array.from({ length: 50 }, (_, j) => served!.call(`k${(i + j) % 300}`, "add")));

@@ -1,7 +1,7 @@
 /** Drives the addon as packages/skep does, but with nothing in between: each kind of run is a function of the test. */
 import { createRequire } from "node:module";
 
-import type { Command, Kind, Native, NativeConnection, NativeFailure, NativeRows, NativeType, Payload, SqlValue, StartOptions } from "../../../packages/skep/src/native.js";
+import type { Command, Kind, Native, NativeConnection, NativeFailure, NativeRows, NativeType, Payload, SqlValue } from "../../../packages/skep/src/native.js";
 
 export const native = createRequire(import.meta.url)(process.env.SKEP_NATIVE!) as Native;
 
@@ -51,7 +51,7 @@ export interface Served {
 export async function serve(
   code: { actions: Record<string, Code>; hooks?: Partial<Record<Kind, Code>> },
   type: Partial<NativeType> = {},
-  options: Partial<StartOptions> = {},
+  settings: string[] = [],
 ): Promise<Served> {
   const served = { aborts: [], forgotten: [], restored: [], state: new Map() } as unknown as Served;
   const settle = async (given: Given, chosen: Code | undefined, isAction: boolean): Promise<void> => {
@@ -71,11 +71,7 @@ export async function serve(
   };
   const started = await native.start(
     {
-      store: "memory:",
-      listen: "0",
-      threads: 1,
-      logLevel: "error",
-      ...options,
+      settings: ["--store=memory:", "--listen=0", "--log-level=error", ...settings],
       types: [{
         name: "thing",
         migrations: [{ version: 1, sql: "CREATE TABLE t(id INTEGER PRIMARY KEY, v)" }],

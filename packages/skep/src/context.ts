@@ -102,6 +102,11 @@ export interface BaseContext<ConnState = unknown, Params = unknown, E = unknown,
   readonly conns: ReadonlyMap<string, Connection<ConnState, Params, E>>;
   /** The connection whose call or hook this is, if it is one's. */
   readonly conn: Connection<ConnState, Params, E> | undefined;
+  /**
+   * What the token of the client says that this call is for, when the server asks for tokens; of a connection, as it
+   * was when it connected. Undefined for calls of other actors and what the actor does of its own.
+   */
+  readonly claims: Readonly<Record<string, unknown>> | undefined;
   /** Aborted when this run should end: its time is over, or the actor is on its way out. */
   readonly abortSignal: AbortSignal;
   readonly aborted: boolean;

@@ -124,16 +124,8 @@ export interface NativeCallbacks {
 
 export interface StartOptions {
   types: NativeType[];
-  store: string;
-  /** HOST:PORT or PORT. */
-  listen: string;
-  cacheBytes?: number;
-  allowedOrigins?: string[];
-  pages?: string;
-  insecure?: boolean;
-  logLevel?: string;
-  /** Threads of the core, for sockets and the store. */
-  threads?: number;
+  /** As a command line has them: "--listen=0". */
+  settings: string[];
 }
 
 export interface Started {
@@ -201,6 +193,8 @@ export interface Native {
   /** `value` is CBOR. `except`: the id of a connection, or "". */
   broadcast(run: number, event: string, value: Uint8Array, except: string): void;
   connections(run: number): NativeConnection[];
+  /** Of the token of the client that this run is for, an encoded object. */
+  claims(run: number): Payload | undefined;
   command(run: number, command: Command, args: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** Keeps the actor awake until release(); gives a token. */
   keepAwake(run: number): number;

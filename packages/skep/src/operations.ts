@@ -3,6 +3,7 @@ import { ActorError } from "@skep/client";
 import { decode, encode } from "./cbor.ts";
 import { fromNative } from "./errors.ts";
 import { Command, type Native, type NativeConnection } from "./native.ts";
+import { fromPayload } from "./payload.ts";
 
 /** Which run an error belongs to, should nobody handle it. */
 const owners = new WeakMap<object, Operations>();
@@ -43,6 +44,15 @@ export class Operations {
   connections(): NativeConnection[] {
     try {
       return this.native.connections(this.run);
+    } catch (thrown) {
+      throw this.error(thrown);
+    }
+  }
+
+  claims(): unknown {
+    try {
+      const claims = this.native.claims(this.run);
+      return claims === undefined ? undefined : fromPayload(claims, "claims");
     } catch (thrown) {
       throw this.error(thrown);
     }

@@ -15,26 +15,60 @@ export interface ActorDefinitions {
   readonly [name: string]: AnyActorDefinition;
 }
 
-/** How a server runs. What is left out is taken from the environment, then from the defaults. */
+/**
+ * How a server runs. What is left out is taken from the environment (`SKEP_STORE` for `store`, `SKEP_JWT_SECRET_FILE`
+ * for `jwtSecretFile`), then from the file that `config` names, then from the defaults.
+ */
 export interface StartOptions {
-  /** `embedded:DIR`, `postgres://…` or `memory:`. `SKEP_STORE`, `embedded:./data` */
+  /** A TOML file with settings. */
+  readonly config?: string;
+  /** `embedded:DIR`, `postgres://…` or `memory:`. `embedded:./data` */
   readonly store?: string;
-  /**
-   * `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `SKEP_LISTEN`, `127.0.0.1:6420`
-   */
+  /** `HOST:PORT`, `[IPv6]:PORT` or `PORT`; port 0: any that is free. `127.0.0.1:6420` */
   readonly listen?: string | number;
-  /** Memory for pages of databases. 256 MiB */
-  readonly cacheBytes?: number;
-  /** Whose pages may talk to this server besides its own. `SKEP_ALLOWED_ORIGINS`, `loopback` */
-  readonly allowedOrigins?: readonly string[];
-  /** A directory whose files are handed out at `/`. `SKEP_PAGES` */
-  readonly pages?: string;
-  /** Lets other machines in, although nothing asks who they are. */
-  readonly insecure?: boolean;
-  /** `SKEP_LOG_LEVEL`, `info` */
-  readonly logLevel?: LogLevel;
+  /** Memory for pages of databases in bytes, or as `256MB`. 256 MiB */
+  readonly cache?: string | number;
   /** Threads of the core, for sockets and the store. 1 */
   readonly threads?: number;
+  /** The largest body of a request in bytes, or as `20MB`. */
+  readonly bodyMax?: string | number;
+  /** The largest message of a WebSocket in bytes, or as `1MB`. */
+  readonly messageMax?: string | number;
+  /** A connection that is silent so long is asked for a sign. 30 */
+  readonly pingSeconds?: number;
+  /** Time that requests get when the server ends. 10 */
+  readonly drainSeconds?: number;
+  /** Whose pages may talk to this server besides its own. `loopback` */
+  readonly allowedOrigins?: readonly string[];
+  /** A file with the secret of clients' tokens (HS256). With one of the three, clients must show a token. */
+  readonly jwtSecretFile?: string;
+  /** A PEM file with public keys of clients' tokens (RS256, ES256). */
+  readonly jwtKeyFile?: string;
+  /** A file with a JWK Set. */
+  readonly jwtJwksFile?: string;
+  /** Who must have issued the tokens. */
+  readonly jwtIssuer?: string;
+  /** For whom the tokens must be, one of them. */
+  readonly jwtAudience?: readonly string[];
+  /** By which clocks may differ. 30 */
+  readonly jwtLeewaySeconds?: number;
+  /** A file with the token that `/admin` asks for. */
+  readonly adminTokenFile?: string;
+  /** A PEM file with the certificate and its chain, and one with its key: HTTPS. */
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  /** A directory whose files are handed out at `/`. */
+  readonly pages?: string;
+  /** Open connections of one client; requests and calls of one at once; of one in a second. */
+  readonly clientConnections?: number;
+  readonly clientRequests?: number;
+  readonly clientRate?: number;
+  /** Addresses or networks whose `X-Forwarded-For` counts. */
+  readonly trustedProxies?: readonly string[];
+  /** `info` */
+  readonly logLevel?: LogLevel;
+  /** Lets other machines in, although nothing asks who they are. */
+  readonly insecure?: boolean;
   /** Whether SIGTERM and SIGINT stop the server and end the process. true */
   readonly signals?: boolean;
 }
@@ -100,11 +134,13 @@ export async function startServer(
     config: definition["~config"],
   }));
   const runtime = new Runtime(native, types, log);
-  const settings = nativeOptions(types, options, level);
-  const { store } = settings;
+  const store = options.store ?? env["SKEP_STORE"] ?? "embedded:./data";
   channel(serverChannel).publish({ store } satisfies ServerMessage);
   // Throws when another one runs, which is not to be stopped then.
-  const starting = native.start(settings, runtime);
+  const starting = native.start(
+    { types: types.map(nativeType), settings: settingsOf({ ...options, logLevel: level }) },
+    runtime,
+  );
   const onRejection = rejectionHandler(log);
   process.on("unhandledRejection", onRejection);
   let started: Started;
@@ -127,26 +163,13 @@ export async function startServer(
   return { url: started.url, port: started.port, stop };
 }
 
-function nativeOptions(
-  types: readonly RuntimeType[],
-  options: StartOptions,
-  logLevel: LogLevel,
-): Parameters<Native["start"]>[0] {
-  const { env } = process;
-  const { cacheBytes, insecure, threads } = options;
-  const pages = options.pages ?? env["SKEP_PAGES"];
-  const origins = options.allowedOrigins ?? env["SKEP_ALLOWED_ORIGINS"]?.split(",");
-  return {
-    types: types.map(nativeType),
-    store: options.store ?? env["SKEP_STORE"] ?? "embedded:./data",
-    listen: String(options.listen ?? env["SKEP_LISTEN"] ?? "127.0.0.1:6420"),
-    logLevel,
-    ...(cacheBytes !== undefined && { cacheBytes }),
-    ...(origins && { allowedOrigins: [...origins] }),
-    ...(pages !== undefined && { pages }),
-    ...(insecure !== undefined && { insecure }),
-    ...(threads !== undefined && { threads }),
-  };
+/** As the command line of a server has them: `jwtSecretFile` is `--jwt-secret-file`. */
+function settingsOf({ signals: _, ...settings }: StartOptions): string[] {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return given.map(([name, value]) => {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return `--${flag}=${Array.isArray(value) ? value.join(",") : String(value)}`;
+  });
 }
 
 function nativeType({ name, config }: RuntimeType): NativeType {

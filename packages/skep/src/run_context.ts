@@ -124,6 +124,10 @@ export class RunContext {
     return { headers: new Headers(this.#headers) };
   }
 
+  get claims(): Readonly<Record<string, unknown>> | undefined {
+    return this.#operations.claims() as Readonly<Record<string, unknown>> | undefined;
+  }
+
   get abortSignal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController();

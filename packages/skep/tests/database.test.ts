@@ -20,7 +20,7 @@ let native: FakeNative;
 let db: RunDatabase;
 beforeEach(async () => {
   native = new FakeNative();
-  await native.start({ types: [], store: "", listen: "" }, callbacks);
+  await native.start({ types: [], settings: [] }, callbacks);
   const { id } = native.run(native.actor("none"), Kind.Action, {});
   db = new RunDatabase(new Operations(native, id));
 });

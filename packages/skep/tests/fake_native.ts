@@ -59,6 +59,8 @@ export class FakeNative implements Native {
     parameters: readonly unknown[] | Record<string, unknown> | undefined,
   ) => NativeRows | Promise<NativeRows> = () => ({ columns: [], values: [] });
   connectionList: NativeConnection[] = [];
+  /** Of whoever calls, in JSON. */
+  claimsText: string | undefined;
   startFailure: Error | undefined;
   nowMs = 1_000;
   readonly awake = new Set<number>();
@@ -150,6 +152,10 @@ export class FakeNative implements Native {
   connections(run: number): NativeConnection[] {
     this.#check(run);
     return this.connectionList;
+  }
+  claims(run: number): Payload | undefined {
+    this.#check(run);
+    return this.claimsText;
   }
   command(run: number, command: Command, args: Uint8Array): Uint8Array | Promise<Uint8Array> {
     this.#check(run);

@@ -753,14 +753,16 @@ describe("a registry", () => {
     });
     await using world = await World.of(
       { it, nothing },
-      { store: "memory:", listen: 7, cacheBytes: 8, threads: 2 },
+      { store: "memory:", listen: 7, cache: "8MB", threads: 2, jwtAudience: ["a", "b"] },
     );
-    expect(world.native.options).toMatchObject({
-      store: "memory:",
-      listen: "7",
-      cacheBytes: 8,
-      threads: 2,
-    });
+    expect(world.native.options.settings).toEqual([
+      "--store=memory:",
+      "--listen=7",
+      "--cache=8MB",
+      "--threads=2",
+      "--jwt-audience=a,b",
+      "--log-level=info",
+    ]);
     expect(world.native.options.types).toEqual([
       {
         name: "it",
