@@ -162,6 +162,12 @@ napi_value start(napi_env env, napi_callback_info info) {
     all.node = new NodeLoop(env);
     all.node->setScopeEnd(&Run::scopeEnded);
   }
+  const napi_value time = propertyOf(env, arguments[0], "virtualTimeMs");
+  if (isNothing(env, time)) {
+    all.node->clock().makeReal();
+  } else {
+    all.node->clock().makeVirtual(integerOf(env, time));
+  }
   all.host = std::make_shared<JsHost>(*all.node, arguments[1]);
   std::vector<actor::ActorType> types;
   forEach(env, propertyOf(env, arguments[0], "types"), [&](napi_value each) {
@@ -317,7 +323,49 @@ napi_value releaseAwake(napi_env env, napi_callback_info info) {
 }
 
 napi_value now(napi_env env, napi_callback_info) {
-  return toJs(env, SystemClock().wallMs());
+  const Instance& all = instance();
+  return toJs(env, all.node != nullptr ? all.node->clock().wallMs() : SystemClock().wallMs());
+}
+
+napi_value currentActor(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  if (all.node == nullptr || !all.node->isCalling()) return toJs(env, "");
+  const CurrentActor::Name name = all.node->current().name();
+  return toJs(env, name.isCurrent ? std::string_view(name.actor) : std::string_view());
+}
+
+// ---- Virtual time
+
+napi_value rounds(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  return toJs(env, static_cast<std::int64_t>(all.node != nullptr ? all.node->rounds() : 0));
+}
+
+napi_value untilTimer(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  const auto left =
+      all.node != nullptr ? all.node->loop().untilNextTimer() : std::optional<Duration>();
+  if (!left) return undefined(env);
+  napi_value made = nullptr;
+  napi_create_double(env, std::chrono::duration<double, std::milli>(*left).count(), &made);
+  return made;
+}
+
+napi_value moveClock(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  double ms = 0;
+  napi_get_value_double(env, arguments[0], &ms);
+  Instance& all = instance();
+  if (all.node == nullptr || !all.node->clock().isVirtual()) {
+    napi_throw_error(env, "skep.clock",
+                     "only a registry that was started for a test has a clock to be moved");
+    return nullptr;
+  }
+  // Up to the next nanosecond: a timer at that time is due then.
+  all.node->clock().advance(
+      std::chrono::ceil<Duration>(std::chrono::duration<double, std::milli>(ms)));
+  all.node->wake();
+  return nullptr;
 }
 
 napi_value exports(napi_env env, napi_value object) {
@@ -338,6 +386,10 @@ napi_value exports(napi_env env, napi_value object) {
   add("keepAwake", &keepAwake);
   add("releaseAwake", &releaseAwake);
   add("now", &now);
+  add("currentActor", &currentActor);
+  add("rounds", &rounds);
+  add("untilTimer", &untilTimer);
+  add("moveClock", &moveClock);
   return object;
 }
 

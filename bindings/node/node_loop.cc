@@ -59,9 +59,15 @@ void NodeLoop::call(std::function<void()> function) {
   if (!isDriving_) uv_async_send(&async_);
 }
 
+void NodeLoop::setCurrent(std::string actor) {
+  current_.set(std::move(actor));
+  hasCurrent_ = true;
+}
+
 void NodeLoop::drive() {
   if (isDriving_) return;
   isDriving_ = true;
+  ++rounds_;
   int rounds = 0;
   do {
     loop_.poll();
@@ -87,6 +93,7 @@ void NodeLoop::runCalls() {
     each = nullptr;
     napi_close_callback_scope(env_, scope);
     isCalling_ = false;
+    if (std::exchange(hasCurrent_, false)) current_.clear();
     if (scopeEnded_) scopeEnded_();
     napi_close_handle_scope(env_, handles);
   }
@@ -94,7 +101,8 @@ void NodeLoop::runCalls() {
 
 void NodeLoop::armTimer() {
   const auto delay = loop_.untilNextTimer();
-  if (!delay) {
+  // Who moves a clock that stands still also wakes this.
+  if (!delay || clock_.isVirtual()) {
     uv_timer_stop(&timer_);
     return;
   }

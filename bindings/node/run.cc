@@ -128,6 +128,7 @@ Settled Run::serve(std::function<void()> dispatch) {
     Run* const run = find(id);
     if (run == nullptr) return;
     run->touch();
+    run->node_.setCurrent(run->invocation_.actor().toString());
     dispatch();
   });
   while (true) {
@@ -164,7 +165,10 @@ void Run::finish(Operation& operation) {
   operation.isDone_ = true;
   if (!operation.isAwaited_) return;
   node_.call([&operation, id = id_] {
-    if (Run* run = find(id)) run->touch();
+    if (Run* run = find(id)) {
+      run->touch();
+      run->node_.setCurrent(run->invocation_.actor().toString());
+    }
     operation.deliver();
     delete &operation;
   });

@@ -18,6 +18,12 @@ auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
   return done.wait();
 }
 
+/// In a test there is nobody else whose alarms would have to be looked for.
+actor::AlarmWatchOptions alarmsOf(const LoopClock& clock) {
+  if (!clock.isVirtual()) return {};
+  return {.poll = std::chrono::hours(24)};
+}
+
 napi_value errorOf(napi_env env, const Error& error) {
   const std::string text = error.toString();  // "code: message"
   const napi_value code = toJs(env, std::string_view(text).substr(0, text.find(':')));
@@ -46,13 +52,15 @@ napi_value Runtime::start() {
     core_->onEach([&](fiber::Loop& loop, std::size_t) { coreLoops_.push_back(&loop); });
     Status started = registered_;
     if (started) {
-      started = onLoop(*coreLoops_.front(), [this] { return openOnCore(); });
+      started = onLoop(storeLoop(), [this] { return openStore(storeLoop()); });
     }
     if (started) {
       environment_ = engine_->makeEnvironment(node_.loop());
-      host_ = std::make_unique<actor::Host>(registry_, std::vector{environment_.get()});
+      host_ = std::make_unique<actor::Host>(registry_, std::vector{environment_.get()},
+                                            alarmsOf(node_.clock()));
       host_->start();
       started = onLoop(*coreLoops_.front(), [this] { return listenOnCore(); });
+      watch();
     }
     if (!started) closeOnFiber();
     node_.call([this, started] { finishStart(started); });
@@ -60,10 +68,31 @@ napi_value Runtime::start() {
   return promise;
 }
 
-Status Runtime::openOnCore() {
+fiber::Loop& Runtime::storeLoop() {
+  return node_.clock().isVirtual() ? node_.loop() : *coreLoops_.front();
+}
+
+void Runtime::watch() {
+  watchdog_ = std::make_unique<Watchdog>(node_.loop(), node_.current());
+  coreLoops_.front()->spawn("watchdog", [this] {
+    watchdog_->watch();
+    watched_.set(true);
+  });
+}
+
+void Runtime::stopWatching() {
+  if (watchdog_ == nullptr) return;
+  onLoop(*coreLoops_.front(), [this] {
+    watchdog_->stop();
+    return true;
+  });
+  (void)watched_.wait();
+  watchdog_.reset();
+}
+
+Status Runtime::openStore(fiber::Loop& loop) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings_.store));
-  SKEP_TRY(engine_,
-           server::Engine::open(*coreLoops_.front(), url, {.cacheBytes = settings_.cacheBytes}));
+  SKEP_TRY(engine_, server::Engine::open(loop, url, {.cacheBytes = settings_.cacheBytes}));
   return {};
 }
 
@@ -106,6 +135,7 @@ napi_value Runtime::stop() {
 
 /// In the reverse order of start(). Suspends.
 void Runtime::closeOnFiber() {
+  stopWatching();
   if (server_ != nullptr) {
     onLoop(*coreLoops_.front(), [this] {
       server_->close();
@@ -117,7 +147,7 @@ void Runtime::closeOnFiber() {
   host_.reset();
   environment_.reset();
   if (engine_ != nullptr) {
-    onLoop(*coreLoops_.front(), [this] {
+    onLoop(storeLoop(), [this] {
       engine_->close();
       engine_.reset();
       return true;

@@ -134,6 +134,8 @@ export interface StartOptions {
   logLevel?: string;
   /** Threads of the core, for sockets and the store. */
   threads?: number;
+  /** For tests: actors' time begins there (milliseconds since 1970), and moves with moveClock() only. */
+  virtualTimeMs?: number;
 }
 
 export interface Started {
@@ -207,6 +209,14 @@ export interface Native {
   releaseAwake(token: number): void;
   /** The time of the actor's clock, in milliseconds since 1970. */
   now(): number;
+  /** Whose code runs, in the call from the core that goes on; "" outside of one. */
+  currentActor(): string;
+  /** Grows with everything that actors do. */
+  rounds(): number;
+  /** Milliseconds, and parts of one, until the next timer of the core for this thread; none: there is none. */
+  untilTimer(): number | undefined;
+  /** Moves virtual time. */
+  moveClock(ms: number): void;
 }
 
 const require = createRequire(import.meta.url);
