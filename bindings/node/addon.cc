@@ -158,6 +158,10 @@ napi_value start(napi_env env, napi_callback_info info) {
     napi_throw_error(env, "skep.started", "a registry has been started on this thread already");
     return nullptr;
   }
+  if (!JsHost::areCallbacks(env, arguments[1])) {
+    throwTypeError(env, "a runtime needs the functions that it calls");
+    return nullptr;
+  }
   if (all.node == nullptr) {
     all.node = new NodeLoop(env);
     all.node->setScopeEnd(&Run::scopeEnded);
@@ -228,10 +232,19 @@ std::optional<std::vector<Execute::Parameter>> parametersOf(napi_env env, napi_v
   return parameters;
 }
 
+/// Whether it is text; else a TypeError was thrown. Nothing at all would be a statement without effect.
+bool checkSql(napi_env env, napi_value sql) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, sql, &type);
+  if (type == napi_string) return true;
+  throwTypeError(env, "SQL is a string");
+  return false;
+}
+
 napi_value execute(napi_env env, napi_callback_info info) {
   const Arguments<4> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr) return nullptr;
+  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
   auto parameters = parametersOf(env, arguments[2]);
   if (!parameters) return nullptr;
   auto* operation =
@@ -243,7 +256,7 @@ napi_value execute(napi_env env, napi_callback_info info) {
 napi_value script(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr) return nullptr;
+  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
   return (new Script(textOf(env, arguments[1])))->ask(env, *run);
 }
 

@@ -11,6 +11,16 @@ constexpr std::size_t kStatementsMax = 1'000;
 
 }  // namespace
 
+bool JsHost::areCallbacks(napi_env env, napi_value callbacks) {
+  if (isNothing(env, callbacks)) return false;
+  for (const char* name : kNames) {
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env, propertyOf(env, callbacks, name), &type);
+    if (type != napi_function) return false;
+  }
+  return true;
+}
+
 JsHost::JsHost(NodeLoop& node, napi_value callbacks) : node_(node) {
   napi_env env = node_.env();
   for (std::size_t i = 0; i < std::size(kNames); ++i) {

@@ -57,6 +57,8 @@ struct JsType {
 
 class JsHost {
  public:
+  /// Whether all of them are there.
+  static bool areCallbacks(napi_env env, napi_value callbacks);
   /// `callbacks`: NativeCallbacks.
   JsHost(NodeLoop& node, napi_value callbacks);
   ~JsHost();
