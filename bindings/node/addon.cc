@@ -27,6 +27,9 @@ struct Instance {
   NodeLoop* node = nullptr;
   std::shared_ptr<JsHost> host;  // shared with the actors
   Runtime* runtime = nullptr;    // deletes itself when it has stopped
+  bool hasRuntime = false;       // until then
+  bool isEnding = false;
+  napi_async_cleanup_hook_handle hook = nullptr;
   std::vector<actor::KeepAwake> awake;
   std::vector<std::size_t> freeTokens;
 };
@@ -34,6 +37,30 @@ struct Instance {
 Instance& instance() {
   thread_local Instance all;
   return all;
+}
+
+/// The last step of the thread's end: libuv's handles must be closed before its loop is.
+void closeLoop() {
+  Instance& all = instance();
+  all.host.reset();
+  std::exchange(all.node, nullptr)->close([] {
+    napi_remove_async_cleanup_hook(std::exchange(instance().hook, nullptr));
+  });
+}
+
+/// The thread's JavaScript ends, with a worker or with the process.
+void endThread(napi_async_cleanup_hook_handle, void*) {
+  Instance& all = instance();
+  all.isEnding = true;
+  if (all.node == nullptr) {
+    napi_remove_async_cleanup_hook(std::exchange(all.hook, nullptr));
+    return;
+  }
+  all.node->end();
+  all.awake.clear();
+  Run::abandonAll();
+  if (!all.hasRuntime) return closeLoop();
+  if (all.runtime != nullptr) std::exchange(all.runtime, nullptr)->end();
 }
 
 template <std::size_t kCount>
@@ -154,7 +181,7 @@ server::ServeSettings settingsOf(napi_env env, napi_value object) {
 napi_value start(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
   Instance& all = instance();
-  if (all.runtime != nullptr) {
+  if (all.hasRuntime) {
     napi_throw_error(env, "skep.started", "a registry has been started on this thread already");
     return nullptr;
   }
@@ -179,6 +206,12 @@ napi_value start(napi_env env, napi_callback_info info) {
   });
   all.runtime =
       new Runtime(env, settingsOf(env, arguments[0]), std::move(types), all.host, *all.node);
+  all.hasRuntime = true;
+  all.runtime->onGone([] {
+    Instance& own = instance();
+    own.hasRuntime = false;
+    if (own.isEnding) closeLoop();
+  });
   return all.runtime->start();
 }
 
@@ -410,5 +443,6 @@ napi_value exports(napi_env env, napi_value object) {
 }  // namespace skep::node
 
 NAPI_MODULE_INIT() {
+  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &skep::node::instance().hook);
   return skep::node::exports(env, exports);
 }

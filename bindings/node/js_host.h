@@ -68,6 +68,7 @@ class JsHost {
   NodeLoop& node() { return node_; }
   std::uint32_t nextActor() { return ++actors_; }
 
+  // NativeCallbacks. They do nothing when the thread's JavaScript ends.
   void dispatch(const Dispatch& what, std::uint32_t run, std::uint32_t actor, std::int32_t type,
                 const std::vector<std::string>* key);
   void abort(std::uint32_t run, bool isTimeout);

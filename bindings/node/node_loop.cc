@@ -41,16 +41,20 @@ void NodeLoop::unref() {
   uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));
 }
 
-void NodeLoop::close() {
+void NodeLoop::close(std::function<void()> whenClosed) {
+  closed_ = std::move(whenClosed);
   loop_.setNotifier(nullptr);
   napi_async_destroy(env_, context_);
   napi_delete_reference(env_, resource_);
-  const auto closed = [](uv_handle_t* handle) {
+  const auto letGo = [](uv_handle_t* handle) {
     auto* self = static_cast<NodeLoop*>(handle->data);
-    if (--self->openHandles_ == 0) delete self;
+    if (--self->openHandles_ > 0) return;
+    const std::function<void()> closed = std::move(self->closed_);
+    delete self;
+    closed();
   };
-  uv_close(reinterpret_cast<uv_handle_t*>(&async_), closed);
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&async_), letGo);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), letGo);
 }
 
 void NodeLoop::call(std::function<void()> function) {
@@ -83,6 +87,13 @@ void NodeLoop::runCalls() {
   calls.swap(calls_);
   for (std::function<void()>& each : calls) {
     napi_handle_scope handles = nullptr;
+    if (isEnded_) {
+      napi_open_handle_scope(env_, &handles);
+      each();
+      each = nullptr;
+      napi_close_handle_scope(env_, handles);
+      continue;
+    }
     napi_callback_scope scope = nullptr;
     napi_value resource = nullptr;
     napi_open_handle_scope(env_, &handles);

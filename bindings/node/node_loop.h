@@ -54,8 +54,12 @@ class NodeLoop {
   /// An idle loop keeps no process alive; one with ref() does.
   void ref();
   void unref();
-  /// Deletes this when libuv has let go of it. No fiber and no timer is left by then.
-  void close();
+  /// The thread's JavaScript ends: from now on functions given to call() run without it, and must not touch
+  /// it.
+  void end() { isEnded_ = true; }
+  bool isEnded() const { return isEnded_; }
+  /// Deletes this when libuv has let go of it, and calls `whenClosed`. No fiber and no timer is left by then.
+  void close(std::function<void()> whenClosed);
 
  private:
   ~NodeLoop();
@@ -75,6 +79,8 @@ class NodeLoop {
   CurrentActor current_;
   bool hasCurrent_ = false;
   std::uint64_t rounds_ = 0;
+  std::function<void()> closed_;
+  bool isEnded_ = false;
   bool isCalling_ = false;
   bool isDriving_ = false;
   int openHandles_ = 2;

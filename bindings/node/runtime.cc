@@ -105,6 +105,7 @@ Status Runtime::listenOnCore() {
 }
 
 void Runtime::finishStart(Status started) {
+  if (node_.isEnded()) return;
   if (!started) {
     node_.unref();
     napi_reject_deferred(env_, starting_, errorOf(env_, started.error()));
@@ -120,17 +121,27 @@ void Runtime::finishStart(Status started) {
 napi_value Runtime::stop() {
   napi_value promise = nullptr;
   napi_create_promise(env_, &stopping_, &promise);
+  close();
+  return promise;
+}
+
+void Runtime::end() {
+  close();
+}
+
+void Runtime::close() {
   node_.loop().spawn("stop", [this] {
     closeOnFiber();
     node_.call([this] {
       // The threads of the core end here; nothing of theirs is left to wait for.
       core_.reset();
       node_.unref();
-      napi_resolve_deferred(env_, stopping_, undefined(env_));
+      if (!node_.isEnded()) napi_resolve_deferred(env_, stopping_, undefined(env_));
+      const std::function<void()> gone = std::move(gone_);
       delete this;
+      gone();
     });
   });
-  return promise;
 }
 
 /// In the reverse order of start(). Suspends.

@@ -10,6 +10,7 @@
 
 #include <node_api.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,8 +37,12 @@ class Runtime {
 
   /// Resolves with {url, port}, or rejects with an Error.
   napi_value start();
-  /// Resolves when all is put away. Also after a start that failed.
+  /// Resolves when all is put away. Also after a start that failed. Deletes this.
   napi_value stop();
+  /// The same without JavaScript, which ends.
+  void end();
+  /// Called when this is gone.
+  void onGone(std::function<void()> gone) { gone_ = std::move(gone); }
 
  private:
   Status openStore(fiber::Loop& loop);
@@ -46,6 +51,7 @@ class Runtime {
   void watch();
   void stopWatching();
   void closeOnFiber();
+  void close();
   void finishStart(Status started);
 
   const napi_env env_;
@@ -63,6 +69,7 @@ class Runtime {
   std::unique_ptr<gateway::Server> server_;
   std::unique_ptr<Watchdog> watchdog_;
   fiber::OneShot<bool> watched_;
+  std::function<void()> gone_;
   std::string url_;
   napi_deferred starting_ = nullptr;
   napi_deferred stopping_ = nullptr;
