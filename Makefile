@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 
-.PHONY: all setup release test demo demo-sql bench fuzz test-asan test-tsan format tidy install clean distclean help
+.PHONY: all setup release test demo demo-chat demo-sql bench pack fuzz test-asan test-tsan format tidy install clean distclean help
 
 all: setup release ## install what is missing, build everything
 
@@ -22,14 +22,24 @@ test: ## build, then run all tests; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory release
 	@scripts/test.sh build
 
-demo: all ## a server with sample actors, and a page with chat rooms
+demo: all ## a server with five small programs in TypeScript, and their page
+	@scripts/setup.sh npm
+	@npm run --silent build
 	@scripts/demo.sh
+
+demo-chat: all ## the same in small and in C++: a page with chat rooms
+	@scripts/demo-chat.sh
 
 demo-sql: all ## a sample fleet of databases, and a shell on one of them
 	@scripts/demo-sql.sh
 
 bench: all ## run every benchmark in build/bench
 	@scripts/bench.sh
+
+pack: ## the npm packages, with the native part of this platform, in build/packages
+	@scripts/setup.sh pack
+	@$(MAKE) --no-print-directory release
+	@npm run --silent build && scripts/pack.sh build
 
 fuzz: ## run each fuzz target for SECONDS_EACH (60) and add what it finds to its corpus
 	@scripts/setup.sh fuzz
@@ -59,7 +69,7 @@ clean: ## remove the build
 	@rm -rf build packages/*/dist
 
 distclean: clean ## and what set-up and the demo fetched or made
-	@rm -rf node_modules */*/node_modules demo-data
+	@rm -rf node_modules */*/node_modules examples/*/dist demo-data workspace-data
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

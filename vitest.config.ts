@@ -75,6 +75,15 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "examples",
+          include: ["examples/*/tests/*.test.ts"],
+          pool: "forks",
+          env: { SKEP_NATIVE: path(`./${process.env.SKEP_BUILD ?? "build"}/bindings/node/skep.node`) },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "skep",
           include: ["packages/skep/tests/*.test.ts"],
         },

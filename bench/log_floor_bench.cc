@@ -1,5 +1,6 @@
 // What PagedFileOptions::logBytesMin costs and gives for small databases: commits a second of many of
-// them at once on the embedded store, and how much is stored for what their pages take compressed.
+// them at once, on the embedded store and on a private PostgreSQL server (fsync=on, synchronous_commit=on, files in
+// the system's temporary directory), and how much is stored for what their pages take compressed.
 //
 //   build/bench/log_floor_bench      the argument of each run is the floor in bytes
 
@@ -9,8 +10,10 @@
 
 #include "databases.h"
 #include "skep/backend/embedded/embedded_store.h"
+#include "skep/backend/postgres/postgres_store.h"
 #include "skep/sql/transfer.h"
 #include "skep/store/chunk.h"
+#include "skep/testing/postgres_server/postgres_server.h"
 #include "skep/testing/temp_directory.h"
 
 namespace skep {
@@ -32,17 +35,14 @@ std::size_t compressedBytes(vfs::Environment& environment, const std::string& na
   return store::encodeChunk({}, {}, {}, pages).size();
 }
 
-void small_databases(benchmark::State& state) {
-  testing::TempDirectory directory;
-  SystemClock clock;
-  auto store = must(backend::EmbeddedStore::open({.directory = directory / "store"}, clock));
+void run(benchmark::State& state, Clock& clock, store::PageStore& store) {
   fiber::runOnFreshLoop(clock, [&](fiber::Loop& loop) {
-    store::CommitPipeline pipeline(loop, *store);
+    store::CommitPipeline pipeline(loop, store);
     vfs::PageCache cache(64 << 20);
     vfs::PagedFileOptions options;
     options.logBytesMin = static_cast<std::size_t>(state.range(0));
     {
-      vfs::Environment environment{loop, *store, pipeline, cache, options};
+      vfs::Environment environment{loop, store, pipeline, cache, options};
       std::vector<std::unique_ptr<sql::Database>> databases(kDatabases);
       bench::inParallel(loop, kDatabases, kDatabases, [&](std::size_t i) {
         databases[i] = bench::openDatabase(environment, "db" + std::to_string(i));
@@ -68,7 +68,7 @@ void small_databases(benchmark::State& state) {
       double live = 0;
       for (std::size_t i = 0; i < kDatabases; i += 10) {
         const std::string name = "db" + std::to_string(i);
-        stored += static_cast<double>(must(store->info(name)).storedBytes);
+        stored += static_cast<double>(must(store.info(name)).storedBytes);
         live += static_cast<double>(compressedBytes(environment, name));
       }
       state.counters["live_bytes"] = live / (kDatabases / 10.0);
@@ -78,15 +78,27 @@ void small_databases(benchmark::State& state) {
     pipeline.close();
   });
 }
-BENCHMARK(small_databases)
-    ->Arg(16 * 1024)
-    ->Arg(4 * 1024)
-    ->Arg(2 * 1024)
-    ->Arg(1024)
-    ->Arg(0)
-    ->Iterations(1)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
+
+void embedded(benchmark::State& state) {
+  const testing::TempDirectory directory;
+  SystemClock clock;
+  const auto store = must(backend::EmbeddedStore::open({.directory = directory / "store"}, clock));
+  run(state, clock, *store);
+}
+
+void postgres(benchmark::State& state) {
+  testing::PostgresServer server({.fsync = testing::Fsync::On});
+  SystemClock clock;
+  const auto store = must(backend::PostgresStore::open({.url = server.url()}, clock));
+  run(state, clock, *store);
+}
+
+void floors(benchmark::internal::Benchmark* benchmark) {
+  for (const std::int64_t floor : {16'384, 4096, 2048, 1024, 0}) benchmark->Arg(floor);
+  benchmark->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+BENCHMARK(embedded)->Apply(floors);
+BENCHMARK(postgres)->Apply(floors);
 
 }  // namespace
 }  // namespace skep

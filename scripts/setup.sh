@@ -4,8 +4,10 @@
 # when all is there.
 #
 #   scripts/setup.sh build    what building needs (the default)
-#   scripts/setup.sh test     and what the tests need: a PostgreSQL server to start private clusters with, and all that
-#                             package-lock.json pins
+#   scripts/setup.sh test     and what the tests need: a PostgreSQL server to start private clusters with, a browser, what packing
+#                             needs, and all that package-lock.json pins
+#   scripts/setup.sh npm      and all that package-lock.json pins
+#   scripts/setup.sh pack     and patchelf, to make the npm packages
 #   scripts/setup.sh fuzz     and clang, for the fuzz targets
 #   scripts/setup.sh format   clang-format alone
 set -euo pipefail
@@ -21,10 +23,12 @@ build_packages=(
 )
 case $what in
   build) packages=("${build_packages[@]}") ;;
-  test) packages=("${build_packages[@]}" postgresql) ;;
+  npm) packages=("${build_packages[@]}") ;;
+  pack) packages=("${build_packages[@]}" patchelf) ;;
+  test) packages=("${build_packages[@]}" postgresql patchelf chromium) ;;
   fuzz) packages=("${build_packages[@]}" clang) ;;
   format) packages=(clang-format) ;;
-  *) echo "usage: scripts/setup.sh [build|test|fuzz|format]" >&2; exit 2 ;;
+  *) echo "usage: scripts/setup.sh [build|npm|pack|test|fuzz|format]" >&2; exit 2 ;;
 esac
 
 has_package() {
@@ -88,12 +92,13 @@ has_sqlite() {
 has_all() {
   [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ] && [ -d testing/react-18/node_modules/react ]
 }
-if ! has_sqlite || { [ "$what" = test ] && ! has_all; }; then
+case $what in npm|pack|test) needs_all=1 ;; *) needs_all=0 ;; esac
+if ! has_sqlite || { [ "$needs_all" = 1 ] && ! has_all; }; then
   echo "setup: fetching npm packages (the SQLite sources in better-sqlite3 $pinned, the tools of packages/)" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2
   echo "$lock" >"$stamp"
 fi
-if [ "$what" = test ]; then
+if [ "$needs_all" = 1 ]; then
   node -e 'const [major] = process.versions.node.split(".").map(Number);
-    if (major < 18) { console.error(`setup: the tests of packages/ need Node.js 18 or newer, this is ${process.version}`); process.exit(1); }'
+    if (major < 18) { console.error(`setup: packages/ need Node.js 18 or newer, this is ${process.version}`); process.exit(1); }'
 fi

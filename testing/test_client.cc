@@ -53,6 +53,7 @@ TestClient::TestClient(ActorWorld& world, const std::string& type, const std::st
          .input = std::nullopt,
          .parameters = {.encoding = call::Encoding::Json, .bytes = options.parameters},
          .headers = options.headers,
+         .claims = {.encoding = call::Encoding::Json, .bytes = options.claims},
          .subscriptions = options.subscriptions,
          .resume = options.resume,
          .resumedConnection = options.resumedConnection},

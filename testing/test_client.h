@@ -27,6 +27,7 @@ class TestClient {
     std::optional<call::EventPosition> resume = {};
     std::string resumedConnection = {};
     call::Existence existence = call::Existence::GetOrCreate;
+    std::string claims = {};  // JSON; empty: no token
   };
 
   /// Starts to connect; settle() the world to see how it goes.

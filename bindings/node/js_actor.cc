@@ -121,7 +121,8 @@ Done JsActor::connected(Invocation& invocation) {
 Done JsActor::disconnected(Invocation& invocation) {
   return hook(invocation, {.kind = Kind::Disconnected});
 }
-Done JsActor::pass(Invocation& invocation, const call::Headers& headers) {
+Done JsActor::letPass(Invocation& invocation, const call::Visit& visit) {
+  const call::Headers headers = visit.head != nullptr ? visit.head->fields() : call::Headers();
   return hook(invocation, {.kind = Kind::Pass, .headers = &headers});
 }
 

@@ -35,7 +35,7 @@ class JsActor final : public actor::Behavior {
   actor::Done admit(actor::Invocation& invocation, const call::ConnectRequest& request) override;
   actor::Done connected(actor::Invocation& invocation) override;
   actor::Done disconnected(actor::Invocation& invocation) override;
-  actor::Done pass(actor::Invocation& invocation, const call::Headers& headers) override;
+  actor::Done letPass(actor::Invocation& invocation, const call::Visit& visit) override;
   actor::Done request(actor::Invocation& invocation, const call::HttpRequest& request,
                       actor::HttpResponder& responder) override;
   actor::Done sleep(actor::Invocation& invocation) override;

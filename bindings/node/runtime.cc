@@ -97,7 +97,7 @@ Status Runtime::openStore(fiber::Loop& loop) {
 }
 
 Status Runtime::listenOnCore() {
-  SKEP_TRY(gateway::ServerOptions options, server::gatewayOptions(settings_));
+  SKEP_TRY(gateway::ServerOptions options, server::gatewayOptions(settings_, coreLoops_.front()->clock()));
   server_ = std::make_unique<gateway::Server>(coreLoops_, *host_, options);
   SKEP_CHECK_OK(server_->listen());
   url_ = server::urlOf(options, server_->port());

@@ -64,6 +64,7 @@ struct ChatRoom : skep::Actor {
   }
 
   void admit(skep::Context&, const skep::Visitor& visitor) {
+    if (!visitor.wantsConnection()) return;  // somebody with curl
     const std::string name = visitor.parameters<Guest>().name;
     if (name.empty() || name.size() > 40) {
       throw skep::UserError("bad_name", "a name has 1 to 40 bytes");

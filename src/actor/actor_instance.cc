@@ -6,6 +6,7 @@
 
 #include "skep/actor/http_responder.h"
 #include "skep/actor/outcome.h"
+#include "skep/actor/raw_head.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
 #include "skep/vfs/paged_file.h"
@@ -167,19 +168,39 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers);
   invocation.setConnection(from);
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  call::Reply reply = behavior_->action(invocation, request);
+  call::Reply reply;
+  if (request.visit) {
+    Done passed = passGate(invocation, *request.visit);
+    if (auto* refused = std::get_if<Failure>(&passed)) reply = std::move(*refused);
+  }
+  if (!failureIn(reply)) reply = behavior_->action(invocation, request);
   if (auto failed = finishCall(invocation, failureIn(reply))) return *std::move(failed);
   return reply;
 }
 
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit) {
+  if (!type_.hasGate) return std::nullopt;
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return refused;
+  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
+  Invocation invocation(*this, type_.options.hookTimeout);
+  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  const Done done = passGate(invocation, visit);
+  return finishCall(invocation, failureIn(done));
+}
+
 call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
+  if (message.visit) {
+    if (auto refused = letPass(*message.visit)) return *std::move(refused);
+  }
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return *std::move(refused);
   return services_->dispatcher().send(message);
 }
 
-Done ActorInstance::passGate(Invocation& invocation, const call::Headers& headers) {
-  return type_.hasGate ? behavior_->pass(invocation, headers) : Done();
+Done ActorInstance::passGate(Invocation& invocation, const call::Visit& visit) {
+  invocation.setVisit(&visit);
+  return type_.hasGate ? behavior_->letPass(invocation, visit) : Done();
 }
 
 std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
@@ -191,7 +212,9 @@ std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
   HttpResponder responder(*this, invocation, exchange);
   if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  Done done = passGate(invocation, request.headers);
+  const RawHead head(request);
+  const call::Visit visit{.claims = request.claims, .head = &head};
+  Done done = passGate(invocation, visit);
   if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
   if (!failureIn(done)) done = outcomeOf(responder.finish(), *database_);
   if (auto failed = finishCall(invocation, failureIn(done))) return failed;
@@ -207,6 +230,12 @@ Failure ActorInstance::explain(Failure failure, const Invocation& invocation) co
     return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
   }
   return failure;
+}
+
+void ActorInstance::releaseMemory() {
+  const fiber::GateHolder inside(calls_);  // the database stays open meanwhile
+  if (!inside || state_ != State::Awake || std::exchange(isLean_, true)) return;
+  database_->releaseMemory();
 }
 
 std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
@@ -260,6 +289,7 @@ Failure ActorInstance::explain(const Error& error, const Invocation* invocation)
   if (failure.is(FailureCode::Internal)) {
     logWarn("actor", "internal error",
             {{"actor", address_.toString()}, {"error", error.toString()}});
+    owner_.noteError(address_, error.toString());
   }
   return failure;
 }
@@ -282,6 +312,9 @@ bool ActorInstance::stop() {
   }
   calls_.close();
   services_->join();
+  if (const Error* error = database_->brokenBy()) {
+    owner_.noteError(address_, "it lost its database: " + error->toString());
+  }
   if (database_->brokenBy() == nullptr) runLastHook();
   if (database_->brokenBy() == nullptr) finishOutbox();
   // It did not fall asleep, it was lost: its clients hear of it.
@@ -300,8 +333,9 @@ void ActorInstance::runLastHook() {
     return sleeps ? behavior_->sleep(invocation) : behavior_->destroy(invocation);
   });
   if (!failed) return;
-  logWarn("actor", sleeps ? "onSleep failed" : "onDestroy failed",
-          {{"actor", address_.toString()}, {"error", failed->toString()}});
+  const char* what = sleeps ? "onSleep failed" : "onDestroy failed";
+  logWarn("actor", what, {{"actor", address_.toString()}, {"error", failed->toString()}});
+  owner_.noteError(address_, std::string(what) + ": " + failed->toString());
 }
 
 /// Gives what only this owner may remove.

@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "skep/actor/actor_type.h"
 #include "skep/actor/audience.h"
@@ -28,6 +29,7 @@
 #include "skep/actor/invocation.h"
 #include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
+#include "skep/actor/socket_exchange.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/sql/database.h"
@@ -50,6 +52,8 @@ class ActorInstance {
     virtual Audience* audience(const std::string& databaseName) = 0;
     virtual void admit(const ConnectionPtr& connection) = 0;
     virtual void endConnection(const ConnectionPtr& connection, const call::Closed& why) = 0;
+    /// Something of the actor failed that its callers learn nothing of, for whoever asks later.
+    virtual void noteError(const call::ActorAddress& actor, std::string_view message) = 0;
 
    protected:
     ~Owner() = default;
@@ -71,12 +75,19 @@ class ActorInstance {
   /// Runs an action and waits for durability. `from`: the connection that asks, or null. Suspends. Awake
   /// only.
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
+  /// Runs the hook that lets clients from outside in, for one that has no connection and asks for something
+  /// else than an action; waits for durability. What it refused. Suspends. Awake only.
+  std::optional<call::Failure> letPass(const call::Visit& visit);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// Answers a raw request; what is left to tell the client's end is a failure, or nothing. Suspends. Awake
   /// only.
   std::optional<call::Failure> request(const call::HttpRequest& request,
                                        const HttpExchangePtr& exchange);
+  /// Talks over a raw WebSocket until that ends; what is left to tell the client's end is a failure, or
+  /// nothing. Suspends. Awake only.
+  std::optional<call::Failure> talk(const call::HttpRequest& request,
+                                    const SocketExchangePtr& exchange);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
@@ -105,7 +116,15 @@ class ActorInstance {
   /// No call is under way, and nothing else keeps it awake.
   bool isIdle() { return calls_.count() == 0 && services_->isIdle() && !isKeptAwake(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
-  void noteUse() { lastUsed_ = clock().monotonic(); }
+  void noteUse() {
+    lastUsed_ = clock().monotonic();
+    isLean_ = false;
+  }
+  /// It has given back memory since its last use.
+  bool isLean() const { return isLean_; }
+  /// Gives back what its next use makes anew: prepared statements, SQLite's caches. Suspends.
+  void releaseMemory();
+  std::size_t memoryBytes() const { return state_ == State::Awake ? database_->memoryBytes() : 0; }
   /// The host has taken it out of its table: the next instance may start.
   void becomeGone();
   /// Suspends until the state changes.
@@ -147,7 +166,8 @@ class ActorInstance {
   std::optional<call::Failure> runWhole(Invocation& invocation,
                                         FunctionRef<Done(Invocation&)> code);
   /// The one gate of what clients ask without a connection: within the first turn, before anything else.
-  Done passGate(Invocation& invocation, const call::Headers& headers);
+  /// `visit` outlives what the invocation runs.
+  Done passGate(Invocation& invocation, const call::Visit& visit);
   std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
                                        const ConnectionPtr& about = nullptr);
   call::Failure explain(const Error& error, const Invocation* invocation);
@@ -164,6 +184,7 @@ class ActorInstance {
   std::optional<call::Failure> stopFailure_;
   bool wasCreated_ = false;
   MonotonicTime lastUsed_;
+  bool isLean_ = false;
   std::unique_ptr<sql::Database> database_;
   std::unique_ptr<Services> services_;  // as long as the database
   std::unique_ptr<Behavior> behavior_;

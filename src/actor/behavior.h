@@ -19,6 +19,7 @@ namespace skep::actor {
 
 class HttpResponder;
 class Invocation;
+class SocketSession;
 
 using Done = call::Outcome<std::monostate>;
 
@@ -44,22 +45,26 @@ class Behavior {
   /// What the actor does of its own while it is awake. Ends when its invocation is aborted, at the
   /// latest.
   virtual Done run(Invocation& invocation) = 0;
+  /// A client from outside asks for something without a connection: refuses it with a failure. Comes before
+  /// what it asks for, in the same turn if that is an action. Only for types that have a gate.
+  virtual Done letPass(Invocation& invocation, const call::Visit& visit) = 0;
   /// A client wants to connect: refuses it with a failure, or makes the state of invocation.connection().
   virtual Done admit(Invocation& invocation, const call::ConnectRequest& request) = 0;
   /// It is one of the actor's connections now. A failure ends it.
   virtual Done connected(Invocation& invocation) = 0;
   /// It is none any more. A failure is logged.
   virtual Done disconnected(Invocation& invocation) = 0;
-  /// A client that is not connected asks for something: refuses it with a failure.
-  virtual Done pass([[maybe_unused]] Invocation& invocation,
-                    [[maybe_unused]] const call::Headers& headers) {
-    return {};
-  }
   /// Answers a raw request, of a type that has a handler for them. What it says as a whole is sent when
   /// this returns well; without a word it is "no content".
   virtual Done request([[maybe_unused]] Invocation& invocation,
                        [[maybe_unused]] const call::HttpRequest& request,
                        [[maybe_unused]] HttpResponder& responder) {
+    return {};
+  }
+  /// Talks with the client of a raw WebSocket, of a type that has a handler for them. It ends with this.
+  virtual Done talk([[maybe_unused]] Invocation& invocation,
+                    [[maybe_unused]] const call::HttpRequest& request,
+                    [[maybe_unused]] SocketSession& session) {
     return {};
   }
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.

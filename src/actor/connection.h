@@ -30,10 +30,11 @@ class Connection {
   enum class Phase : std::uint8_t { Connecting, Open, Closed };
 
   Connection(std::string id, call::ActorAddress actor, call::Payload parameters,
-             std::shared_ptr<call::ConnectionPeer> peer)
+             call::Claims claims, std::shared_ptr<call::ConnectionPeer> peer)
       : id_(std::move(id)),
         actor_(std::move(actor)),
         parameters_(std::move(parameters)),
+        claims_(std::move(claims)),
         peer_(std::move(peer)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -41,6 +42,8 @@ class Connection {
   const std::string& id() const { return id_; }
   const call::ActorAddress& actor() const { return actor_; }
   const call::Payload& parameters() const { return parameters_; }
+  /// As they were when the client connected.
+  const call::Claims& claims() const { return claims_; }
   Phase phase() const { return phase_; }
 
   /// What the actor's code keeps for it: one encoded value, and names to find it by.
@@ -62,6 +65,7 @@ class Connection {
   const std::string id_;
   const call::ActorAddress actor_;
   const call::Payload parameters_;
+  const call::Claims claims_;
   std::shared_ptr<call::ConnectionPeer> peer_;  // null once Closed
   Phase phase_ = Phase::Connecting;
   bool isAdmitted_ = false;   // the actor's code sees it

@@ -1,5 +1,6 @@
 #include "skep/actor/connection_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "skep/actor/actor_type.h"
@@ -33,6 +34,17 @@ std::optional<Failure> refuseSubscription(const ActorType& type, const std::stri
   return Failure(FailureCode::LimitExceeded,
                  "a connection subscribes to at most " +
                      std::to_string(type.options.connections.subscriptionsMax) + " events");
+}
+
+std::vector<std::string> expandSubscriptions(const ActorType& type,
+                                             std::vector<std::string> events) {
+  const auto all = std::find(events.begin(), events.end(), "*");
+  if (all == events.end() || type.events.contains("*")) return events;
+  events.erase(all);
+  for (const auto& [event, options] : type.events) {
+    if (std::find(events.begin(), events.end(), event) == events.end()) events.push_back(event);
+  }
+  return events;
 }
 
 /// What the client's end holds. Its calls cross over to the table's loop.
@@ -86,7 +98,7 @@ std::unique_ptr<call::ConnectionHandle> ConnectionTable::connect(
   if (parameters.bytes.empty()) parameters = {.encoding = call::Encoding::Json, .bytes = "null"};
   auto handle = std::make_unique<Handle>(
       *this, std::make_shared<Connection>(randomId(), request.actor, std::move(parameters),
-                                          std::move(peer)));
+                                          request.claims, std::move(peer)));
   handle->open(std::move(request));
   return handle;
 }
@@ -94,6 +106,9 @@ std::unique_ptr<call::ConnectionHandle> ConnectionTable::connect(
 // ---- The beginning
 
 void ConnectionTable::open(const ConnectionPtr& connection, call::ConnectRequest request) {
+  if (const ActorType* type = host_.typeOf(request.actor)) {
+    request.subscriptions = expandSubscriptions(*type, std::move(request.subscriptions));
+  }
   const bool begun = fibers_.spawn("connect", [this, connection, request = std::move(request)] {
     if (auto failed = host_.letIn(connection, request)) {
       end(connection, {.failure = *failed, .mayRetry = mayRetry(*failed)});
@@ -181,7 +196,7 @@ void ConnectionTable::subscribe(const ConnectionPtr& connection,
     const ActorType* type = host_.typeOf(connection->actor());
     Audience* audience = find(connection->actor().databaseName());
     if (type == nullptr || audience == nullptr) return;
-    for (const std::string& event : events) {
+    for (const std::string& event : expandSubscriptions(*type, events)) {
       if (auto refusal = refuseSubscription(*type, event, connection->subscriptions_.size())) {
         connection->tell([&](call::ConnectionPeer& peer) { peer.refused(*refusal); });
       } else {
@@ -199,9 +214,12 @@ void ConnectionTable::subscribe(const ConnectionPtr& connection,
 void ConnectionTable::unsubscribe(const ConnectionPtr& connection,
                                   const std::vector<std::string>& events) {
   whenOpen(connection, [this, connection, events] {
+    const ActorType* type = host_.typeOf(connection->actor());
     Audience* audience = find(connection->actor().databaseName());
-    if (audience == nullptr) return;
-    for (const std::string& event : events) audience->unsubscribe(*connection, event);
+    if (type == nullptr || audience == nullptr) return;
+    for (const std::string& event : expandSubscriptions(*type, events)) {
+      audience->unsubscribe(*connection, event);
+    }
   });
 }
 

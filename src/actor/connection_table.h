@@ -31,6 +31,10 @@ struct ActorType;
 std::optional<call::Failure> refuseSubscription(const ActorType& type, const std::string& event,
                                                 std::size_t subscriptions);
 
+/// With the names of all events of the type in the place of "*".
+std::vector<std::string> expandSubscriptions(const ActorType& type,
+                                             std::vector<std::string> events);
+
 class ConnectionTable {
  public:
   /// What it needs of the host's loop. Each call of these suspends, on a fiber of its own.

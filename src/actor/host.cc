@@ -63,9 +63,9 @@ call::Outcome<call::QueueSent> Host::send(call::QueueSend message) {
 }
 
 call::Outcome<bool> Host::resolve(const call::ActorAddress& actor, call::Existence existence,
-                                  std::optional<call::Payload> input) {
+                                  std::optional<call::Payload> input, const call::Visit* visit) {
   HostLoop& loop = loopOf(actor);
-  return onLoop(loop.loop(), [&] { return loop.resolve(actor, existence, input); });
+  return onLoop(loop.loop(), [&] { return loop.resolve(actor, existence, input, visit); });
 }
 
 call::Outcome<std::monostate> Host::destroy(const call::ActorAddress& actor) {
@@ -75,7 +75,8 @@ call::Outcome<std::monostate> Host::destroy(const call::ActorAddress& actor) {
 
 call::Outcome<call::ActorList> Host::list(const std::string& type, const std::string& after,
                                           std::size_t countMax) {
-  auto listed = loops_.front()->store().list(type + "/", after, countMax);
+  const std::string prefix = type.empty() ? std::string() : type + "/";
+  auto listed = loops_.front()->store().list(prefix, after, countMax);
   if (!listed) return call::failureOf(listed.error(), "the store");
   call::ActorList list;
   list.next = listed->next;
@@ -104,12 +105,20 @@ std::unique_ptr<call::HttpHandle> Host::request(call::HttpRequest request,
   return exchanges.start(std::move(request), std::move(peer));
 }
 
-void Host::sleep(const call::ActorAddress& actor) {
+std::unique_ptr<call::WebSocketHandle> Host::openSocket(call::HttpRequest request,
+                                                        std::shared_ptr<call::WebSocketPeer> peer) {
+  SocketExchanges& sockets = loopOf(request.actor).sockets();
+  return sockets.start(std::move(request), std::move(peer));
+}
+
+call::Outcome<std::monostate> Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
-  onLoop(loop.loop(), [&] {
-    loop.sleep(actor);
-    return true;
-  });
+  return onLoop(loop.loop(), [&] { return loop.sleep(actor); });
+}
+
+call::Outcome<call::ActorDetails> Host::info(const call::ActorAddress& actor) {
+  HostLoop& loop = loopOf(actor);
+  return onLoop(loop.loop(), [&] { return loop.info(actor); });
 }
 
 bool Host::isAwake(const call::ActorAddress& actor) {

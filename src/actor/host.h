@@ -54,17 +54,20 @@ class Host final : public call::Router {
   call::Reply run(call::ActionRequest request) override;
   call::Outcome<call::QueueSent> send(call::QueueSend message) override;
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
-                              std::optional<call::Payload> input) override;
+                              std::optional<call::Payload> input,
+                              const call::Visit* visit = nullptr) override;
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor) override;
+  call::Outcome<std::monostate> sleep(const call::ActorAddress& actor) override;
+  call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor) override;
   call::Outcome<call::ActorList> list(const std::string& type, const std::string& after,
                                       std::size_t countMax) override;
   std::unique_ptr<call::ConnectionHandle> connect(
       call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
   std::unique_ptr<call::HttpHandle> request(call::HttpRequest request,
                                             std::shared_ptr<call::HttpPeer> peer) override;
+  std::unique_ptr<call::WebSocketHandle> openSocket(
+      call::HttpRequest request, std::shared_ptr<call::WebSocketPeer> peer) override;
 
-  /// Puts the actor to sleep if it is awake, and waits for it.
-  void sleep(const call::ActorAddress& actor);
   /// Whether the actor is in memory. On its loop's thread.
   bool isAwake(const call::ActorAddress& actor);
   HostStats stats() const;

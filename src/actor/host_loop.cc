@@ -16,9 +16,18 @@ using call::FailureCode;
 
 // How often idle actors are looked for. An actor sleeps at most this much later than it might.
 constexpr Duration kIdleRound = std::chrono::seconds(1);
+constexpr Duration kLeanAfter = std::chrono::seconds(3);  // idle, but awake and with less memory
 
 Failure shuttingDown() {
   return {FailureCode::ShuttingDown, "this node is shutting down"};
+}
+
+/// Why the store says nothing of the actor.
+Failure unknownActor(const call::ActorAddress& actor, const Result<store::DatabaseInfo>& stored) {
+  if (stored || stored.error().code == ErrorCode::NotFound) {
+    return {FailureCode::ActorNotFound, "there is no actor " + actor.toString()};
+  }
+  return call::failureOf(stored.error(), "the store");
 }
 
 void bump(std::atomic<std::uint64_t>& counter) {
@@ -37,6 +46,8 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       connections_(fibers_, *this),
       exchanges_(fibers_, [this](const auto& request,
                                  const auto& exchange) { return answer(request, exchange); }),
+      sockets_(fibers_, [this](const auto& request,
+                               const auto& exchange) { return talk(request, exchange); }),
       idleTimer_(environment.loop) {}
 
 /// Gives what `body(instance)` does with the awake actor, or why there is none.
@@ -127,6 +138,17 @@ std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
                    [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
+std::optional<Failure> HostLoop::talk(const call::HttpRequest& request,
+                                      const SocketExchangePtr& exchange) {
+  const ActorType* type = typeOf(request.actor);
+  if (type != nullptr && !type->hasSocketHandler) {
+    return Failure(FailureCode::RouteNotFound,
+                   "actor type '" + type->name + "' does not speak raw WebSocket");
+  }
+  return withActor(request.actor, request.existence, std::nullopt,
+                   [&](ActorInstance& instance) { return instance.talk(request, exchange); });
+}
+
 /// Connections outlive sleep, and nothing else that ends an instance.
 void HostLoop::endConnections(const ActorInstance& instance) {
   if (instance.stopRequest() == ActorInstance::Stop::Sleep) return;
@@ -143,9 +165,13 @@ void HostLoop::endConnections(const ActorInstance& instance) {
 }
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
-                                      const std::optional<call::Payload>& input) {
+                                      const std::optional<call::Payload>& input,
+                                      const call::Visit* visit) {
   bool created = false;
   const auto whenDurable = [&](ActorInstance& instance) -> call::Outcome<bool> {
+    if (visit != nullptr) {
+      if (auto refused = instance.letPass(*visit)) return *std::move(refused);
+    }
     if (auto lost = instance.waitDurable()) return *std::move(lost);
     return created;
   };
@@ -164,6 +190,7 @@ call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor)
     if (Status gone = environment_.store.destroy(actor.databaseName()); !gone) {
       return call::failureOf(gone.error(), actor.toString());
     }
+    errors_.forget(actor.databaseName());
     return std::monostate{};
   }
   const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
@@ -173,12 +200,47 @@ call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor)
   return std::monostate{};
 }
 
-void HostLoop::sleep(const call::ActorAddress& actor) {
-  const auto found = instances_.find(actor.databaseName());
-  if (found == instances_.end()) return;
+call::Outcome<std::monostate> HostLoop::sleep(const call::ActorAddress& actor) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  const std::string name = actor.databaseName();
+  const auto found = instances_.find(name);
+  if (found == instances_.end()) {
+    auto known = environment_.store.info(name);
+    if (known && known->head.txid != 0) return std::monostate{};
+    return unknownActor(actor, known);
+  }
   const InstancePtr instance = found->second;
   instance->requestStop(ActorInstance::Stop::Sleep);
   while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+  return std::monostate{};
+}
+
+call::Outcome<call::ActorDetails> HostLoop::info(const call::ActorAddress& actor) {
+  fiber::GateHolder inside(calls_);
+  if (!inside) return shuttingDown();
+  const std::string name = actor.databaseName();
+  const auto stored = environment_.store.info(name);
+  if (!stored || stored->head.txid == 0) return unknownActor(actor, stored);
+  call::ActorDetails details{
+      .info = {.actor = actor,
+               .createdMs = stored->createdMs,
+               .bytes = std::uint64_t{stored->head.pageCount} * store::kPageBytes},
+      .storedBytes = stored->storedBytes,
+      .txid = stored->head.txid,
+      .alarmMs = stored->head.alarmMs,
+      .lastError = errors_.find(name)};
+  if (const auto found = instances_.find(name); found != instances_.end()) {
+    details.info.isAwake = true;
+    details.callsUnderWay = found->second->calls().count();
+    details.memoryBytes = found->second->memoryBytes();
+  }
+  if (const Audience* audience = connections_.find(name)) details.connections = audience->count();
+  return details;
+}
+
+void HostLoop::noteError(const call::ActorAddress& actor, std::string_view message) {
+  errors_.note(actor.databaseName(), message, environment_.loop.clock().wallMs());
 }
 
 call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress& actor,
@@ -199,6 +261,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
       const MonotonicTime start = environment_.loop.clock().monotonic();
       std::optional<Failure> failed = instance->start(existence, input);
       if (failed) {
+        noteFailedWake(actor, *failed);
         instances_.erase(name);
         instance->becomeGone();
         return std::move(*failed);
@@ -221,6 +284,14 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress&
   }
 }
 
+/// What is worth to be known later: not that an actor does not exist, or that its creation was refused.
+void HostLoop::noteFailedWake(const call::ActorAddress& actor, const Failure& failure) {
+  if (failure.is(FailureCode::ActorNotFound) || failure.is(FailureCode::ActorExists)) return;
+  if (failure.group == "user" || failure.is(FailureCode::Internal))
+    return;  // told already, or no error
+  noteError(actor, "it cannot wake: " + failure.toString());
+}
+
 void HostLoop::stopRequested(ActorInstance& instance) {
   const auto found = instances_.find(instance.databaseName());
   SKEP_CHECK(found != instances_.end() && found->second.get() == &instance);
@@ -234,6 +305,9 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 void HostLoop::stop(const InstancePtr& instance) {
   if (!instance->stop()) return;  // another fiber does
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
+  if (instance->stopRequest() == ActorInstance::Stop::Destroy) {
+    errors_.forget(instance->databaseName());
+  }
   instances_.erase(instance->databaseName());
   awake_.store(instances_.size(), std::memory_order_relaxed);
   if (instance->alarmMs()) alarms_.expect(*instance->alarmMs());
@@ -253,17 +327,34 @@ void HostLoop::watchIdle() {
 void HostLoop::sleepIdle() {
   const MonotonicTime now = environment_.loop.clock().monotonic();
   std::vector<ActorInstance*> idle;
+  std::vector<InstancePtr> unused;
   for (const auto& [name, instance] : instances_) {
-    const bool isIdle = instance->state() == ActorInstance::State::Awake && instance->isIdle() &&
-                        now - instance->lastUsed() >= instance->type().options.sleepAfter;
-    if (isIdle) idle.push_back(instance.get());
+    if (instance->state() != ActorInstance::State::Awake || instance->calls().count() != 0)
+      continue;
+    const Duration time = now - instance->lastUsed();
+    if (time >= instance->type().options.sleepAfter && instance->isIdle()) {
+      idle.push_back(instance.get());
+    } else if (time >= kLeanAfter && !instance->isLean()) {
+      unused.push_back(instance);
+    }
   }
   for (ActorInstance* instance : idle) instance->requestStop(ActorInstance::Stop::Sleep);
+  if (!unused.empty()) makeLean(std::move(unused));
+}
+
+void HostLoop::makeLean(std::vector<InstancePtr> unused) {
+  fibers_.spawnBeyondBound("idle memory", [unused = std::move(unused)] {
+    for (const InstancePtr& instance : unused) {
+      instance->releaseMemory();
+      fiber::yield();  // they may be many
+    }
+  });
 }
 
 void HostLoop::close() {
   connections_.close();
   exchanges_.close();
+  sockets_.close();
   fibers_.close();
   calls_.close();
   idleTimer_.cancel();

@@ -14,6 +14,7 @@
 #include "skep/actor/alarm_watch.h"
 #include "skep/actor/connection_table.h"
 #include "skep/actor/host.h"
+#include "skep/actor/last_errors.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
 
@@ -30,10 +31,12 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   AlarmWatch::Woken wake(const call::ActorAddress& actor);
   ConnectionTable& connections() { return connections_; }
   HttpExchanges& exchanges() { return exchanges_; }
+  SocketExchanges& sockets() { return sockets_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
-                              const std::optional<call::Payload>& input);
+                              const std::optional<call::Payload>& input, const call::Visit* visit);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
-  void sleep(const call::ActorAddress& actor);
+  call::Outcome<std::monostate> sleep(const call::ActorAddress& actor);
+  call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor);
   bool isAwake(const std::string& databaseName) const { return instances_.contains(databaseName); }
   void close();
   void addTo(HostStats& stats) const;
@@ -59,9 +62,12 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   void disconnected(const ConnectionPtr& connection) override;
   std::optional<call::Failure> answer(const call::HttpRequest& request,
                                       const HttpExchangePtr& exchange);
+  std::optional<call::Failure> talk(const call::HttpRequest& request,
+                                    const SocketExchangePtr& exchange);
   const ActorType* typeOf(const call::ActorAddress& actor) const override {
     return registry_.find(actor.type);
   }
+  void noteError(const call::ActorAddress& actor, std::string_view message) override;
   void endConnections(const ActorInstance& instance);
 
   /// The awake instance, woken if need be. Suspends.
@@ -74,8 +80,10 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
   bool waitsToGo(const call::ActionRequest& request) const;
   void stop(const InstancePtr& instance);
+  void noteFailedWake(const call::ActorAddress& actor, const call::Failure& failure);
   void watchIdle();
   void sleepIdle();
+  void makeLean(std::vector<InstancePtr> unused);
 
   call::Router& router_;
   const Registry& registry_;
@@ -84,7 +92,9 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   std::unordered_map<std::string, InstancePtr> instances_;
   CallFibers fibers_;
   ConnectionTable connections_;
+  LastErrors errors_;
   HttpExchanges exchanges_;
+  SocketExchanges sockets_;
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;

@@ -20,10 +20,7 @@ Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<st
       callers_(std::move(callers)),
       timer_(instance.loop()) {
   instance_.invocations_.push_back(*this);
-  timer_.callAfter(timeout, [this] {
-    isTimedOut_ = true;
-    stop();
-  });
+  goOnFor(timeout);
 }
 
 Invocation::~Invocation() {
@@ -40,6 +37,14 @@ Status Invocation::checkGoing() const {
   if (isTimedOut_) return Error{ErrorCode::TimedOut, "the time for this call ran out"};
   if (abort_.isAborted()) return Error{ErrorCode::Aborted, stoppedBy_};
   return {};
+}
+
+void Invocation::goOnFor(Duration limit) {
+  deadline_ = instance_.clock().monotonic() + limit;
+  timer_.callAfter(limit, [this] {
+    isTimedOut_ = true;
+    stop();
+  });
 }
 
 void Invocation::goOnUntilStopped() {
@@ -177,11 +182,25 @@ call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
 call::Outcome<bool> Invocation::resolve(const call::ActorAddress& actor, call::Existence existence,
                                         std::optional<call::Payload> input) {
   return askOthers<call::Outcome<bool>>(
-      [&] { return instance_.router().resolve(actor, existence, std::move(input)); });
+      [&] { return instance_.router().resolve(actor, existence, std::move(input), nullptr); });
+}
+
+const call::Claims* Invocation::claims() const {
+  const call::Claims* claims = nullptr;
+  if (connection_ != nullptr) {
+    claims = &connection_->claims();
+  } else if (visit_ != nullptr) {
+    claims = &visit_->claims;
+  }
+  return claims == nullptr || claims->bytes.empty() ? nullptr : claims;
 }
 
 bool Invocation::hasAction(const std::string& name) const {
   return instance_.behavior().hasAction(name);
+}
+
+void Invocation::noteError(std::string_view message) {
+  instance_.owner().noteError(instance_.address(), message);
 }
 
 void Invocation::destroyActor() {

@@ -57,11 +57,15 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool isTimedOut() const { return isTimedOut_; }
   /// The connection whose message or coming and going this is about; before begin().
   void setConnection(ConnectionPtr connection) { connection_ = std::move(connection); }
+  /// What a client from outside asks for. Outlives this.
+  void setVisit(const call::Visit* visit) { visit_ = visit; }
   /// Aborts abortToken() and interrupts running SQL. `why` is told to the code. Does not suspend.
   void stop(std::string why = "the actor is on its way out");
   /// It has no time limit any more; instead it is told to stop when the actor goes to sleep.
   void goOnUntilStopped();
   bool goesOnUntilStopped() const { return goesOn_; }
+  /// From now on it has so much time.
+  void goOnFor(Duration limit);
 
   // --- For the actor's code, through the API. ---
 
@@ -94,6 +98,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool hasAction(const std::string& name) const;
   /// Null: this is not about one.
   const ConnectionPtr& connection() const { return connection_; }
+  /// Of the client that this is for, which has a connection or visits. Null: there is none, or no token was
+  /// asked for.
+  const call::Claims* claims() const;
   /// All that the hooks have let in, in that order; also while the actor was asleep.
   std::vector<ConnectionPtr> connections() const;
   /// What leaves with this turn: once that is durable, or never. Aborted when there is no open turn.
@@ -101,10 +108,14 @@ class Invocation : public boost::intrusive::list_base_hook<
   Status broadcast(std::string_view event, std::string value, std::string except);
   Status send(const ConnectionPtr& to, std::string_view event, std::string value);
   Status disconnect(const ConnectionPtr& connection, const std::string& reason);
+  /// Something else: `leave`, which does not suspend, is called then. `bytes`: what it holds until then.
+  Status say(std::size_t bytes, std::function<void()> leave);
   /// State and tags follow the turn, as all memory of the actor should.
   Status setState(const ConnectionPtr& connection, std::string state);
   Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
 
+  /// Keeps what went wrong for whoever runs the server (call::ActorDetails).
+  void noteError(std::string_view message);
   /// After this invocation the actor and everything of it is removed.
   void destroyActor();
   /// After this invocation the actor goes to sleep as soon as nothing else runs.
@@ -122,6 +133,7 @@ class Invocation : public boost::intrusive::list_base_hook<
   MonotonicTime deadline_;
   std::vector<std::string> callers_;
   ConnectionPtr connection_;
+  const call::Visit* visit_ = nullptr;
   fiber::AbortSource abort_;
   fiber::Timer timer_;
   bool inTurn_ = false;

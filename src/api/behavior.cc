@@ -87,6 +87,11 @@ class TypedBehavior final : public actor::Behavior {
 
   Done run(Invocation& invocation) override { return hook(invocation, parts_->run); }
 
+  Done letPass(Invocation& invocation, const call::Visit& visit) override {
+    return guarded(invocation, [&](Context& c) {
+      if (parts_->onBeforeConnect) parts_->onBeforeConnect(*actor_, c, Visitor(visit));
+    });
+  }
   Done admit(Invocation& invocation, const call::ConnectRequest& request) override {
     return guarded(invocation, [&](Context& c) {
       const Visitor visitor(request, invocation.connection()->parameters());
@@ -103,18 +108,16 @@ class TypedBehavior final : public actor::Behavior {
     return hook(invocation, parts_->onDisconnect);
   }
 
-  Done pass(Invocation& invocation, const call::Headers& headers) override {
-    return guarded(invocation, [&](Context& c) {
-      const call::ConnectRequest request{.actor = invocation.actor(), .headers = headers};
-      const call::Payload parameters{.encoding = call::Encoding::Json, .bytes = "null"};
-      if (parts_->onBeforeConnect) parts_->onBeforeConnect(*actor_, c, {request, parameters});
-    });
-  }
-
   Done request(Invocation& invocation, const call::HttpRequest& request,
                actor::HttpResponder& responder) override {
     return guarded(invocation,
                    [&](Context& c) { parts_->onRequest(*actor_, c, request, responder); });
+  }
+
+  Done talk(Invocation& invocation, const call::HttpRequest& request,
+            actor::SocketSession& session) override {
+    return guarded(invocation,
+                   [&](Context& c) { parts_->onWebSocket(*actor_, c, request, session); });
   }
 
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
@@ -179,6 +182,7 @@ class TypedBehavior final : public actor::Behavior {
   static Failure masked(Invocation& invocation, const char* what) {
     logWarn("actor", "the actor's code threw",
             {{"actor", invocation.actor().toString()}, {"what", what}});
+    invocation.noteError(what);
     return {FailureCode::Internal,
             "an internal error; the server's log has more under " + invocation.actor().toString()};
   }
@@ -206,9 +210,10 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .queues = std::move(queues),
           .hasRun = shared->run != nullptr,
           .events = std::move(events),
-          .hasOnDisconnect = hasOnDisconnect,
           .hasGate = shared->onBeforeConnect != nullptr,
+          .hasOnDisconnect = hasOnDisconnect,
           .hasRequestHandler = shared->onRequest != nullptr,
+          .hasSocketHandler = shared->onWebSocket != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

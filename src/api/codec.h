@@ -53,12 +53,19 @@ namespace skep::api {
 Value parse(const call::Payload& payload);
 call::Payload format(const Value& value, call::Encoding encoding);
 
+/// Fields of objects that the C++ type has not.
+enum class UnknownFields : std::uint8_t { AreErrors, Ignored };
+
 /// Where a value stands in what came in, for messages; linked to the place around it.
 class Place {
  public:
-  explicit Place(std::string_view root) : name_(root) {}
-  Place(const Place& outer, std::string_view field) : outer_(&outer), name_(field) {}
-  Place(const Place& outer, std::size_t index) : outer_(&outer), index_(index), isIndex_(true) {}
+  explicit Place(std::string_view root, UnknownFields unknown = UnknownFields::AreErrors)
+      : name_(root), unknown_(unknown) {}
+  Place(const Place& outer, std::string_view field)
+      : outer_(&outer), name_(field), unknown_(outer.unknown_) {}
+  Place(const Place& outer, std::size_t index)
+      : outer_(&outer), index_(index), isIndex_(true), unknown_(outer.unknown_) {}
+  UnknownFields unknownFields() const { return unknown_; }
   std::string text() const;
   [[noreturn]] void expected(std::string_view what, const Value& got) const;
   [[noreturn]] void fail(const std::string& what) const;
@@ -68,6 +75,7 @@ class Place {
   std::string_view name_;
   std::size_t index_ = 0;
   bool isIndex_ = false;
+  UnknownFields unknown_;
 };
 
 Value encodeBytes(ByteView bytes);
@@ -100,7 +108,9 @@ struct Codec {
       if (found != value.end()) ++known;
       field = Codec<Field>::decodeField(found == value.end() ? nullptr : &*found, inner);
     });
-    if (known != value.size()) rejectUnknown(value, place);
+    if (known != value.size() && place.unknownFields() == UnknownFields::AreErrors) {
+      rejectUnknown(value, place);
+    }
     return object;
   }
   static T decodeField(const Value* value, const Place& place) {

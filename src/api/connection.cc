@@ -55,13 +55,32 @@ std::string encodeEvent(const ActorParts& parts, std::string_view event, const V
   return format(value, call::Encoding::Cbor).bytes;
 }
 
+Value parseClaims(const call::Claims* claims) {
+  if (claims != nullptr) return parse(*claims);
+  throw ActorError(call::Failure(call::FailureCode::TokenMissing, "a token is needed here"));
+}
+
+void throwLackingClaims(const InvalidValue& lack) {
+  throw ActorError(call::Failure(call::FailureCode::Forbidden, lack.what()));
+}
+
 }  // namespace api
 
 std::optional<std::string> Visitor::header(std::string_view name) const {
-  for (const auto& [key, value] : request_.headers) {
+  if (headers_ == nullptr && !gathered_) {
+    gathered_ = head_ == nullptr ? call::Headers() : head_->fields();
+  }
+  for (const auto& [key, value] : headers_ == nullptr ? *gathered_ : *headers_) {
     if (key == name) return value;
   }
   return std::nullopt;
+}
+
+Value Visitor::parameterValue() const {
+  if (parameters_ != nullptr) return api::parse(*parameters_);
+  auto text = header("x-skep-params");
+  if (!text) return Value();
+  return api::parse({.encoding = call::Encoding::Json, .bytes = *std::move(text)});
 }
 
 Value Connection::stateValue(std::type_index type) const {

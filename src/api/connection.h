@@ -1,4 +1,5 @@
-// Connection: one client that stays connected to the actor. Visitor: one that asks to be let in.
+// Connection: one client that stays connected to the actor. Visitor: one that asks to be let in, to connect
+// or for one call.
 //
 // What is sent, and disconnect(), leaves with the turn: once that is durable, in the order in which it
 // was said; nothing of a turn that is rolled back. The same holds for state and tags. Both outlive
@@ -71,27 +72,56 @@ auto fromCaller(Decode decode) {
   }
 }
 
+/// The claims as a value; throws what Visitor::claims() says.
+Value parseClaims(const call::Claims* claims);
+[[noreturn]] void throwLackingClaims(const InvalidValue& lack);
+template <class T>
+T decodeClaims(const call::Claims* claims) {
+  const Value value = parseClaims(claims);
+  try {
+    return Codec<T>::decode(value, Place("token", UnknownFields::Ignored));
+  } catch (const InvalidValue& lack) {
+    throwLackingClaims(lack);
+  }
+}
+
 }  // namespace api
 
 class Visitor {
  public:
   Visitor(const call::ConnectRequest& request, const call::Payload& parameters)
-      : request_(request), parameters_(parameters) {}
+      : headers_(&request.headers), parameters_(&parameters), claims_(&request.claims) {}
+  explicit Visitor(const call::Visit& visit) : head_(visit.head), claims_(&visit.claims) {}
 
-  /// What the client said about itself; `request.invalid_arguments` when it is no T.
+  /// Whether the client wants to connect; else it calls an action, or asks for something else, once.
+  bool wantsConnection() const { return parameters_ != nullptr; }
+  /// What the client said about itself: when it connects, or in the header X-Skep-Params. null when it said
+  /// nothing; `request.invalid_arguments` when it is no T.
   template <class T>
   T parameters() const {
-    return api::fromCaller([&] {
-      const Value value = api::parse(parameters_);
-      return api::Codec<T>::decode(value, api::Place("parameters"));
-    });
+    return api::fromCaller(
+        [&] { return api::Codec<T>::decode(parameterValue(), api::Place("parameters")); });
   }
-  /// A header of the HTTP request that opened the connection; `name` in lower case.
+  /// A header of the HTTP request that opened the connection, or asks; `name` in lower case.
   std::optional<std::string> header(std::string_view name) const;
 
+  /// Whether the client showed a token, which was checked.
+  bool hasClaims() const { return !claims_->bytes.empty(); }
+  /// What the token says: its claims that are fields of T, the others left out.
+  /// `access.token_missing` without a token, `request.forbidden` when it lacks some.
+  template <class T>
+  T claims() const {
+    return api::decodeClaims<T>(hasClaims() ? claims_ : nullptr);
+  }
+
  private:
-  const call::ConnectRequest& request_;
-  const call::Payload& parameters_;
+  Value parameterValue() const;
+
+  const call::Headers* headers_ = nullptr;
+  const call::RequestHead* head_ = nullptr;
+  mutable std::optional<call::Headers> gathered_;  // what head_ has
+  const call::Payload* parameters_ = nullptr;
+  const call::Claims* claims_;
 };
 
 class Connection {
@@ -109,6 +139,13 @@ class Connection {
       const Value value = api::parse(connection_->parameters());
       return api::Codec<T>::decode(value, api::Place("parameters"));
     });
+  }
+
+  /// Of the token with which the client connected; see Visitor::claims(). They stay as they were then.
+  bool hasClaims() const { return !connection_->claims().bytes.empty(); }
+  template <class T>
+  T claims() const {
+    return api::decodeClaims<T>(hasClaims() ? &connection_->claims() : nullptr);
   }
 
   /// What createConnectionState() made, or setState() put there since. std::logic_error for another

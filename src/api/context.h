@@ -45,6 +45,16 @@ class Context {
   const std::string& type() const { return invocation_.actor().type; }
   const std::vector<std::string>& key() const { return invocation_.actor().key; }
 
+  // --- Who asks: the token of the client whose connection, or whose single call, this is about. Other actors
+  //     that call, timers and the like have none. ---
+
+  bool hasClaims() const { return invocation_.claims() != nullptr; }
+  /// See Visitor::claims().
+  template <class T>
+  T claims() const {
+    return api::decodeClaims<T>(invocation_.claims());
+  }
+
   // --- SQL. ActorError with SQLite's code and the offset in the text when a statement fails. ---
 
   /// One statement; its rows.

@@ -32,6 +32,7 @@
 #include "skep/call/address.h"
 #include "skep/call/failure.h"
 #include "skep/call/message.h"
+#include "skep/call/visit.h"
 
 namespace skep::call {
 
@@ -78,8 +79,8 @@ struct ConnectRequest {
   Existence existence = Existence::GetOrCreate;
   std::optional<Payload> input;  // for an actor that is created by this
   Payload parameters;            // any value; no bytes: null
-  /// Names in lower case.
-  Headers headers;
+  Headers headers;               // names in lower case
+  Claims claims;
   std::vector<std::string> subscriptions;
   /// What the client has seen of the subscribed events, to go on behind it.
   std::optional<EventPosition> resume;

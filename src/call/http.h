@@ -22,6 +22,7 @@
 #include "skep/call/address.h"
 #include "skep/call/failure.h"
 #include "skep/call/message.h"
+#include "skep/call/visit.h"
 
 namespace skep::call {
 
@@ -33,6 +34,7 @@ struct HttpRequest {
   std::string query;       // without '?', percent-encoded as it came
   Headers headers;         // names in lower case
   std::string body;
+  Claims claims;  // of the client
 };
 
 struct HttpHead {

@@ -23,6 +23,8 @@
 #include "skep/call/failure.h"
 #include "skep/call/http.h"
 #include "skep/call/message.h"
+#include "skep/call/visit.h"
+#include "skep/call/web_socket.h"
 
 namespace skep::call {
 
@@ -35,6 +37,8 @@ struct ActionRequest {
   Encoding replyEncoding = Encoding::Json;
   std::optional<Duration> timeout;   // the actor type's own when absent, and never more than that
   std::vector<std::string> callers;  // databases of the actors that wait for this, outermost first
+  /// There when a client from outside asks, which must pass the actor's gate (onBeforeConnect).
+  std::optional<Visit> visit;
 };
 
 /// A message for one of an actor's queues.
@@ -49,6 +53,7 @@ struct QueueSend {
   /// the message stays in its queue.
   std::optional<Duration> replyTimeout;
   Encoding replyEncoding = Encoding::Json;
+  std::optional<Visit> visit;  // as in ActionRequest
 };
 
 struct QueueSent {
@@ -63,6 +68,23 @@ struct ActorInfo {
   bool isAwake = false;  // on this node
 };
 
+struct LastError {
+  std::string message;  // for who runs the server: not masked
+  std::int64_t timeMs = 0;
+};
+
+/// What is known of an actor without waking it.
+struct ActorDetails {
+  ActorInfo info;
+  std::uint64_t storedBytes = 0;  // that it takes in the store, with all versions that are kept
+  std::uint64_t txid = 0;         // of its newest commit
+  std::optional<std::int64_t> alarmMs;  // when its next timer or message is due
+  std::size_t connections = 0;          // on this node, as the next
+  std::size_t callsUnderWay = 0;
+  std::size_t memoryBytes = 0;         // of SQLite, for its database
+  std::optional<LastError> lastError;  // since this node runs, unless many others had errors since
+};
+
 struct ActorList {
   std::vector<ActorInfo> actors;
   std::string next;  // pass as `after`; empty at the end
@@ -75,11 +97,15 @@ class Router {
   /// Puts a message into a queue: durable before it returns.
   virtual Outcome<QueueSent> send(QueueSend message) = 0;
   /// Sees to it that the actor exists: its first commit is durable. True when this call made it.
+  /// `visit`: there when a client from outside asks; null otherwise.
   virtual Outcome<bool> resolve(const ActorAddress& actor, Existence existence,
-                                std::optional<Payload> input) = 0;
+                                std::optional<Payload> input, const Visit* visit) = 0;
   /// Ends what the actor does and removes everything of it. Calls under way fail.
   virtual Outcome<std::monostate> destroy(const ActorAddress& actor) = 0;
-  /// Actors of `type` by key; at most `countMax`.
+  /// Puts the actor to sleep once its calls have ended, if it is awake here.
+  virtual Outcome<std::monostate> sleep(const ActorAddress& actor) = 0;
+  virtual Outcome<ActorDetails> info(const ActorAddress& actor) = 0;
+  /// Actors of `type` (empty: of all types) by key; at most `countMax`.
   virtual Outcome<ActorList> list(const std::string& type, const std::string& after,
                                   std::size_t countMax) = 0;
   /// Opens a connection: `peer` hears how it goes. Does not suspend. Shared: the peer is the actor's
@@ -90,6 +116,9 @@ class Router {
   /// actor's end's until nothing follows any more, or until close() has arrived there.
   virtual std::unique_ptr<HttpHandle> request(HttpRequest request,
                                               std::shared_ptr<HttpPeer> peer) = 0;
+  /// Has the actor's own code talk over a WebSocket. `request` is the one that opens it. As request().
+  virtual std::unique_ptr<WebSocketHandle> openSocket(HttpRequest request,
+                                                      std::shared_ptr<WebSocketPeer> peer) = 0;
 };
 
 }  // namespace skep::call

@@ -6,6 +6,7 @@
 
 #include "skep/call/router.h"
 #include "skep/gateway/client_limits.h"
+#include "skep/gateway/credentials.h"
 #include "skep/gateway/http_handler.h"
 #include "skep/gateway/origin_rules.h"
 #include "skep/gateway/server.h"
@@ -19,12 +20,14 @@ struct Front {
       : options(std::move(given)),
         router(toActors),
         origins(options.allowedOrigins, options.hosts),
+        credentials(options.tokens.get(), options.adminToken),
         clients(options.clients),
-        handler(router, options, origins, pages) {}
+        handler(router, options, origins, credentials, pages) {}
 
   const ServerOptions options;
   call::Router& router;
   const OriginRules origins;
+  const Credentials credentials;
   ClientLimits clients;
   StaticFiles pages;
   HttpHandler handler;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "skep/gateway/common_fields.h"
+#include "skep/gateway/raw_request.h"
 #include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
@@ -28,7 +29,24 @@ Encoding encodingOf(std::string_view mediaType) {
   return mediaType.starts_with(kCbor) ? Encoding::Cbor : Encoding::Json;
 }
 
-/// CBOR for those who ask for it, or who send it and ask for nothing.
+call::Payload takeBody(HttpRequest& request) {
+  return {.encoding = encodingOf(view(request[http::field::content_type])),
+          .bytes = std::move(request.body())};
+}
+
+/// Its fields, for actors that look at them.
+class HeadOf final : public call::RequestHead {
+ public:
+  explicit HeadOf(const HttpRequest& request) : request_(request) {}
+  call::Headers fields() const override { return headersOf(request_); }
+
+ private:
+  const HttpRequest& request_;
+};
+
+}  // namespace
+
+// CBOR for those who ask for it, or who send it and ask for nothing.
 Encoding replyEncoding(const HttpRequest& request) {
   const std::string_view accept = view(request[http::field::accept]);
   if (accept.find(kCbor) != accept.npos) return Encoding::Cbor;
@@ -54,20 +72,6 @@ HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allow
   return response;
 }
 
-call::Payload takeBody(HttpRequest& request) {
-  return {.encoding = encodingOf(view(request[http::field::content_type])),
-          .bytes = std::move(request.body())};
-}
-
-/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
-call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
-  const auto field = request.find("X-Skep-Existence");
-  if (field == request.end()) return call::Existence::GetOrCreate;
-  return parseExistence(view(field->value()));
-}
-
-}  // namespace
-
 HttpResponse failureResponse(const HttpRequest& request, const Failure& failure) {
   const Encoding encoding = replyEncoding(request);
   HttpResponse response = respond(request, static_cast<unsigned>(failure.httpStatus), encoding,
@@ -75,6 +79,9 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   if (failure.is(FailureCode::UpgradeRequired)) {
     response.set(http::field::upgrade, "websocket");
     response.set(http::field::sec_websocket_version, "13");
+  }
+  if (failure.httpStatus == 401) {
+    response.set(http::field::www_authenticate, challengeFor(failure));
   }
   if (failure.isRetryable) response.set(http::field::retry_after, "1");
   return response;
@@ -112,21 +119,29 @@ HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
       return ready(request);
     case Route::Kind::Metrics:
       return metrics(request);
-    case Route::Kind::List:
-      return list(request, route);
+    case Route::Kind::AdminList:
+    case Route::Kind::AdminActor:
+    case Route::Kind::AdminWake:
+    case Route::Kind::AdminSleep:
+      return admin_.handle(request, route);
     case Route::Kind::Actor:
-      return actor(request, route);
     case Route::Kind::Action:
-      return action(request, route);
     case Route::Kind::Queue:
-      return send(request, route);
+      return visit(request, route);
     case Route::Kind::Request:
       return raw(request, route);
     case Route::Kind::Connect:
-      return failureResponse(
-          request, {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
+      return upgradeRequired(request);
   }
   SKEP_UNREACHABLE();
+}
+
+/// What the same request would get as an upgrade, for clients that are not told.
+HttpResponse HttpHandler::upgradeRequired(const HttpRequest& request) const {
+  const auto shown = credentials_.ofUpgrade(request);
+  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
+  return failureResponse(request,
+                         {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
 }
 
 std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const {
@@ -168,7 +183,17 @@ HttpResponse HttpHandler::metrics(const HttpRequest& request) const {
   return response;
 }
 
-HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
+HttpResponse HttpHandler::visit(HttpRequest& request, Route& route) {
+  auto shown = credentials_.ofRequest(request);
+  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
+  const HeadOf head(request);
+  call::Visit visit{.claims = std::get<ClientToken>(std::move(shown)).claims, .head = &head};
+  if (route.kind == Route::Kind::Action) return action(request, route, std::move(visit));
+  if (route.kind == Route::Kind::Queue) return send(request, route, std::move(visit));
+  return actor(request, route, visit);
+}
+
+HttpResponse HttpHandler::action(HttpRequest& request, Route& route, call::Visit visit) {
   if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
   const Encoding encoding = replyEncoding(request);
   call::Payload arguments = takeBody(request);
@@ -177,12 +202,13 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route) {
                                    .existence = route.existence,
                                    .action = std::move(route.action),
                                    .arguments = std::move(arguments),
-                                   .replyEncoding = encoding});
+                                   .replyEncoding = encoding,
+                                   .visit = std::move(visit)});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
 }
 
-HttpResponse HttpHandler::send(HttpRequest& request, Route& route) {
+HttpResponse HttpHandler::send(HttpRequest& request, Route& route, call::Visit visit) {
   if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
   const Encoding encoding = replyEncoding(request);
   call::Payload body = takeBody(request);
@@ -193,57 +219,39 @@ HttpResponse HttpHandler::send(HttpRequest& request, Route& route) {
                                   .body = std::move(body),
                                   .delay = route.delay,
                                   .replyTimeout = route.replyTimeout,
-                                  .replyEncoding = encoding});
+                                  .replyEncoding = encoding,
+                                  .visit = std::move(visit)});
   if (const auto* failure = std::get_if<Failure>(&sent)) return failureResponse(request, *failure);
   return respond(request, 200, encoding,
                  wire::encodeSent(std::get<call::QueueSent>(sent), encoding));
 }
 
 HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
-  const auto existence = existenceField(request);
-  if (const auto* failure = std::get_if<Failure>(&existence)) {
-    return failureResponse(request, *failure);
-  }
-  return call::HttpRequest{.actor = std::move(route.actor),
-                           .existence = std::get<call::Existence>(existence),
-                           .method = std::string(view(request.method_string())),
-                           .path = std::move(route.path),
-                           .query = std::move(route.query),
-                           .headers = headersOf(request),
-                           .body = std::move(request.body())};
+  auto shown = credentials_.ofRequest(request);
+  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
+  auto asked = rawRequest(request, route);
+  if (const auto* failure = std::get_if<Failure>(&asked)) return failureResponse(request, *failure);
+  auto& raw = std::get<call::HttpRequest>(asked);
+  raw.body = std::move(request.body());
+  raw.claims = std::get<ClientToken>(std::move(shown)).claims;
+  return std::move(raw);
 }
 
-HttpResponse HttpHandler::actor(HttpRequest& request, Route& route) {
+HttpResponse HttpHandler::actor(HttpRequest& request, Route& route, const call::Visit& visit) {
   const Encoding encoding = replyEncoding(request);
-  if (request.method() == http::verb::delete_) {
-    const auto gone = router_.destroy(route.actor);
-    if (const auto* failure = std::get_if<Failure>(&gone))
-      return failureResponse(request, *failure);
-    return respond(request, 200, encoding, wire::encodeNull(encoding));
-  }
   const bool puts = request.method() == http::verb::put;
   if (!puts && request.method() != http::verb::get) {
-    return methodNotAllowed(request, "GET, PUT, DELETE");
+    return methodNotAllowed(request, "GET, PUT");
   }
   std::optional<call::Payload> input;
   if (puts && !request.body().empty()) input = takeBody(request);
-  const auto resolved =
-      router_.resolve(route.actor, puts ? route.existence : call::Existence::Get, std::move(input));
+  const auto resolved = router_.resolve(route.actor, puts ? route.existence : call::Existence::Get,
+                                        std::move(input), &visit);
   if (const auto* failure = std::get_if<Failure>(&resolved)) {
     return failureResponse(request, *failure);
   }
   return respond(request, std::get<bool>(resolved) ? 201 : 200, encoding,
                  wire::encodeActor(route.actor, encoding));
-}
-
-HttpResponse HttpHandler::list(HttpRequest& request, const Route& route) {
-  if (request.method() != http::verb::get) return methodNotAllowed(request, "GET");
-  const Encoding encoding = replyEncoding(request);
-  const auto listed = router_.list(route.actor.type, route.after, route.limit);
-  if (const auto* failure = std::get_if<Failure>(&listed))
-    return failureResponse(request, *failure);
-  return respond(request, 200, encoding,
-                 wire::encodeList(std::get<call::ActorList>(listed), encoding));
 }
 
 }  // namespace skep::gateway

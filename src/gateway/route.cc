@@ -71,6 +71,36 @@ std::optional<Failure> parseQuery(boost::urls::url_view url, Route& route) {
   return std::nullopt;
 }
 
+std::optional<Failure> setActor(std::string type, std::vector<std::string> key, Route& route) {
+  auto address = call::ActorAddress::make(std::move(type), std::move(key));
+  if (!address) return Failure(FailureCode::InvalidAddress, address.error().message);
+  route.actor = *std::move(address);
+  return std::nullopt;
+}
+
+/// `word`: what stands behind /admin/; `segments`: all of the path, decoded.
+std::optional<Failure> parseAdmin(std::string_view word, std::vector<std::string> segments,
+                                  Route& route) {
+  if (word == "actors" && segments.size() <= 3) {
+    route.kind = Route::Kind::AdminList;
+    if (segments.size() == 2) return std::nullopt;
+    if (auto failed = setActor(std::move(segments[2]), {"any"}, route)) return failed;
+    route.actor.key.clear();
+    return std::nullopt;
+  }
+  if (word == "actors") {
+    route.kind = Route::Kind::AdminActor;
+  } else if (word == "wake") {
+    route.kind = Route::Kind::AdminWake;
+  } else if (word == "sleep") {
+    route.kind = Route::Kind::AdminSleep;
+  } else {
+    return notFound("/admin/" + std::string(word));
+  }
+  if (segments.size() < 4) return notFound("/admin/" + std::string(word) + " without an actor");
+  return setActor(std::move(segments[2]), {segments.begin() + 3, segments.end()}, route);
+}
+
 /// What a route's word says that follows the key.
 std::optional<Route::Kind> kindOf(std::string_view word) {
   if (word == "actions") return Route::Kind::Action;
@@ -112,18 +142,14 @@ call::Outcome<Route> parseRoute(std::string_view target) {
     route.kind = Route::Kind::Metrics;
     return route;
   }
-  if (raw.size() < 2 || raw[0] != "actors") return notFound(url.encoded_path());
-
   std::vector<std::string> segments;
   for (const auto& segment : url.segments()) segments.push_back(segment);
-  if (raw.size() == 2) {
-    route.kind = Route::Kind::List;
-    if (auto failed = parseQuery(url, route)) return *failed;
-    auto checked = call::ActorAddress::make(segments[1], {"key"});
-    if (!checked) return Failure(FailureCode::InvalidAddress, checked.error().message);
-    route.actor.type = std::move(segments[1]);
+  if (raw.size() >= 2 && raw[0] == "admin") {
+    if (auto failed = parseQuery(url, route)) return *std::move(failed);
+    if (auto failed = parseAdmin(raw[1], std::move(segments), route)) return *std::move(failed);
     return route;
   }
+  if (raw.size() < 3 || raw[0] != "actors") return notFound(url.encoded_path());
   std::size_t keyEnd = raw.size();
   route.kind = Route::Kind::Actor;
   for (std::size_t i = 2; i < keyEnd; ++i) {
@@ -147,10 +173,11 @@ call::Outcome<Route> parseRoute(std::string_view target) {
     route.kind = Route::Kind::Connect;
     --keyEnd;
   }
-  auto address = call::ActorAddress::make(
-      std::move(segments[1]), {segments.begin() + 2, segments.begin() + static_cast<long>(keyEnd)});
-  if (!address) return Failure(FailureCode::InvalidAddress, address.error().message);
-  route.actor = std::move(*address);
+  if (auto failed =
+          setActor(std::move(segments[1]),
+                   {segments.begin() + 2, segments.begin() + static_cast<long>(keyEnd)}, route)) {
+    return *std::move(failed);
+  }
   return route;
 }
 

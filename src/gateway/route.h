@@ -5,7 +5,9 @@
 //   /actors/{type}/{key…}/queues/{name}       one of its queues
 //   /actors/{type}/{key…}/request/{path…}    what its own code answers
 //   /actors/{type}/{key…}/connect            a WebSocket to it
-//   /actors/{type}                           the actors of a type
+//   /admin/actors, /admin/actors/{type}      the actors of all types, or of one
+//   /admin/actors/{type}/{key…}              what is known of an actor
+//   /admin/wake/{type}/{key…}, /admin/sleep/{type}/{key…}
 //   /health, /ready, /metrics
 //
 // Each part of a key is a segment of its own, percent-encoded. Words of the routes are looked for
@@ -29,14 +31,17 @@ struct Route {
     Health,
     Ready,
     Metrics,
-    List,
     Actor,
     Action,
     Queue,
     Request,
-    Connect
+    Connect,
+    AdminList,
+    AdminActor,
+    AdminWake,
+    AdminSleep
   } kind = Kind::Health;
-  call::ActorAddress actor;  // of a List its type alone
+  call::ActorAddress actor;  // of an AdminList its type alone, or nothing
   std::string action;
   std::string queue;
   Duration delay{};                      // ?delay=, of a Queue, in milliseconds
@@ -44,8 +49,8 @@ struct Route {
   std::string path;                      // of a Request: from "/" on, as it came
   std::string query;                     // of a Request, as it came
   call::Existence existence = call::Existence::GetOrCreate;  // ?existence=get|create
-  std::string after;                                         // ?after=, of a List
-  std::size_t limit = 0;                                     // ?limit=, of a List
+  std::string after;                                         // ?after=, of an AdminList
+  std::size_t limit = 0;                                     // ?limit=, of an AdminList
 };
 
 /// What `target` (path and query, as it stands in the request) asks for. RouteNotFound,

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "skep/access/shared_secret.h"
+#include "skep/access/token_check.h"
 #include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
@@ -36,6 +38,8 @@ struct WebSocketOptions {
   std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
   std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
   std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
+  // Of a raw WebSocket's messages, that the actor's code has not taken; no more are read meanwhile.
+  std::size_t receiveBytesMax = 256 * 1024;
 };
 
 struct ServerOptions {
@@ -53,6 +57,9 @@ struct ServerOptions {
   /// Whose pages may send requests and connect, besides this server's own; see OriginRules.
   std::vector<std::string> allowedOrigins = {};
   OriginRules::Hosts hosts = OriginRules::Hosts::Any;
+  /// Clients must show a token that this takes; null: nobody asks who they are. Shared: options are copied.
+  std::shared_ptr<access::TokenCheck> tokens;
+  std::optional<access::SharedSecret> adminToken;  // absent: nobody may administer
   std::string pages;  // a directory whose files are handed out at /, or nothing
 
   /// What /metrics answers, in Prometheus' text format. Called on a fiber of any loop.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -75,6 +76,30 @@ int fail(CommandContext& context, const Error& error) {
 
 int exitCodeOf(const Error& error) {
   return error.code == ErrorCode::Aborted ? kExitInterrupted : kExitFailed;
+}
+
+void writeFacts(std::span<const std::pair<const char*, Cell>> facts, OutputMode mode,
+                TextSink& out) {
+  const std::unique_ptr<ResultWriter> writer = makeResultWriter(mode, out);
+  if (mode == OutputMode::Table) {  // one fact a line reads better than one long row
+    writer->begin({"property", "value"});
+    for (const auto& [name, value] : facts) {
+      const std::string text =
+          value.isNumber() ? plainText(value) : std::string();  // all on the left
+      writer->row(std::array<Cell, 2>{name, value.isNumber() ? Cell(text) : value});
+    }
+    writer->end();
+    return;
+  }
+  std::vector<std::string> columns;
+  std::vector<Cell> row;
+  for (const auto& [name, value] : facts) {
+    columns.emplace_back(name);
+    row.push_back(value);
+  }
+  writer->begin(columns);
+  writer->row(row);
+  writer->end();
 }
 
 std::string formatTimeMs(std::int64_t wallMs) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "skep/base/clock.h"
 #include "skep/base/error.h"
@@ -57,6 +58,10 @@ int fail(CommandContext& context, const Error& error);
 /// kExitInterrupted for Aborted by Ctrl-C, kExitFailed otherwise.
 int exitCodeOf(const Error& error);
 
+/// What is known of one thing, each fact under its name: a line each in a table, else one row.
+void writeFacts(std::span<const std::pair<const char*, Cell>> facts, OutputMode mode,
+                TextSink& out);
+
 /// "2026-01-31T08:15:00.000Z"; empty for 0.
 std::string formatTimeMs(std::int64_t wallMs);
 
@@ -71,6 +76,9 @@ void addRemoveCommand(CLI::App& app, CommandContext& context);
 void addExportCommand(CLI::App& app, CommandContext& context);
 void addImportCommand(CLI::App& app, CommandContext& context);
 void addCheckCommand(CLI::App& app, CommandContext& context);
+void addActorsCommand(CLI::App& app, CommandContext& context);
+void addCallCommand(CLI::App& app, CommandContext& context);
+void addWatchCommand(CLI::App& app, CommandContext& context);
 void addVersionCommand(CLI::App& app, CommandContext& context);
 
 /// Parses the command line, runs the command and returns the process's exit code.

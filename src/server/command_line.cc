@@ -17,6 +17,8 @@ constexpr const char* kExamples = R"help(Examples:
   skep ls tenant/ --long                  the databases whose names begin with tenant/
   skep export tenant/acme acme.sqlite     an ordinary SQLite file
   SKEP_STORE=postgres://localhost/skep skep ls
+  skep call counter/a increment '[5]'     an action of an actor, on a server
+  skep watch chatRoom/lobby               its events, as they come
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 `skep COMMAND --help` tells more about each command.)help";
@@ -64,6 +66,9 @@ int runCommandLine(int argumentCount, const char* const* arguments) {
   addExportCommand(app, context);
   addImportCommand(app, context);
   addCheckCommand(app, context);
+  addActorsCommand(app, context);
+  addCallCommand(app, context);
+  addWatchCommand(app, context);
   addVersionCommand(app, context);
 
   int exitCode = parseAndRun(app, context, argumentCount, arguments);

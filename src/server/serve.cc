@@ -6,6 +6,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,13 +26,20 @@
 namespace skep {
 namespace {
 
-/// Suspends until SIGINT or SIGTERM comes.
-void waitForSignal(fiber::Loop& loop) {
-  boost::asio::signal_set signals(loop.context(), SIGINT, SIGTERM);
-  fiber::suspend([&](fiber::Waker waker) {
-    signals.async_wait([waker](boost::system::error_code, int) mutable { waker.wake(); });
-  });
-}
+/// SIGINT and SIGTERM, which end nothing by themselves while this exists.
+class EndSignals {
+ public:
+  explicit EndSignals(fiber::Loop& loop) : signals_(loop.context(), SIGINT, SIGTERM) {}
+  /// Suspends until one comes, or at once if one came.
+  void wait() {
+    fiber::suspend([&](fiber::Waker waker) {
+      signals_.async_wait([waker](boost::system::error_code, int) mutable { waker.wake(); });
+    });
+  }
+
+ private:
+  boost::asio::signal_set signals_;
+};
 
 /// As many open files as this process may have at all: each connection is one.
 void raiseFileLimit() {
@@ -51,7 +59,7 @@ std::optional<call::Failure> checkStore(store::PageStore& store) {
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
-  SKEP_TRY(gateway::ServerOptions listening, server::gatewayOptions(settings));
+  SKEP_TRY(gateway::ServerOptions listening, server::gatewayOptions(settings, loop.clock()));
   SKEP_TRY(std::unique_ptr<server::Engine> engine,
            server::Engine::open(loop, url, {.cacheBytes = settings.cacheBytes}));
   server::LoopThreads others(loop.clock(), settings.threads - 1);
@@ -81,11 +89,14 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
   };
   gateway::Server server(loops, host, listening);
   front = &server;
+  // Whoever reads that the server listens may tell it to end at once.
+  std::optional<EndSignals> signals(std::in_place, loop);
   Status listens = server.listen();
   if (listens) {
     std::printf("Skep listens on %s\n", server::urlOf(listening, server.port()).c_str());
     std::fflush(stdout);
-    waitForSignal(loop);
+    signals->wait();
+    signals.reset();  // a second one ends the process where it stands
     logInfo("server", "shutting down", {});
     server.close();
   }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "skep/access/token_check.h"
 #include "skep/base/log.h"
 #include "skep/server/engine.h"
 
@@ -45,13 +46,32 @@ Status parseListen(const std::string& text, gateway::ServerOptions& options) {
   return {};
 }
 
-/// Whoever reaches the port may do everything: other machines only when that is said.
+/// Whoever reaches the port may call every actor: other machines only with a token, or when that is said.
 Status checkExposure(const boost::asio::ip::address& address, const ServeSettings& settings) {
-  if (address.is_loopback() || settings.isInsecure) return {};
-  return Error{ErrorCode::InvalidArgument,
-               "listening on " + address.to_string() +
-                   " lets other machines in, and nothing asks who they are yet: say --insecure if "
-                   "that is meant"};
+  if (address.is_loopback() || settings.isInsecure || !settings.jwtKeys.isEmpty()) return {};
+  return Error{
+      ErrorCode::InvalidArgument,
+      "listening on " + address.to_string() +
+          " lets other machines in, and nothing asks who they are: give --jwt-secret-file, "
+          "--jwt-key-file or --jwt-jwks-file, or say --insecure if that is meant"};
+}
+
+Status addAccess(const ServeSettings& settings, Clock& clock, gateway::ServerOptions& options) {
+  SKEP_TRY(options.adminToken,
+           adminToken(settings.adminTokenFile, std::getenv("SKEP_ADMIN_TOKEN")));
+  if (settings.jwtKeys.isEmpty()) {
+    if (settings.jwtIssuer.empty() && settings.jwtAudiences.empty()) return {};
+    return Error{ErrorCode::InvalidArgument,
+                 "--jwt-issuer and --jwt-audience need keys: --jwt-secret-file, --jwt-key-file or "
+                 "--jwt-jwks-file"};
+  }
+  SKEP_TRY(options.tokens,
+           access::TokenCheck::open({.keys = settings.jwtKeys,
+                                     .rules = {.issuer = settings.jwtIssuer,
+                                               .audiences = settings.jwtAudiences,
+                                               .leeway = seconds(settings.jwtLeewaySeconds)}},
+                                    clock));
+  return {};
 }
 
 }  // namespace
@@ -97,6 +117,23 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
           "whose pages may talk to this server: https://example.org, https://*.example.org, "
           "loopback, *",
           "SKEP_ALLOWED_ORIGINS");
+  add("--jwt-secret-file", settings.jwtKeys.secret,
+      "file with the secret of clients' tokens (HS256): clients must show one",
+      "SKEP_JWT_SECRET_FILE");
+  add("--jwt-key-file", settings.jwtKeys.pem, "PEM file with public keys of clients' tokens",
+      "SKEP_JWT_KEY_FILE");
+  add("--jwt-jwks-file", settings.jwtKeys.keySet, "JWK Set with keys of clients' tokens",
+      "SKEP_JWT_JWKS_FILE");
+  add("--jwt-issuer", settings.jwtIssuer, "who must have issued clients' tokens",
+      "SKEP_JWT_ISSUER");
+  addList("--jwt-audience", settings.jwtAudiences, "for whom clients' tokens must be",
+          "SKEP_JWT_AUDIENCE");
+  add("--jwt-leeway-seconds", settings.jwtLeewaySeconds, "by which clocks may differ",
+      "SKEP_JWT_LEEWAY_SECONDS")
+      ->check(CLI::Range(0.0, 3600.0));
+  add("--admin-token-file", settings.adminTokenFile,
+      "file with the token that /admin asks for; or $SKEP_ADMIN_TOKEN has it",
+      "SKEP_ADMIN_TOKEN_FILE");
   add("--tls-certificate", settings.tlsCertificate, "PEM file: the certificate and its chain",
       "SKEP_TLS_CERTIFICATE");
   add("--tls-key", settings.tlsKey, "PEM file: the certificate's key", "SKEP_TLS_KEY");
@@ -135,7 +172,23 @@ std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** a
   return arguments;
 }
 
-Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings) {
+Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,
+                                                       const char* environmentVariable) {
+  std::optional<access::SharedSecret> token;
+  if (!file.empty()) {
+    SKEP_TRY(token, access::SharedSecret::read(file));
+  } else if (environmentVariable != nullptr && *environmentVariable != '\0') {
+    auto made = access::SharedSecret::make(environmentVariable);
+    if (!made) {
+      return Error{ErrorCode::InvalidArgument,
+                   "SKEP_ADMIN_TOKEN cannot be used: " + made.error().message};
+    }
+    token = *std::move(made);
+  }
+  return token;
+}
+
+Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings, Clock& clock) {
   gateway::ServerOptions options;
   SKEP_CHECK_OK(parseListen(settings.listen, options));
   boost::system::error_code error;
@@ -144,6 +197,7 @@ Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings) {
     return Error{ErrorCode::InvalidArgument, "'" + options.address + "' is no IP address"};
   }
   SKEP_CHECK_OK(checkExposure(address, settings));
+  SKEP_CHECK_OK(addAccess(settings, clock, options));
   if (address.is_loopback()) options.hosts = gateway::OriginRules::Hosts::OfThisMachine;
   if (settings.tlsCertificate.empty() != settings.tlsKey.empty()) {
     return Error{ErrorCode::InvalidArgument, "--tls-certificate and --tls-key go together"};

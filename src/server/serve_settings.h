@@ -5,9 +5,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "skep/access/key_files.h"
+#include "skep/access/shared_secret.h"
+#include "skep/base/clock.h"
 #include "skep/base/result.h"
 #include "skep/gateway/server.h"
 
@@ -24,6 +28,11 @@ struct ServeSettings {
   double drainSeconds = 10;
   std::string logLevel = "info";
   bool isInsecure = false;
+  access::KeyFilePaths jwtKeys;
+  std::string jwtIssuer;
+  std::vector<std::string> jwtAudiences;
+  double jwtLeewaySeconds = 30;
+  std::string adminTokenFile;
   std::string tlsCertificate;
   std::string tlsKey;
   std::vector<std::string> allowedOrigins = {"loopback"};
@@ -41,8 +50,14 @@ void addSettings(CLI::App& app, ServeSettings& settings);
 /// the environment.)
 std::vector<std::string> gatherArguments(const CLI::App& app, int argc, char** argv);
 
-/// InvalidArgument: settings that do not fit together, or that would let in whom nobody asks who they are.
-Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings);
+/// InvalidArgument: settings that do not fit together, files that cannot be used, or settings that would let in
+/// whom nobody asks who they are. The clock outlives the options.
+Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings, Clock& clock);
+
+/// The admin token: of a file (empty: none is given), else what SKEP_ADMIN_TOKEN in the environment says (null:
+/// nothing). A command line would show it to everybody on the machine, so there is no flag for it.
+Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,
+                                                       const char* environmentVariable);
 
 /// Where a server that listens is reached: "http://127.0.0.1:6420".
 std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port);

@@ -123,14 +123,15 @@ Time TestHost::now() const {
   return Time(std::chrono::milliseconds(world_->clock.wallMs()));
 }
 
-Value TestHost::callValue(const std::string& type, const Key& key, const std::string& action,
-                          const Value& arguments) {
+Value TestHost::callValue(const Value* claims, const std::string& type, const Key& key,
+                          const std::string& action, const Value& arguments) {
   // Shared: see drive().
   const auto reply = std::make_shared<call::Reply>();
   call::ActionRequest request{.actor = addressOf(type, key),
                               .action = action,
                               .arguments = api::format(arguments, call::Encoding::Cbor),
                               .replyEncoding = call::Encoding::Cbor};
+  if (claims != nullptr) request.visit = {.claims = api::format(*claims, call::Encoding::Json)};
   drive([this, reply, request = std::move(request)] { *reply = world_->host().run(request); });
   return api::parse(api::unwrap(std::move(*reply)));
 }

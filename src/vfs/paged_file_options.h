@@ -14,7 +14,7 @@ struct PagedFileOptions {
   /// The log is folded into chunks when it passes a quarter of the database's size or 1.25 times
   /// what its pages take when they are compressed, whichever is less, within these bounds.
   /// The log may grow beyond while commits change more chunks than a fold rewrites.
-  std::size_t logBytesMin = 16 * 1024;
+  std::size_t logBytesMin = 1024;
   std::size_t logBytesMax = 4 * 1024 * 1024;
   /// Chunks folded in one store transaction.
   std::size_t foldChunksMax = 64;

@@ -183,6 +183,11 @@ std::optional<std::string> readConnect(const Reader& reader, Encoding encoding,
     if (!events) return "'subscribe' is an array of names of events";
     message.events = std::move(*events);
   }
+  if (reader.has("token")) {
+    auto token = reader.text("token");
+    if (!token) return "'token' is text";
+    message.token = std::move(*token);
+  }
   if (auto wrong = readExistence(reader, message)) return wrong;
   return readResume(reader, encoding, message);
 }

@@ -23,6 +23,7 @@ struct ClientMessage {
   std::string action;               // Call
   std::string_view arguments;       // Call; empty: none were sent
   std::vector<std::string> events;  // Subscribe, Unsubscribe, Connect
+  std::string token;                // Connect; empty: none
   std::string_view parameters;      // Connect, as the next; empty: none
   std::string_view input;
   call::Existence existence = call::Existence::GetOrCreate;

@@ -52,6 +52,19 @@ TEST_F(EventsTest, those_who_subscribe_get_them_as_long_as_they_do) {
   EXPECT_THAT(eve.heard(), ElementsAre("connected", said("two", 2)));
 }
 
+TEST_F(EventsTest, a_star_stands_for_all_events_of_the_type) {
+  TestClient ada(world_, "chat", "a", {.parameters = R"({"name":"ada"})", .subscriptions = {"*"}});
+  TestClient eve(world_, "chat", "a", {.parameters = R"({"name":"eve"})"});
+  eve.subscribe("*");
+  say("one");
+  EXPECT_EQ(world_.call("chat", "a", "readOnly"), "null");
+  EXPECT_THAT(ada.heard(), ElementsAre("connected", said("one", 1), "count 1 #2"));
+  EXPECT_THAT(eve.heard(), ElementsAre("connected", said("one", 1), "count 1 #2"));
+  eve.unsubscribe("*");
+  say("two");
+  EXPECT_THAT(eve.heard(), ElementsAre());
+}
+
 TEST_F(EventsTest, a_broadcast_can_leave_one_out) {
   TestClient ada(world_, "chat", "a", as("ada"));
   TestClient eve(world_, "chat", "a", as("eve"));

@@ -1,8 +1,8 @@
 // What the guide shows compiles.
 
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -39,6 +39,8 @@ const known = `
     const room: ReturnType<typeof client.chatRoom.get>;
     const connection: ReturnType<typeof room.connect>;
     function show(text: string): void;
+    const createSkep: typeof import("@skep/react").createSkep;
+    function setMessages(next: (all: Message[]) => Message[]): void;
     function showAll(messages: Message[]): void;
     function session(): Promise<{ token: string; name: string }>;
   }
@@ -50,20 +52,23 @@ test("every example of the guide compiles", async () => {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   let count = 0;
-  for (const page of [
-    "docs/guide/client.md",
-    "docs/guide/react.md",
-    "docs/guide/actors-in-typescript.md",
-    "packages/client/README.md",
-    "packages/react/README.md",
-    "packages/skep/README.md",
-  ]) {
+  const guide = (await readdir(join(root, "docs/guide"), { recursive: true }))
+    .filter((page) => page.endsWith(".md"))
+    .map((page) => `docs/guide/${page}`);
+  const packages = ["client", "react", "skep"].map((each) => `packages/${each}/README.md`);
+  for (const [number, page] of ["README.md", ...guide, ...packages].entries()) {
     const text = await readFile(join(root, page), "utf8");
-    for (const [, kind, example] of text.matchAll(/^```(tsx?)\n(.*?)^```$/gms)) {
-      await writeFile(join(folder, `example_${++count}.${kind}`), `${example}\nexport {};\n`);
+    // An example whose name stands above it is found by others of its page.
+    for (const [, name, kind, example] of text.matchAll(
+      /(?:^`([\w./]+)`\n\n)?^```(tsx?)\n(.*?)^```$/gms,
+    )) {
+      ++count;
+      const file = join(folder, name ? `page_${number}/${name}` : `example_${count}.${kind}`);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, `${example}\nexport {};\n`);
     }
   }
-  expect(count).toBeGreaterThan(8);
+  expect(count).toBeGreaterThan(20);
   await writeFile(join(folder, "server.ts"), server);
   await writeFile(join(folder, "known.ts"), known);
   const options = {
@@ -80,4 +85,17 @@ test("every example of the guide compiles", async () => {
   );
   expect(errors).toBe("");
   await rm(folder, { recursive: true, force: true });
+});
+
+test("the examples compile", async () => {
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const errors = await run(process.execPath, [
+    compiler,
+    "-p",
+    join(root, "examples/workspace"),
+  ]).then(
+    () => "",
+    (error: { stdout: string }) => error.stdout,
+  );
+  expect(errors).toBe("");
 });

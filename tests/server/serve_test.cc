@@ -189,6 +189,33 @@ TEST_F(ServeTest, settings_that_make_no_sense_are_refused) {
   EXPECT_NE(exitCodeOf({"--config", writeFile("bad.toml", "nonsense = 1\n")}), 0);
 }
 
+TEST_F(ServeTest, other_machines_are_let_in_with_tokens_only_or_when_that_is_said) {
+  const std::string secret = writeFile("secret", "a secret of at least 32 characters");
+  const Arguments open = {SKEP_COUNTER, "--store", "memory:", "--listen", "0.0.0.0:0"};
+  for (const Arguments& more : {Arguments{"--jwt-secret-file", secret}, Arguments{"--insecure"}}) {
+    Arguments arguments = open;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    server_ = std::make_unique<testing::ChildProcess>(arguments);
+    const auto line = server_->readLine();
+    ASSERT_TRUE(line.has_value());
+    EXPECT_THAT(*line, StartsWith("Skep listens on http://0.0.0.0:"));
+    stop();
+  }
+}
+
+TEST_F(ServeTest, settings_of_access_that_make_no_sense_are_refused) {
+  const std::string good = writeFile("secret", "a secret of at least 32 characters");
+  const std::string bad = writeFile("short", "short");
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0", "--jwt-secret-file", bad}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0", "--jwt-key-file", good}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0", "--jwt-jwks-file", "absent"}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0", "--jwt-issuer", "somebody"}), 0);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0", "--admin-token-file", bad}), 0);
+  setenv("SKEP_ADMIN_TOKEN", "short", 1);
+  EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0"}), 0);
+  unsetenv("SKEP_ADMIN_TOKEN");
+}
+
 TEST_F(ServeTest, a_port_that_is_taken_is_an_error) {
   start();
   EXPECT_EQ(exitCodeOf({"--store", "memory:", "--listen", std::to_string(port_)}), 1);

@@ -81,6 +81,11 @@ INSTANTIATE_TEST_SUITE_P(
                  "CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER); CREATE INDEX tn ON t(n);" +
                      kRows + "INSERT INTO t SELECT i, i FROM n",
                  "UPDATE t SET n = ?1 WHERE id = ?1 % 5000 + 1"},
+        Workload{"few_rows",
+                 "CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, text TEXT);"
+                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)"
+                 "INSERT INTO t SELECT i, 0, 'some text of row ' || i FROM n",
+                 "UPDATE t SET n = ?1 WHERE id = ?1 % 20 + 1"},
         Workload{"noise",
                  "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB);" + kRows +
                      "INSERT INTO t SELECT i, randomblob(200) FROM n",

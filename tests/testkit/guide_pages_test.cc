@@ -1,4 +1,5 @@
-// The code of docs/guide/getting-started.md, actors.md, events.md and http.md, as it stands there, run.
+// The code of docs/guide/: getting-started.md, actors.md, events.md, http.md, websockets.md and access.md, as it
+// stands there, run.
 
 #include <gmock/gmock.h>
 #include <skep/skep.h>
@@ -42,6 +43,9 @@ struct Agent {
 
 #include <guide/events.inc>
 #include <guide/http.inc>
+#include <guide/websockets.inc>
+
+#include <guide/access.inc>
 
 TEST(GuidePagesTest, getting_started) {
   using getting_started::Note;
@@ -72,10 +76,25 @@ TEST(GuidePagesTest, http) {
   EXPECT_EQ(host.call<std::int64_t>("feed", {"ada"}, "publish", "hello"), 1);
 }
 
+TEST(GuidePagesTest, websockets) {
+  skep::TestHost host(skep::registry<Lobby>("lobby"));
+  host.call("lobby", {"ada"}, "say", "hello");
+}
+
 TEST(GuidePagesTest, events) {
   skep::TestHost host(skep::registry<Desk>("desk"));
   host.call("desk", {"front"}, "open", Ticket{1, "the printer is on fire"});
   host.call("desk", {"front"}, "tell", "nobody is busy");
+}
+
+TEST(GuidePagesTest, access) {
+  skep::TestHost host(skep::registry<Board>("board"));
+  const Account ada{.sub = "ada", .teams = {"red", "blue"}};
+  EXPECT_EQ(host.callAs<std::int64_t>(ada, "board", {"red"}, "add", "paint"), 1);
+  EXPECT_THROW(host.callAs(ada, "board", {"green"}, "add", "paint"), skep::ActorError);
+  EXPECT_THROW(host.callAs(ada, "board", {"red"}, "clear"), skep::ActorError);
+  EXPECT_NO_THROW(host.callAs(Account{"lead", {"red"}}, "board", {"red"}, "clear"));
+  EXPECT_THROW(host.call("board", {"red"}, "add", "paint"), skep::ActorError) << "who would it be?";
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ import type {
   QueueName,
   QueueReply,
 } from "./contract.ts";
-import { ActorError } from "./error.ts";
-import { authorized, call, type CallOptions, type Context } from "./http.ts";
+import { ActorError, toActorError } from "./error.ts";
+import { authorized, call, type CallOptions, type Context, paramsHeader } from "./http.ts";
 
 /** A call with its options. */
 export type ActionCall<D, Name extends ActionName<D>> = CallOptions & {
@@ -131,9 +131,9 @@ export type ActorConnection<D> = ConnectionMethods<D> &
 
 /** What a handle is got with. */
 export interface HandleOptions<D> {
-  /** For connections: what the client says about itself. */
+  /** What the client says about itself, with each request and connection. */
   readonly params?: ParamsOf<D> | undefined;
-  /** As `params`, asked anew for each try to connect. */
+  /** As `params`, asked anew for each request and each try to connect. */
   readonly getParams?: (() => ParamsOf<D> | Promise<ParamsOf<D>>) | undefined;
 }
 /** What `getOrCreate()` takes. */
@@ -177,9 +177,20 @@ export function makeHandle(
   const existenceAsGot: Record<string, string> =
     settings.existence === "getOrCreate" ? {} : { existence: settings.existence };
 
+  const params = (): unknown => (options.getParams ? options.getParams() : options.params);
+  /** The headers of a request that say what a connection's parameters would. */
+  async function described(): Promise<Record<string, string>> {
+    try {
+      return paramsHeader(await params());
+    } catch (error) {
+      throw toActorError(error, "params_failed");
+    }
+  }
+
   async function resolve(more: CallOptions = {}): Promise<void> {
+    const headers = await described();
     if (settings.existence === "get") {
-      await call(context, { ...more, method: "GET", url: url(""), idempotent: true });
+      await call(context, { ...more, method: "GET", url: url(""), idempotent: true, headers });
     } else {
       const body = input === undefined ? {} : { body: input };
       const idempotent = settings.existence === "create" ? more.idempotent : true;
@@ -188,6 +199,7 @@ export function makeHandle(
         method: "PUT",
         url: url("", existenceAsGot),
         idempotent,
+        headers,
         ...body,
       });
     }
@@ -203,10 +215,12 @@ export function makeHandle(
     body: unknown,
     more: CallOptions,
   ): Promise<unknown> {
+    const headers = await described();
     const once = (existence: Record<string, string>): Promise<unknown> =>
       call(context, {
         ...more,
         method: "POST",
+        headers,
         url: url(path, { ...existence, ...parameters }),
         body,
       });
@@ -238,6 +252,7 @@ export function makeHandle(
       }
       if (input !== undefined) await resolve({ signal: init?.signal ?? undefined });
       const headers = await authorized(context, init?.headers);
+      for (const [name, value] of Object.entries(await described())) headers.set(name, value);
       // The query is the actor's own.
       const existence = input === undefined ? settings.existence : "get";
       if (existence !== "getOrCreate") headers.set("x-skep-existence", existence);
@@ -252,10 +267,10 @@ export function makeHandle(
         return post(`/queues/${encodeURIComponent(name)}`, parameters, body, more);
       },
     })),
-    connect: (params?: unknown) => {
+    connect: (given?: unknown) => {
       const connection = new Connection(context, {
         ...settings,
-        params: () => params ?? (options.getParams ? options.getParams() : options.params),
+        params: () => given ?? params(),
         onDispose: () => connections.delete(connection),
       });
       connections.add(connection);

@@ -49,6 +49,7 @@ interface HttpCall extends CallOptions {
   readonly url: string;
   /** Left out: no body. */
   readonly body?: unknown;
+  readonly headers?: Record<string, string>;
 }
 
 /** With the token, if there is one. */
@@ -91,11 +92,11 @@ export function encodeOrThrow(
 
 async function callOnce(
   context: Context,
-  { method, url, signal, idempotent = false }: HttpCall,
+  { method, url, signal, idempotent = false, headers: own = {} }: HttpCall,
   body: Uint8Array<ArrayBuffer> | string | undefined,
 ): Promise<unknown> {
   signal?.throwIfAborted();
-  const headers = await authorized(context, { accept: mediaType(context.encoding) });
+  const headers = await authorized(context, { accept: mediaType(context.encoding), ...own });
   if (body !== undefined) headers.set("content-type", mediaType(context.encoding));
   let response: Response;
   let bytes: Uint8Array;
@@ -117,6 +118,15 @@ async function callOnce(
   const value = bodyOf(response, bytes);
   if (response.ok && value !== undefined) return value.of;
   throw failureOf(response, value?.of);
+}
+
+/** What a client says about itself, beside a request: JSON in the letters that a header may have. */
+export function paramsHeader(params: unknown): Record<string, string> {
+  if (params === undefined) return {};
+  const json = encodeOrThrow(params, "json") as string;
+  const escape = (letter: string): string =>
+    `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return { "x-skep-params": json.replace(/[^ -~]/g, escape) };
 }
 
 /** `fetch` says "fetch failed" and keeps why to itself. */

@@ -239,6 +239,20 @@ describe("a refusal for good", () => {
     await expect(connection.me()).rejects.toMatchObject(expected);
     expect(statuses).toEqual(["disconnected"]);
     expect(errors).toHaveLength(1);
+    const handle = client.club.getOrCreate("club", { getParams: () => ({ name }) });
+    await expect(handle.me()).rejects.toMatchObject(expected);
+    await expect(handle.resolve()).rejects.toMatchObject(expected);
+    client.dispose();
+  });
+
+  test("is not for those whose parameters are good, over HTTP too", async () => {
+    const client = createClient<Registry>(inject("serverUrl"));
+    expect(await client.club.getOrCreate("club", { params: { name: "Jürgen" } }).me()).toBe(
+      "nobody",
+    );
+    const getParams = (): Promise<{ name: string }> => Promise.reject(new Error("lost"));
+    const broken = client.club.getOrCreate("club", { getParams });
+    await expect(broken.me()).rejects.toMatchObject({ code: "params_failed" });
     client.dispose();
   });
 

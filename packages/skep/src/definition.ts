@@ -167,8 +167,8 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
    */
   readonly run?: (c: ActorContext<State, Vars, ConnState, Params, E, Q>) => Awaitable<void>;
   /**
-   * Refuses a client by throwing a UserError. Asked for each connection, and for each raw request
-   * (`onRequest`), which has no `params`.
+   * Refuses a client by throwing a UserError. Asked once for each connection, and without one for
+   * each action, message and raw request; `params` is undefined when the client gives none.
    */
   readonly onBeforeConnect?: (
     c: ConnectContext<State, Vars, unknown, unknown, E, Q>,

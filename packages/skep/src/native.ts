@@ -223,15 +223,27 @@ const require = createRequire(import.meta.url);
 
 function load(): Native {
   const name = `@skep/core-${process.platform}-${process.arch}`;
-  const path = process.env.SKEP_NATIVE ?? `${name}/skep.node`;
+  const named = process.env.SKEP_NATIVE;
+  const path = named ?? `${name}/skep.node`;
   try {
     return require(path) as Native;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw cause;
-    throw new Error(
-      `Skep's native part is not there (${path}): install ${name}, or name one that you have built in SKEP_NATIVE`,
-      { cause },
-    );
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "MODULE_NOT_FOUND") {
+      const advice = named ? "" : `, or install ${name}, which npm leaves out with --omit=optional`;
+      const text =
+        `Skep's native part is not there (${path}). Build it from source (make), ` +
+        `and name build/bindings/node/skep.node in SKEP_NATIVE${advice}`;
+      throw new Error(text, { cause });
+    }
+    // A library that it needs is missing or too old: the loader says which.
+    if (code === "ERR_DLOPEN_FAILED") {
+      const text =
+        `Skep's native part does not load here (${path}): ${message}. ` +
+        `One that is built from source on this system (make) can be named in SKEP_NATIVE`;
+      throw new Error(text, { cause });
+    }
+    throw cause;
   }
 }
 

@@ -1,5 +1,7 @@
 // setup() and start(): actor types, and a server that runs them.
 
+import { channel } from "node:diagnostics_channel";
+
 import type { RuntimeType } from "./awake_actor.ts";
 import type { AnyActorDefinition, RuntimeConfig } from "./definition.ts";
 import { fromNative } from "./errors.ts";
@@ -46,6 +48,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** The `node:diagnostics_channel` on which servers that start say so, for tools like `skep dev`. */
+export const serverChannel = "skep:server";
+
+/** Published when a start begins, without a URL, and when the server listens. */
+export interface ServerMessage {
+  readonly store: string;
+  readonly url?: string;
+}
+
 /** Actor types, for clients (`createClient<typeof registry>`) and to be started. */
 export interface Registry<Use extends ActorDefinitions> {
   readonly use: Use;
@@ -89,8 +100,11 @@ export async function startServer(
     config: definition["~config"],
   }));
   const runtime = new Runtime(native, types, log);
+  const settings = nativeOptions(types, options, level);
+  const { store } = settings;
+  channel(serverChannel).publish({ store } satisfies ServerMessage);
   // Throws when another one runs, which is not to be stopped then.
-  const starting = native.start(nativeOptions(types, options, level), runtime);
+  const starting = native.start(settings, runtime);
   const onRejection = rejectionHandler(native, log);
   process.on("unhandledRejection", onRejection);
   let started: Started;
@@ -109,6 +123,7 @@ export async function startServer(
     return stopped;
   };
   if (options.signals ?? true) offSignals = onSignals(stop, log);
+  channel(serverChannel).publish({ store, url: started.url } satisfies ServerMessage);
   return { url: started.url, port: started.port, stop };
 }
 

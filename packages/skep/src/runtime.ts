@@ -232,14 +232,13 @@ export class Runtime implements NativeCallbacks {
     return createConnState ? createConnState(c, params) : connState;
   }
 
-  /**
-   * Who is not let in must not get in with a raw request either. Such a client has no params: a
-   * schema may say that this will do.
-   */
+  /** A client without a connection says in a header what another says when it connects. */
   #pass({ c, actor }: Run): unknown {
     const { onBeforeConnect, schemas } = actor.config;
     if (!onBeforeConnect) return undefined;
-    const checked = validate(schemas?.params, undefined, "params");
+    const text = c.request.headers.get("x-skep-params");
+    const given = text === null ? undefined : fromPayload(text, "params");
+    const checked = validate(schemas?.params, given, "params");
     return then(checked, (params) => onBeforeConnect(c, params));
   }
 

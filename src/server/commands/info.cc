@@ -42,26 +42,7 @@ void writeInfo(const store::DatabaseInfo& info, OutputMode mode, TextSink& out) 
       {"retention_ms", info.properties.retentionMs},
       {"metadata", info.properties.metadata.empty() ? Cell() : Cell(info.properties.metadata)},
   }};
-  const std::unique_ptr<ResultWriter> writer = makeResultWriter(mode, out);
-  if (mode == OutputMode::Table) {  // one fact a line reads better than one long row
-    writer->begin({"property", "value"});
-    for (const auto& [name, value] : facts) {
-      const std::string text =
-          value.isNumber() ? plainText(value) : std::string();  // all on the left
-      writer->row(std::array<Cell, 2>{name, value.isNumber() ? Cell(text) : value});
-    }
-    writer->end();
-    return;
-  }
-  std::vector<std::string> columns;
-  std::vector<Cell> row;
-  for (const auto& [name, value] : facts) {
-    columns.emplace_back(name);
-    row.push_back(value);
-  }
-  writer->begin(columns);
-  writer->row(row);
-  writer->end();
+  writeFacts(facts, mode, out);
 }
 
 int runInfo(CommandContext& context, const InfoOptions& options) {

@@ -202,12 +202,14 @@ describe("connections", () => {
       other.dispose();
     }
   });
-  test("are refused by the actor, and so are raw requests", async () => {
+  test("are refused by the actor, and so are calls and raw requests", async () => {
     const room = client.chatRoom.getOrCreate(key());
     const mallory = room.connect({ name: "mallory" });
     await until(() => mallory.status === "disconnected");
     expect(mallory.error).toMatchObject({ code: "not_you" });
     mallory.dispose();
+    const calls = client.chatRoom.getOrCreate(key(), { params: { name: "mallory" } });
+    await expect(calls.history()).rejects.toMatchObject({ code: "not_you" });
     const refused = await client.page
       .getOrCreate(key())
       .fetch("/json", { headers: { "x-name": "mallory" } });

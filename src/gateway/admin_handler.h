@@ -1,0 +1,33 @@
+// AdminHandler: what whoever runs the server may ask of it: /admin/… (docs/formats/http.md).
+//
+// All of it needs the admin token, also on loopback. Called on a fiber of any loop. Suspends.
+
+#pragma once
+
+#include "skep/call/router.h"
+#include "skep/gateway/credentials.h"
+#include "skep/gateway/http_message.h"
+#include "skep/gateway/route.h"
+
+namespace skep::gateway {
+
+class AdminHandler {
+ public:
+  /// Both outlive it.
+  AdminHandler(call::Router& router, const Credentials& credentials)
+      : router_(router), credentials_(credentials) {}
+  /// For a route that isAdmin().
+  HttpResponse handle(const HttpRequest& request, const Route& route);
+
+ private:
+  HttpResponse list(const HttpRequest& request, const Route& route);
+  HttpResponse info(const HttpRequest& request, const Route& route);
+  HttpResponse actor(const HttpRequest& request, const Route& route);
+  HttpResponse wake(const HttpRequest& request, const Route& route);
+  HttpResponse sleep(const HttpRequest& request, const Route& route);
+
+  call::Router& router_;
+  const Credentials& credentials_;
+};
+
+}  // namespace skep::gateway
