@@ -27,6 +27,9 @@ struct Instance {
   NodeLoop* node = nullptr;
   std::shared_ptr<JsHost> host;  // shared with the actors
   Runtime* runtime = nullptr;    // deletes itself when it has stopped
+  bool hasRuntime = false;       // until then
+  bool isEnding = false;
+  napi_async_cleanup_hook_handle hook = nullptr;
   std::vector<actor::KeepAwake> awake;
   std::vector<std::size_t> freeTokens;
 };
@@ -34,6 +37,30 @@ struct Instance {
 Instance& instance() {
   thread_local Instance all;
   return all;
+}
+
+/// The last step of the thread's end: libuv's handles must be closed before its loop is.
+void closeLoop() {
+  Instance& all = instance();
+  all.host.reset();
+  std::exchange(all.node, nullptr)->close([] {
+    napi_remove_async_cleanup_hook(std::exchange(instance().hook, nullptr));
+  });
+}
+
+/// The thread's JavaScript ends, with a worker or with the process.
+void endThread(napi_async_cleanup_hook_handle, void*) {
+  Instance& all = instance();
+  all.isEnding = true;
+  if (all.node == nullptr) {
+    napi_remove_async_cleanup_hook(std::exchange(all.hook, nullptr));
+    return;
+  }
+  all.node->end();
+  all.awake.clear();
+  Run::abandonAll();
+  if (!all.hasRuntime) return closeLoop();
+  if (all.runtime != nullptr) std::exchange(all.runtime, nullptr)->end();
 }
 
 template <std::size_t kCount>
@@ -136,7 +163,7 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
 napi_value start(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
   Instance& all = instance();
-  if (all.runtime != nullptr) {
+  if (all.hasRuntime) {
     napi_throw_error(env, "skep.started", "a registry has been started on this thread already");
     return nullptr;
   }
@@ -148,9 +175,19 @@ napi_value start(napi_env env, napi_callback_info info) {
     napi_throw(env, errorOf(env, settings.error()));
     return nullptr;
   }
+  if (!JsHost::areCallbacks(env, arguments[1])) {
+    throwTypeError(env, "a runtime needs the functions that it calls");
+    return nullptr;
+  }
   if (all.node == nullptr) {
     all.node = new NodeLoop(env);
     all.node->setScopeEnd(&Run::scopeEnded);
+  }
+  const napi_value time = propertyOf(env, arguments[0], "virtualTimeMs");
+  if (isNothing(env, time)) {
+    all.node->clock().makeReal();
+  } else {
+    all.node->clock().makeVirtual(integerOf(env, time));
   }
   all.host = std::make_shared<JsHost>(*all.node, arguments[1]);
   std::vector<actor::ActorType> types;
@@ -158,6 +195,12 @@ napi_value start(napi_env env, napi_callback_info info) {
     types.push_back(typeOf(env, each, static_cast<std::int32_t>(types.size()), all.host));
   });
   all.runtime = new Runtime(env, *std::move(settings), std::move(types), all.host, *all.node);
+  all.hasRuntime = true;
+  all.runtime->onGone([] {
+    Instance& own = instance();
+    own.hasRuntime = false;
+    if (own.isEnding) closeLoop();
+  });
   return all.runtime->start();
 }
 
@@ -211,10 +254,19 @@ std::optional<std::vector<Execute::Parameter>> parametersOf(napi_env env, napi_v
   return parameters;
 }
 
+/// Whether it is text; else a TypeError was thrown. Nothing at all would be a statement without effect.
+bool checkSql(napi_env env, napi_value sql) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, sql, &type);
+  if (type == napi_string) return true;
+  throwTypeError(env, "SQL is a string");
+  return false;
+}
+
 napi_value execute(napi_env env, napi_callback_info info) {
   const Arguments<4> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr) return nullptr;
+  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
   auto parameters = parametersOf(env, arguments[2]);
   if (!parameters) return nullptr;
   auto* operation =
@@ -226,7 +278,7 @@ napi_value execute(napi_env env, napi_callback_info info) {
 napi_value script(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr) return nullptr;
+  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
   return (new Script(textOf(env, arguments[1])))->ask(env, *run);
 }
 
@@ -314,7 +366,49 @@ napi_value releaseAwake(napi_env env, napi_callback_info info) {
 }
 
 napi_value now(napi_env env, napi_callback_info) {
-  return toJs(env, SystemClock().wallMs());
+  const Instance& all = instance();
+  return toJs(env, all.node != nullptr ? all.node->clock().wallMs() : SystemClock().wallMs());
+}
+
+napi_value currentActor(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  if (all.node == nullptr || !all.node->isCalling()) return toJs(env, "");
+  const CurrentActor::Name name = all.node->current().name();
+  return toJs(env, name.isCurrent ? std::string_view(name.actor) : std::string_view());
+}
+
+// ---- Virtual time
+
+napi_value rounds(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  return toJs(env, static_cast<std::int64_t>(all.node != nullptr ? all.node->rounds() : 0));
+}
+
+napi_value untilTimer(napi_env env, napi_callback_info) {
+  const Instance& all = instance();
+  const auto left =
+      all.node != nullptr ? all.node->loop().untilNextTimer() : std::optional<Duration>();
+  if (!left) return undefined(env);
+  napi_value made = nullptr;
+  napi_create_double(env, std::chrono::duration<double, std::milli>(*left).count(), &made);
+  return made;
+}
+
+napi_value moveClock(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  double ms = 0;
+  napi_get_value_double(env, arguments[0], &ms);
+  Instance& all = instance();
+  if (all.node == nullptr || !all.node->clock().isVirtual()) {
+    napi_throw_error(env, "skep.clock",
+                     "only a registry that was started for a test has a clock to be moved");
+    return nullptr;
+  }
+  // Up to the next nanosecond: a timer at that time is due then.
+  all.node->clock().advance(
+      std::chrono::ceil<Duration>(std::chrono::duration<double, std::milli>(ms)));
+  all.node->wake();
+  return nullptr;
 }
 
 napi_value exports(napi_env env, napi_value object) {
@@ -336,6 +430,10 @@ napi_value exports(napi_env env, napi_value object) {
   add("keepAwake", &keepAwake);
   add("releaseAwake", &releaseAwake);
   add("now", &now);
+  add("currentActor", &currentActor);
+  add("rounds", &rounds);
+  add("untilTimer", &untilTimer);
+  add("moveClock", &moveClock);
   return object;
 }
 
@@ -343,5 +441,6 @@ napi_value exports(napi_env env, napi_value object) {
 }  // namespace skep::node
 
 NAPI_MODULE_INIT() {
+  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &skep::node::instance().hook);
   return skep::node::exports(env, exports);
 }

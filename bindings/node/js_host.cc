@@ -11,6 +11,16 @@ constexpr std::size_t kStatementsMax = 1'000;
 
 }  // namespace
 
+bool JsHost::areCallbacks(napi_env env, napi_value callbacks) {
+  if (isNothing(env, callbacks)) return false;
+  for (const char* name : kNames) {
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env, propertyOf(env, callbacks, name), &type);
+    if (type != napi_function) return false;
+  }
+  return true;
+}
+
 JsHost::JsHost(NodeLoop& node, napi_value callbacks) : node_(node) {
   napi_env env = node_.env();
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
@@ -41,6 +51,7 @@ napi_value JsHost::invoke(Callback callback, std::size_t count, const napi_value
 
 void JsHost::dispatch(const Dispatch& what, std::uint32_t run, std::uint32_t actor,
                       std::int32_t type, const std::vector<std::string>* key) {
+  if (node_.isEnded()) return;
   napi_env env = node_.env();
   napi_value headers = undefined(env);
   if (what.headers != nullptr) {
@@ -65,12 +76,14 @@ void JsHost::dispatch(const Dispatch& what, std::uint32_t run, std::uint32_t act
 }
 
 void JsHost::abort(std::uint32_t run, bool isTimeout) {
+  if (node_.isEnded()) return;
   napi_env env = node_.env();
   const napi_value arguments[] = {toJs(env, static_cast<std::int64_t>(run)), toJs(env, isTimeout)};
   invoke(OnAbort, 2, arguments);
 }
 
 std::optional<std::string> JsHost::takeState(std::uint32_t actor) {
+  if (node_.isEnded()) return std::nullopt;
   napi_env env = node_.env();
   const napi_value argument = toJs(env, static_cast<std::int64_t>(actor));
   const napi_value state = invoke(OnTakeState, 1, &argument);
@@ -79,6 +92,7 @@ std::optional<std::string> JsHost::takeState(std::uint32_t actor) {
 }
 
 void JsHost::restoreState(std::uint32_t actor, const std::string& state) {
+  if (node_.isEnded()) return;
   napi_env env = node_.env();
   const napi_value arguments[] = {toJs(env, static_cast<std::int64_t>(actor)),
                                   state.empty() ? undefined(env) : bytesToJs(env, state)};
@@ -86,6 +100,7 @@ void JsHost::restoreState(std::uint32_t actor, const std::string& state) {
 }
 
 void JsHost::forget(std::uint32_t actor) {
+  if (node_.isEnded()) return;
   const napi_value argument = toJs(node_.env(), static_cast<std::int64_t>(actor));
   invoke(OnForget, 1, &argument);
 }

@@ -57,6 +57,8 @@ struct JsType {
 
 class JsHost {
  public:
+  /// Whether all of them are there.
+  static bool areCallbacks(napi_env env, napi_value callbacks);
   /// `callbacks`: NativeCallbacks.
   JsHost(NodeLoop& node, napi_value callbacks);
   ~JsHost();
@@ -66,6 +68,7 @@ class JsHost {
   NodeLoop& node() { return node_; }
   std::uint32_t nextActor() { return ++actors_; }
 
+  // NativeCallbacks. They do nothing when the thread's JavaScript ends.
   void dispatch(const Dispatch& what, std::uint32_t run, std::uint32_t actor, std::int32_t type,
                 const std::vector<std::string>* key);
   void abort(std::uint32_t run, bool isTimeout);

@@ -41,16 +41,20 @@ void NodeLoop::unref() {
   uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));
 }
 
-void NodeLoop::close() {
+void NodeLoop::close(std::function<void()> whenClosed) {
+  closed_ = std::move(whenClosed);
   loop_.setNotifier(nullptr);
   napi_async_destroy(env_, context_);
   napi_delete_reference(env_, resource_);
-  const auto closed = [](uv_handle_t* handle) {
+  const auto letGo = [](uv_handle_t* handle) {
     auto* self = static_cast<NodeLoop*>(handle->data);
-    if (--self->openHandles_ == 0) delete self;
+    if (--self->openHandles_ > 0) return;
+    const std::function<void()> closed = std::move(self->closed_);
+    delete self;
+    closed();
   };
-  uv_close(reinterpret_cast<uv_handle_t*>(&async_), closed);
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&async_), letGo);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), letGo);
 }
 
 void NodeLoop::call(std::function<void()> function) {
@@ -59,9 +63,15 @@ void NodeLoop::call(std::function<void()> function) {
   if (!isDriving_) uv_async_send(&async_);
 }
 
+void NodeLoop::setCurrent(std::string actor) {
+  current_.set(std::move(actor));
+  hasCurrent_ = true;
+}
+
 void NodeLoop::drive() {
   if (isDriving_) return;
   isDriving_ = true;
+  ++rounds_;
   int rounds = 0;
   do {
     loop_.poll();
@@ -77,6 +87,13 @@ void NodeLoop::runCalls() {
   calls.swap(calls_);
   for (std::function<void()>& each : calls) {
     napi_handle_scope handles = nullptr;
+    if (isEnded_) {
+      napi_open_handle_scope(env_, &handles);
+      each();
+      each = nullptr;
+      napi_close_handle_scope(env_, handles);
+      continue;
+    }
     napi_callback_scope scope = nullptr;
     napi_value resource = nullptr;
     napi_open_handle_scope(env_, &handles);
@@ -87,6 +104,7 @@ void NodeLoop::runCalls() {
     each = nullptr;
     napi_close_callback_scope(env_, scope);
     isCalling_ = false;
+    if (std::exchange(hasCurrent_, false)) current_.clear();
     if (scopeEnded_) scopeEnded_();
     napi_close_handle_scope(env_, handles);
   }
@@ -94,7 +112,8 @@ void NodeLoop::runCalls() {
 
 void NodeLoop::armTimer() {
   const auto delay = loop_.untilNextTimer();
-  if (!delay) {
+  // Who moves a clock that stands still also wakes this.
+  if (!delay || clock_.isVirtual()) {
     uv_timer_stop(&timer_);
     return;
   }

@@ -12,11 +12,14 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <string>
 
-#include "skep/base/clock.h"
+#include "loop_clock.h"
 #include "skep/fiber/loop.h"
+#include "watchdog.h"
 
 namespace skep::node {
 
@@ -27,7 +30,7 @@ class NodeLoop {
   NodeLoop& operator=(const NodeLoop&) = delete;
 
   fiber::Loop& loop() { return loop_; }
-  Clock& clock() { return clock_; }
+  LoopClock& clock() { return clock_; }
   napi_env env() const { return env_; }
 
   /// Runs `function` on this thread outside any fiber, in a handle scope and a callback scope, in the order
@@ -35,6 +38,13 @@ class NodeLoop {
   void call(std::function<void()> function);
   /// Whether such a function runs now.
   bool isCalling() const { return isCalling_; }
+  /// Whose code such a function runs: that is so until its microtasks have run.
+  void setCurrent(std::string actor);
+  const CurrentActor& current() const { return current_; }
+  /// Grows whenever fibers or such functions have run.
+  std::uint64_t rounds() const { return rounds_; }
+  /// Has the fibers run soon, as when the clock has moved.
+  void wake() { uv_async_send(&async_); }
   /// Called after each such function, when its microtasks have run.
   void setScopeEnd(std::function<void()> ended) { scopeEnded_ = std::move(ended); }
 
@@ -44,8 +54,12 @@ class NodeLoop {
   /// An idle loop keeps no process alive; one with ref() does.
   void ref();
   void unref();
-  /// Deletes this when libuv has let go of it. No fiber and no timer is left by then.
-  void close();
+  /// The thread's JavaScript ends: from now on functions given to call() run without it, and must not touch
+  /// it.
+  void end() { isEnded_ = true; }
+  bool isEnded() const { return isEnded_; }
+  /// Deletes this when libuv has let go of it, and calls `whenClosed`. No fiber and no timer is left by then.
+  void close(std::function<void()> whenClosed);
 
  private:
   ~NodeLoop();
@@ -54,7 +68,7 @@ class NodeLoop {
   void armTimer();
 
   const napi_env env_;
-  SystemClock clock_;
+  LoopClock clock_;
   fiber::Loop loop_;
   napi_async_context context_ = nullptr;
   napi_ref resource_ = nullptr;
@@ -62,6 +76,11 @@ class NodeLoop {
   uv_timer_t timer_;
   std::deque<std::function<void()>> calls_;
   std::function<void()> scopeEnded_;
+  CurrentActor current_;
+  bool hasCurrent_ = false;
+  std::uint64_t rounds_ = 0;
+  std::function<void()> closed_;
+  bool isEnded_ = false;
   bool isCalling_ = false;
   bool isDriving_ = false;
   int openHandles_ = 2;

@@ -113,12 +113,17 @@ void Run::waitForWork() {
 void Run::aborted() {
   const bool isTimeout = invocation_.isTimedOut();
   actor_.tellAborted(id_, isTimeout);
-  const auto abandon = [this] {
-    isAbandoned_ = true;
-    if (waiting_) std::exchange(waiting_, {}).wake();
-  };
   if (isTimeout) return abandon();
-  grace_.callAfter(kGrace, abandon);
+  grace_.callAfter(kGrace, [this] { abandon(); });
+}
+
+void Run::abandon() {
+  isAbandoned_ = true;
+  if (waiting_) std::exchange(waiting_, {}).wake();
+}
+
+void Run::abandonAll() {
+  for (const auto& [id, run] : registry().runs) run->abandon();
 }
 
 Settled Run::serve(std::function<void()> dispatch) {
@@ -128,6 +133,8 @@ Settled Run::serve(std::function<void()> dispatch) {
     Run* const run = find(id);
     if (run == nullptr) return;
     run->touch();
+    if (run->node_.isEnded()) return run->abandon();
+    run->node_.setCurrent(run->invocation_.actor().toString());
     dispatch();
   });
   while (true) {
@@ -163,9 +170,12 @@ Settled Run::serve(std::function<void()> dispatch) {
 void Run::finish(Operation& operation) {
   operation.isDone_ = true;
   if (!operation.isAwaited_) return;
-  node_.call([&operation, id = id_] {
-    if (Run* run = find(id)) run->touch();
-    operation.deliver();
+  node_.call([&operation, &node = node_, id = id_] {
+    if (Run* run = find(id)) {
+      run->touch();
+      run->node_.setCurrent(run->invocation_.actor().toString());
+    }
+    if (!node.isEnded()) operation.deliver();
     delete &operation;
   });
 }

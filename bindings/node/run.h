@@ -79,6 +79,8 @@ class Run {
   bool performBlocking(Operation& operation);
   /// May end the run, and this.
   void settle(Settled settled);
+  /// The thread's JavaScript ends: no code goes on.
+  static void abandonAll();
   /// The code that has run just now is over: of all runs that it was about.
   static void scopeEnded();
   /// While savepoints are open the turn goes on, whatever the code waits for: what it does in them is
@@ -105,6 +107,7 @@ class Run {
   void mayYield();
   void finish(Operation& operation);
   void aborted();
+  void abandon();
 
   NodeLoop& node_;
   JsActor& actor_;

@@ -18,6 +18,12 @@ auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
   return done.wait();
 }
 
+/// In a test there is nobody else whose alarms would have to be looked for.
+actor::AlarmWatchOptions alarmsOf(const LoopClock& clock) {
+  if (!clock.isVirtual()) return {};
+  return {.poll = std::chrono::hours(24)};
+}
+
 }  // namespace
 
 Runtime::Runtime(napi_env env, server::ServeSettings settings, std::vector<actor::ActorType> types,
@@ -38,13 +44,15 @@ napi_value Runtime::start() {
     core_->onEach([&](fiber::Loop& loop, std::size_t) { coreLoops_.push_back(&loop); });
     Status started = registered_;
     if (started) {
-      started = onLoop(*coreLoops_.front(), [this] { return openOnCore(); });
+      started = onLoop(storeLoop(), [this] { return openStore(storeLoop()); });
     }
     if (started) {
       environment_ = engine_->makeEnvironment(node_.loop());
-      host_ = std::make_unique<actor::Host>(registry_, std::vector{environment_.get()});
+      host_ = std::make_unique<actor::Host>(registry_, std::vector{environment_.get()},
+                                            alarmsOf(node_.clock()));
       host_->start();
       started = onLoop(*coreLoops_.front(), [this] { return listenOnCore(); });
+      watch();
     }
     if (!started) closeOnFiber();
     node_.call([this, started] { finishStart(started); });
@@ -52,10 +60,31 @@ napi_value Runtime::start() {
   return promise;
 }
 
-Status Runtime::openOnCore() {
+fiber::Loop& Runtime::storeLoop() {
+  return node_.clock().isVirtual() ? node_.loop() : *coreLoops_.front();
+}
+
+void Runtime::watch() {
+  watchdog_ = std::make_unique<Watchdog>(node_.loop(), node_.current());
+  coreLoops_.front()->spawn("watchdog", [this] {
+    watchdog_->watch();
+    watched_.set(true);
+  });
+}
+
+void Runtime::stopWatching() {
+  if (watchdog_ == nullptr) return;
+  onLoop(*coreLoops_.front(), [this] {
+    watchdog_->stop();
+    return true;
+  });
+  (void)watched_.wait();
+  watchdog_.reset();
+}
+
+Status Runtime::openStore(fiber::Loop& loop) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings_.store));
-  SKEP_TRY(engine_,
-           server::Engine::open(*coreLoops_.front(), url, {.cacheBytes = settings_.cacheBytes}));
+  SKEP_TRY(engine_, server::Engine::open(loop, url, {.cacheBytes = settings_.cacheBytes}));
   return {};
 }
 
@@ -69,6 +98,7 @@ Status Runtime::listenOnCore() {
 }
 
 void Runtime::finishStart(Status started) {
+  if (node_.isEnded()) return;
   if (!started) {
     node_.unref();
     napi_reject_deferred(env_, starting_, errorOf(env_, started.error()));
@@ -84,21 +114,32 @@ void Runtime::finishStart(Status started) {
 napi_value Runtime::stop() {
   napi_value promise = nullptr;
   napi_create_promise(env_, &stopping_, &promise);
+  close();
+  return promise;
+}
+
+void Runtime::end() {
+  close();
+}
+
+void Runtime::close() {
   node_.loop().spawn("stop", [this] {
     closeOnFiber();
     node_.call([this] {
       // The threads of the core end here; nothing of theirs is left to wait for.
       core_.reset();
       node_.unref();
-      napi_resolve_deferred(env_, stopping_, undefined(env_));
+      if (!node_.isEnded()) napi_resolve_deferred(env_, stopping_, undefined(env_));
+      const std::function<void()> gone = std::move(gone_);
       delete this;
+      gone();
     });
   });
-  return promise;
 }
 
 /// In the reverse order of start(). Suspends.
 void Runtime::closeOnFiber() {
+  stopWatching();
   if (server_ != nullptr) {
     onLoop(*coreLoops_.front(), [this] {
       server_->close();
@@ -110,7 +151,7 @@ void Runtime::closeOnFiber() {
   host_.reset();
   environment_.reset();
   if (engine_ != nullptr) {
-    onLoop(*coreLoops_.front(), [this] {
+    onLoop(storeLoop(), [this] {
       engine_->close();
       engine_.reset();
       return true;

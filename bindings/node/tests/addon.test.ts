@@ -302,6 +302,34 @@ describe("state", () => {
   });
 });
 
+test("no function minds what it is given", async () => {
+  const garbage = [undefined, null, -1, 2 ** 40, NaN, "text", 7n, {}, [], [[]], () => 1, Symbol("s"), new Uint8Array([0xff])];
+  const failed: string[] = [];
+  served = await serve({
+    actions: {
+      count,
+      tries: ({ run }) => {
+        const functions = Object.entries(native).filter(([name]) => name !== "stop" && name !== "moveClock");
+        for (const [name, each] of functions as [string, (...args: unknown[]) => unknown][]) {
+          for (const first of name === "settle" ? garbage : [...garbage, run]) {
+            for (const more of garbage) {
+              try {
+                const result = each(first, more, more, more);
+                if (result instanceof Promise) result.catch(() => {});
+              } catch (error) {
+                if (error === undefined) failed.push(name);
+              }
+            }
+          }
+        }
+      },
+    },
+  });
+  expect((await served.call("a", "tries")).status).toBe(200);
+  expect(failed).toEqual([]);
+  expect((await served.call("b", "count")).body).toBe(0);
+});
+
 describe("starting", () => {
   test("what is wrong rejects, and the next start works", async () => {
     await expect(serve({ actions: {} }, {}, ["--store=nowhere:"])).rejects.toThrow("nowhere:");

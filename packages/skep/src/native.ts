@@ -126,6 +126,8 @@ export interface StartOptions {
   types: NativeType[];
   /** As a command line has them: "--listen=0". */
   settings: string[];
+  /** For tests: actors' time begins there (milliseconds since 1970), and moves with moveClock() only. */
+  virtualTimeMs?: number;
 }
 
 export interface Started {
@@ -201,6 +203,14 @@ export interface Native {
   releaseAwake(token: number): void;
   /** The time of the actor's clock, in milliseconds since 1970. */
   now(): number;
+  /** Whose code runs, in the call from the core that goes on; "" outside of one. */
+  currentActor(): string;
+  /** Grows with everything that actors do. */
+  rounds(): number;
+  /** Milliseconds, and parts of one, until the next timer of the core for this thread; none: there is none. */
+  untilTimer(): number | undefined;
+  /** Moves virtual time. */
+  moveClock(ms: number): void;
 }
 
 const require = createRequire(import.meta.url);

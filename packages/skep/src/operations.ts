@@ -14,13 +14,20 @@ const owners = new WeakMap<object, Operations>();
 export class Operations {
   readonly native: Native;
   readonly run: number;
+  readonly #actor: { readonly actorId: string };
   /** Why the run shall fail when it ends, although its code has not. */
   failure: unknown;
   isOver = false;
 
-  constructor(native: Native, run: number) {
+  /** `actor`: whose. */
+  constructor(native: Native, run: number, actor: { readonly actorId: string }) {
     this.native = native;
     this.run = run;
+    this.#actor = actor;
+  }
+
+  get actorId(): string {
+    return this.#actor.actorId;
   }
 
   /** Throws when the run is over: what it would change then belongs to no turn. */
@@ -92,13 +99,10 @@ export class Operations {
   }
 }
 
-/**
- * Nobody handled `reason`: the run that it comes from fails. False: it comes from none that goes
- * on.
- */
-export function blame(reason: unknown): boolean {
+/** Nobody handled `reason`: the run that it comes from fails, and is given if it goes on. */
+export function blame(reason: unknown): Operations | undefined {
   const owner = typeof reason === "object" && reason !== null ? owners.get(reason) : undefined;
-  if (!owner || owner.isOver) return false;
+  if (!owner || owner.isOver) return undefined;
   owner.failLater(reason);
-  return true;
+  return owner;
 }

@@ -141,7 +141,7 @@ export async function startServer(
     { types: types.map(nativeType), settings: settingsOf({ ...options, logLevel: level }) },
     runtime,
   );
-  const onRejection = rejectionHandler(log);
+  const onRejection = rejectionHandler(native, log);
   process.on("unhandledRejection", onRejection);
   let started: Started;
   try {
@@ -213,10 +213,16 @@ function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], u
 }
 
 /** An actor's careless code must not end the process, and with it all other actors. */
-function rejectionHandler(log: Log): (reason: unknown) => void {
+function rejectionHandler(native: Native, log: Log): (reason: unknown) => void {
   return (reason) => {
-    const fails = blame(reason) ? "its call fails" : "nothing follows from it";
-    log.write("error", "actor", `a rejected promise was not handled: ${fails}`, { error: reason });
+    const blamed = blame(reason);
+    const fails = blamed ? "its call fails" : "nothing follows from it";
+    // That of a timer of somebody's, say, is nobody's.
+    const actor = blamed?.actorId ?? (native.currentActor() || undefined);
+    log.write("error", "actor", `a rejected promise was not handled: ${fails}`, {
+      error: reason,
+      actor,
+    });
   };
 }
 

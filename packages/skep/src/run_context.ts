@@ -35,7 +35,7 @@ export class RunContext {
     headers: Record<string, string> | undefined,
   ) {
     this.#actor = actor;
-    this.#operations = new Operations(native, run);
+    this.#operations = new Operations(native, run, actor);
     this.#connection = connection;
     this.#headers = headers;
     this.#generation = actor.connections.generation;

@@ -22,7 +22,7 @@ beforeEach(async () => {
   native = new FakeNative();
   await native.start({ types: [], settings: [] }, callbacks);
   const { id } = native.run(native.actor("none"), Kind.Action, {});
-  db = new RunDatabase(new Operations(native, id));
+  db = new RunDatabase(new Operations(native, id, { actorId: "it" }));
 });
 
 const columns = ["id", "name"];

@@ -63,6 +63,7 @@ export class FakeNative implements Native {
   claimsText: string | undefined;
   startFailure: Error | undefined;
   nowMs = 1_000;
+  current = "";
   readonly awake = new Set<number>();
   #runs = new Map<number, LiveRun>();
   #lastRun = 0;
@@ -175,6 +176,18 @@ export class FakeNative implements Native {
   }
   now(): number {
     return this.nowMs;
+  }
+  currentActor(): string {
+    return this.current;
+  }
+  rounds(): number {
+    return 0;
+  }
+  untilTimer(): number | undefined {
+    return undefined;
+  }
+  moveClock(ms: number): void {
+    this.nowMs += ms;
   }
 }
 

@@ -14,28 +14,33 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 const program = fileURLToPath(new URL("program.mjs", import.meta.url));
 
 type Program = RegistryTypes<{
-  counter: { actions: { add(by: number): number; careless(): void; pid(): number } };
+  counter: {
+    actions: { add(by: number): number; careless(): void; pid(): number; spin(ms: number): void };
+  };
+  journal: { actions: { append(id: string): void; all(): [count: number, ids: string[]] } };
 }>;
 
 let directory: string;
 let child: ChildProcess;
 let lines: Interface;
 let errors: string;
+let url: string;
 
-async function start(): Promise<Client<Program>> {
+/** `listen`: where, when clients are to find it again. */
+async function start(listen = "0"): Promise<Client<Program>> {
   errors = "";
   child = spawn(process.execPath, [program], {
     env: {
       ...process.env,
       SKEP_STORE: `embedded:${join(directory, "store")}`,
-      SKEP_LISTEN: "0",
+      SKEP_LISTEN: listen,
       SKEP_LOG_LEVEL: "warn",
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
   child.stderr!.on("data", (text) => (errors += String(text)));
   lines = createInterface({ input: child.stdout! });
-  const [url] = (await Promise.race([
+  [url] = (await Promise.race([
     once(lines, "line"),
     once(child, "exit").then(() => Promise.reject(new Error(errors))),
   ])) as [string];
@@ -76,6 +81,49 @@ test("what was acknowledged is there after a kill", async () => {
   await exited;
   const again = await start();
   expect(await again.counter.get("a").add(1)).toBe(21);
+});
+
+test("what was acknowledged is there after a kill under load, and clients come back by themselves", async () => {
+  const client = await start();
+  const connections = ["a", "b", "c", "d"].map((key) => client.journal.getOrCreate(key).connect());
+  const acknowledged = connections.map(() => [] as string[]);
+  let goesOn = true;
+  const writers = connections.map(async (connection, i) => {
+    for (let n = 0; goesOn; ++n) {
+      const id = `${i}-${n}`;
+      // Whether one that the kill has cut off was written nobody knows: it is no acknowledged one.
+      await connection.append(id).then(
+        () => acknowledged[i]!.push(id),
+        () => {},
+      );
+    }
+  });
+  const reach = async (count: number): Promise<void> => {
+    while (acknowledged.some(({ length }) => length < count)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  await reach(50);
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+  const before = acknowledged.map(({ length }) => length);
+  await start(new URL(url).host);
+  await reach(Math.max(...before) + 20);
+  goesOn = false;
+  await Promise.all(writers);
+  for (const [i, connection] of connections.entries()) {
+    const [count, ids] = await connection.all();
+    expect(new Set(ids)).toEqual(new Set([...ids, ...acknowledged[i]!]));
+    expect(count).toBe(ids.length);
+  }
+  client.dispose();
+});
+
+test("an actor whose code does not come back is named", async () => {
+  const client = await start();
+  await client.counter.getOrCreate("endless").spin(4_000);
+  expect(errors).toMatch(/JavaScript does not come back.*actor="?counter\[\\?"endless/);
 });
 
 test("careless code does not end it", async () => {
