@@ -54,6 +54,18 @@ class TransferTest : public ::testing::Test {
     content_ = dump(file);
     return path(name);
   }
+  /// A file as a crash leaves it in the middle of a transaction, with its journal beside it.
+  void makeHotJournal(const std::string& name) {
+    const std::string file = makeFile("writer.sqlite", "");
+    PlainSqlite source(file);
+    ASSERT_TRUE(
+        source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' "
+                   "WHERE id < 200"));
+    ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
+    for (const char* suffix : {"", "-journal"})
+      std::filesystem::copy_file(file + suffix, path(name) + suffix);
+    ASSERT_GT(read(path(name) + "-journal").size(), 1000u);
+  }
   void expectImported(const std::string& file) {
     world_.run([&] {
       ASSERT_OK(importDatabase(world_.environment(), file, "imported"));
@@ -253,17 +265,7 @@ TEST_F(TransferTest,
 }
 
 TEST_F(TransferTest, a_hot_journal_is_rolled_back_first) {
-  const std::string file = makeFile("a.sqlite", "");
-  {
-    PlainSqlite source(file);
-    ASSERT_TRUE(
-        source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' "
-                   "WHERE id < 200"));
-    ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
-    for (const char* suffix : {"", "-journal"})
-      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
-  }
-  ASSERT_GT(read(path("crashed.sqlite-journal")).size(), 1000u);
+  makeHotJournal("crashed.sqlite");
   expectImported(path("crashed.sqlite"));
 }
 
@@ -553,3 +555,57 @@ TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {
 
 }  // namespace
 }  // namespace skep::sql
+TEST_F(TransferTest, an_export_beside_the_log_of_a_killed_writer_is_refused_or_takes_it_away) {
+  // What a writer in WAL mode that was killed leaves: the file, and its newest commits in the log.
+  {
+    PlainSqlite killed(path("wal.sqlite"));
+    ASSERT_TRUE(killed.run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0"));
+    ASSERT_TRUE(killed.run(kContent));
+    for (const char* suffix : {"", "-wal", "-shm"})
+      std::filesystem::copy_file(path("wal.sqlite") + suffix, path("a.sqlite") + suffix);
+  }
+  std::filesystem::copy_file(path("a.sqlite-wal"), path("gone.sqlite-wal"));
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE ours(x); INSERT INTO ours VALUES ('exported')"));
+    ASSERT_OK(db->close());
+    const std::string log = read(path("a.sqlite-wal"));
+    for (const char* name : {"a.sqlite", "gone.sqlite"}) {
+      const Status refused = exportToFile(world_.environment(), "a", path(name));
+      ASSERT_FALSE(refused.ok()) << name;
+      EXPECT_EQ(refused.error().code, ErrorCode::AlreadyExists);
+    }
+    EXPECT_FALSE(std::filesystem::exists(path("gone.sqlite")));
+    EXPECT_TRUE(read(path("gone.sqlite-wal")) == log);
+    EXPECT_TRUE(read(path("a.sqlite-wal")) == log);
+    for (const char* name : {"a.sqlite", "gone.sqlite"}) {
+      ASSERT_OK(exportToFile(world_.environment(), "a", path(name), Overwrite::Replace));
+      EXPECT_FALSE(std::filesystem::exists(path(name) + "-wal"));
+      EXPECT_FALSE(std::filesystem::exists(path(name) + "-shm"));
+      PlainSqlite file(path(name));
+      EXPECT_EQ(file.query("SELECT x FROM ours"), "texported|\n") << name;
+      EXPECT_EQ(file.query("PRAGMA integrity_check"), "tok|\n") << name;
+    }
+  });
+}
+
+TEST_F(TransferTest, an_export_beside_a_hot_journal_is_refused_or_takes_it_away) {
+  makeHotJournal("a.sqlite");
+  std::filesystem::remove(path("a.sqlite"));
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE ours(x); INSERT INTO ours VALUES ('exported')"));
+    ASSERT_OK(db->close());
+    const Status refused = exportToFile(world_.environment(), "a", path("a.sqlite"));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::AlreadyExists);
+    EXPECT_THAT(refused.error().message, HasSubstr(path("a.sqlite-journal")));
+    EXPECT_FALSE(std::filesystem::exists(path("a.sqlite")));
+    EXPECT_GT(read(path("a.sqlite-journal")).size(), 1000u);
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"), Overwrite::Replace));
+    PlainSqlite file(path("a.sqlite"));
+    EXPECT_EQ(file.query("SELECT x FROM ours"), "texported|\n");
+    EXPECT_EQ(file.query("PRAGMA integrity_check"), "tok|\n");
+  });
+}
+
