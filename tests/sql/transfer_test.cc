@@ -346,6 +346,52 @@ TEST_F(TransferTest, a_damaged_file_is_refused) {
   expectRefused(path("schema"), ErrorCode::Corrupt);
 }
 
+TEST_F(TransferTest, a_file_that_was_cut_off_is_refused_wherever_the_cut_is) {
+  // The last page is the end of a long value: what is missing of it SQLite reads as zeros, and
+  // finds no fault.
+  const std::string blob =
+      "CREATE TABLE long(v); INSERT INTO long VALUES (replace(hex(zeroblob(30000)), '0', 'x'))";
+  for (const char* pragmas : {"", "PRAGMA page_size = 8192;", "PRAGMA journal_mode = WAL;",
+                              "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL;"}) {
+    std::filesystem::remove(path("good.sqlite"));
+    const std::string good = read(makeFile("good.sqlite", pragmas, blob));
+    for (const std::size_t missing : {1, 300, 1000, 1024, 4096, 5000, 16384}) {
+      write(path("cut.sqlite"), good.substr(0, good.size() - missing));
+      expectRefused(path("cut.sqlite"), ErrorCode::Corrupt);
+      // The page count in a header that another version of SQLite wrote does not count: then the
+      // file's own length does.
+      std::string unsure = good.substr(0, good.size() - missing);
+      unsure[92] = static_cast<char>(unsure[92] ^ 1);
+      write(path("unsure.sqlite"), unsure);
+      expectRefused(path("unsure.sqlite"), ErrorCode::Corrupt);
+    }
+  }
+}
+
+TEST_F(TransferTest, bytes_behind_the_last_page_are_ignored_as_by_sqlite) {
+  for (const char* pragmas : {"", "PRAGMA page_size = 8192;", "PRAGMA journal_mode = WAL;"}) {
+    std::filesystem::remove(path("good.sqlite"));
+    const std::string good = read(makeFile("good.sqlite", pragmas));
+    for (const std::size_t more : {1, 4096, 10'000}) {
+      write(path("longer.sqlite"), good + std::string(more, 'x'));
+      expectImported(path("longer.sqlite"));
+    }
+  }
+}
+
+TEST_F(TransferTest, a_file_cut_within_a_page_is_refused_beside_a_write_ahead_log_too) {
+  const std::string file = makeFile("a.sqlite", "PRAGMA journal_mode = WAL;");
+  {
+    PlainSqlite source(file);
+    ASSERT_TRUE(source.run("PRAGMA wal_autocheckpoint = 0; CREATE TABLE later(x)"));
+    for (const char* suffix : {"", "-wal"})
+      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+  }
+  const std::string good = read(path("crashed.sqlite"));
+  write(path("crashed.sqlite"), good.substr(0, good.size() - 4096 - 100));
+  expectRefused(path("crashed.sqlite"), ErrorCode::Corrupt);
+}
+
 TEST_F(TransferTest, what_can_not_be_read_or_named_is_refused) {
   const std::string file = makeFile("a.sqlite", "");
   expectRefused(path("missing"), ErrorCode::NotFound);
@@ -537,24 +583,6 @@ TEST_F(TransferTest, an_export_that_fails_keeps_the_file_that_it_would_replace) 
   EXPECT_THAT(names, ::testing::ElementsAre("folder", "out"));
 }
 
-TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {
-  vfs::PagedFileOptions options;
-  options.transactionBytesMax = 64 * 4096;
-  WatchedWorld world(options);
-  const std::string file =
-      makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
-  world.run([&] {
-    ASSERT_OK(importDatabase(world.environment(), file, "b"));
-    EXPECT_EQ(world.store().info("b")->head.txid, 1u);
-    auto db = world.open("b");
-    EXPECT_TRUE(dump(*db) == content_);
-    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
-    ASSERT_OK(db->close());
-  });
-}
-
-}  // namespace
-}  // namespace skep::sql
 TEST_F(TransferTest, an_export_beside_the_log_of_a_killed_writer_is_refused_or_takes_it_away) {
   // What a writer in WAL mode that was killed leaves: the file, and its newest commits in the log.
   {
@@ -609,3 +637,21 @@ TEST_F(TransferTest, an_export_beside_a_hot_journal_is_refused_or_takes_it_away)
   });
 }
 
+TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {
+  vfs::PagedFileOptions options;
+  options.transactionBytesMax = 64 * 4096;
+  WatchedWorld world(options);
+  const std::string file =
+      makeFile("a.sqlite", "", "INSERT INTO t(v) SELECT randomblob(3000) FROM t, t LIMIT 3000");
+  world.run([&] {
+    ASSERT_OK(importDatabase(world.environment(), file, "b"));
+    EXPECT_EQ(world.store().info("b")->head.txid, 1u);
+    auto db = world.open("b");
+    EXPECT_TRUE(dump(*db) == content_);
+    EXPECT_EQ(scalar(*db, "PRAGMA integrity_check"), "ok");
+    ASSERT_OK(db->close());
+  });
+}
+
+}  // namespace
+}  // namespace skep::sql
