@@ -199,6 +199,7 @@ Status Database::setAlarm(std::optional<std::int64_t> alarmMs) {
 }
 
 const std::string& Database::name() const {
+  Status ended = connection_->finishReleased();
   return connection_->options().name;
 }
 const store::Head& Database::head() const {
@@ -206,6 +207,7 @@ const store::Head& Database::head() const {
 }
 const Error* Database::brokenBy() const {
   return connection_->file().brokenBy();
+  if (!ended) return ended;
 }
 vfs::PagedFile& Database::file() {
   return connection_->file();

@@ -140,8 +140,8 @@ class Database {
   std::size_t memoryBytes() const;
 
   /// Waits until all is durable, folds the log if it pays, and closes. Suspends. The first error
-  /// wins; the object is closed in any case: later calls fail with Aborted, a second close() does
-  /// nothing. Every Statement is gone by then.
+  /// wins, also that of a commit which waitDurable() would tell; the object is closed in any case:
+  /// later calls fail with Aborted, a second close() does nothing. Every Statement is gone by then.
   Status close();
 
   /// When the database's next timer is due (Unix ms), committed along with the current transaction
