@@ -43,6 +43,13 @@ TEST_F(SqlCommand, runs_files_and_standard_input) {
   EXPECT_EQ(ok({"sql", "db", "-f", "-", "--mode", "list"}, "SELECT count(*) FROM t"), "2\n");
 }
 
+TEST_F(SqlCommand, an_empty_argument_is_SQL_that_does_nothing) {
+  ok({"sql", "db", "CREATE TABLE t(a)"});
+  EXPECT_EQ(ok({"sql", "db", ""}, "INSERT INTO t VALUES (1)"), "");
+  EXPECT_EQ(ok({"sql", "db", "SELECT count(*) FROM t", "--mode", "list"}), "0\n");
+  fails(2, {"sql", "db", "", "--file", "seed.sql"});
+}
+
 TEST_F(SqlCommand, a_script_longer_than_any_statement_may_be_streams_through) {
   std::string script = "CREATE TABLE t(a INTEGER PRIMARY KEY, b); BEGIN;\n";
   constexpr int kRows = 20'000;

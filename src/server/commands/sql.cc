@@ -31,6 +31,7 @@ Examples:
 struct SqlOptions {
   std::string name;
   std::string text;
+  bool hasText = false;  // an empty text is one, too: there is nothing to run
   std::string file;
   OutputMode mode = OutputMode::Table;
   bool readOnly = false;
@@ -73,7 +74,7 @@ std::uint64_t sizeOf(int descriptor) {
 Status runInput(CommandContext& context, const SqlOptions& options, int descriptor,
                 sql::Database& database) {
   fiber::ThreadPool input("skep-input", 1);
-  if (options.text.empty() && options.file.empty() && isInteractive()) {
+  if (!options.hasText && options.file.empty() && isInteractive()) {
     Shell shell(database, context, input,
                 {.mode = options.mode, .timer = options.timer, .durableEach = true});
     return shell.run();
@@ -85,7 +86,7 @@ Status runInput(CommandContext& context, const SqlOptions& options, int descript
                        .durableEach = false,
                        .progress = &progress,
                        .inputBytes = sizeOf(descriptor)});
-  if (!options.text.empty()) {
+  if (options.hasText) {
     ScriptInput script{std::string_view(options.text)};
     return runner.run(script, {});
   }
@@ -137,7 +138,10 @@ void addSqlCommand(CLI::App& app, CommandContext& context) {
   command.add_flag("--timer", options->timer, "Tell how long each statement took");
   addStoreOptions(command, context);
   command.footer(kExamples);
-  command.callback([&context, options] { context.exitCode = runSql(context, *options); });
+  command.callback([&context, options, text] {
+    options->hasText = text->count() > 0;
+    context.exitCode = runSql(context, *options);
+  });
 }
 
 }  // namespace skep::server
