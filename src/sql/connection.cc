@@ -293,7 +293,10 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   isStepping_ = true;
   run_ = &run;
   sliceTimed_ = false;
+  // Then SQLite looks up before it makes the next row, or commits what RETURNING tells of.
+  if (run.isResultFull) sqlite3_progress_handler(handle_, 1, progress, this);
   const int rc = sqlite3_step(statement);
+  if (run.isResultFull) sqlite3_progress_handler(handle_, kProgressSteps, progress, this);
   run_ = nullptr;
   isStepping_ = false;
   inVacuum_ = false;

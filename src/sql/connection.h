@@ -102,6 +102,7 @@ class Connection {
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
   Error explain(int code, int offsetBase = 0);
   Error memoryLimitReached() const;
+  Error resultTooLarge() const;
 
   // --- Transactions (transactions.cc), as Database has them. ---
 

@@ -83,7 +83,8 @@ class Database {
   Result<Statement> prepare(std::string_view sql, std::size_t* tailOffset = nullptr);
   /// As prepare(), through a cache bounded in bytes: for statements that are run again and again.
   Result<Statement> cached(std::string_view sql);
-  /// Runs one statement and collects its rows. InvalidArgument when `sql` has several statements.
+  /// Runs one statement and collects its rows. InvalidArgument when `sql` has several statements;
+  /// LimitExceeded when the rows take more than Limits::resultBytesMax.
   Result<Rows> execute(std::string_view sql, std::span<const Value> parameters = {});
   Result<Rows> execute(std::string_view sql, std::initializer_list<Value> parameters);
   /// Runs every statement of a script, ignoring rows. Stops at the first error, whose sqlOffset

@@ -44,6 +44,7 @@ struct StatementRun {
   std::uint64_t steps = 0;
   bool timed = false;
   MonotonicTime start;
+  bool isResultFull = false;  // another row is one too many
 };
 
 class Statement {
