@@ -45,6 +45,10 @@ void addModeOption(CLI::App& command, OutputMode& mode);
 
 /// Whether databases can have these names; says what is wrong otherwise. Asked before the store is
 /// opened, so that a wrong name leaves no trace.
+/// Adds --max-size, the largest size of a database: a number of bytes, or of a unit (20GiB), 0 for
+/// none. `bytes` must outlive the application; it gets the default.
+void addMaxSizeOption(CLI::App& command, std::uint64_t& bytes);
+
 bool areNames(CommandContext& context, std::span<const std::string> names);
 
 /// Opens the store and runs `body` as a fiber; returns the exit code. Errors of the store are

@@ -88,6 +88,15 @@ TEST_F(TransferCommands, what_is_imported_comes_out_the_same) {
   fails(2, {"import", "in.sqlite", "bad\nname"});
 }
 
+TEST_F(TransferCommands, a_file_larger_than_the_database_may_become_is_refused) {
+  sqlite("in.sqlite", kSample);
+  EXPECT_THAT(fails(1, {"import", "in.sqlite", "db", "--max-size", "16KiB"}),
+              StartsWith("error: quota_exceeded: "));
+  EXPECT_EQ(ok({"ls"}), "");
+  ok({"import", "in.sqlite", "db", "--max-size", "1GiB"});
+  ok({"import", "in.sqlite", "another", "--max-size", "0"});
+}
+
 TEST_F(TransferCommands, other_page_sizes_and_wal_files_are_converted) {
   for (const char* setup :
        {"PRAGMA page_size = 512", "PRAGMA page_size = 1024", "PRAGMA page_size = 65536",

@@ -37,6 +37,7 @@ struct SqlOptions {
   bool readOnly = false;
   bool mustExist = false;
   bool timer = false;
+  std::uint64_t bytesMax = 0;
 };
 
 class FileDescriptor {
@@ -61,6 +62,7 @@ sql::DatabaseOptions databaseOptions(const SqlOptions& options) {
   database.create =
       options.readOnly || options.mustExist ? store::Create::Never : store::Create::IfMissing;
   database.limits.sqlBytesMax = kStatementBytesMax;
+  database.limits.databaseBytesMax = options.bytesMax;
   return database;
 }
 
@@ -135,6 +137,7 @@ void addSqlCommand(CLI::App& app, CommandContext& context) {
                    "Read the newest version, beside an owner that goes on writing");
   command.add_flag("--must-exist", options->mustExist,
                    "Do not create the database when it does not exist");
+  addMaxSizeOption(command, options->bytesMax);
   command.add_flag("--timer", options->timer, "Tell how long each statement took");
   addStoreOptions(command, context);
   command.footer(kExamples);
