@@ -171,8 +171,8 @@ TEST_F(TransferCommands, check_reports_on_each_database) {
   EXPECT_THAT(ok({"check", "--all", "--prefix", "b", "--mode", "list"}), StartsWith("b|ok|"));
   EXPECT_EQ(ok({"check", "--all", "--quiet", "--mode", "list"}), "");
   const Outcome missing = skep({"check", "a", "nope", "--mode", "list"});
-  EXPECT_EQ(missing.exitCode, 1);
-  EXPECT_THAT(missing.out, HasSubstr("nope|error||||not_found: "));
+  EXPECT_EQ(missing.exitCode, 3);
+  EXPECT_THAT(missing.out, HasSubstr("nope|not_checked||||not_found: "));
   fails(2, {"check"});
   fails(2, {"check", "a", "--all"});
   EXPECT_THAT(fails(2, {"check", "a", "--prefix", "b"}), HasSubstr("--all"));
