@@ -2,7 +2,7 @@
 # Makes the npm packages: @skep/client, @skep/react, skep, and the one with the native part of this platform, which is put together
 # from a build: the addon, stripped, and beside it the libraries that it needs and that not every system has.
 #
-#   scripts/pack.sh [BUILD_DIR] [OUT_DIR]      build, BUILD_DIR/packages
+#   scripts/pack.sh [BUILD_DIR] [OUT_DIR]      (build, BUILD_DIR/packages); SKEP_NATIVE names another addon than the build's
 #
 # The TypeScript is expected to be compiled (npm run build).
 set -euo pipefail
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 out=${2:-$build/packages}
 addon=$build/bindings/node/skep.node
-[ ! -n "${SKEP_NATIVE:-}" ] || addon=$SKEP_NATIVE
+[ -z "${SKEP_NATIVE:-}" ] || addon=$SKEP_NATIVE
 [ -s "$addon" ] || { echo "pack: $addon is not there: build first" >&2; exit 1; }
 for package in client react skep; do
   [ -s "packages/$package/dist/index.js" ] || { echo "pack: packages/$package is not compiled: npm run build" >&2; exit 1; }
@@ -22,7 +22,9 @@ mkdir -p "$out"
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-cp packages/"$name"/{package.json,README.md,LICENSE} "$stage"
+# Private in the repository, where it has no binary and must not be published by mistake.
+sed '/"private": true/d' "packages/$name/package.json" >"$stage/package.json"
+cp packages/"$name"/{README.md,LICENSE} "$stage"
 mkdir "$stage/lib"
 strip --strip-unneeded -o "$stage/skep.node" "$addon"
 

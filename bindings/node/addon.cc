@@ -246,11 +246,10 @@ napi_value savepoint(napi_env env, napi_callback_info info) {
   Run* const run = runOf(env, arguments[0]);
   if (run == nullptr) return nullptr;
   const std::string step = textOf(env, arguments[1]);
-  // Savepoints of one name nest.
-  const char* sql = "SAVEPOINT skep_transaction";
-  if (step == "release") sql = "RELEASE skep_transaction";
-  if (step == "rollback") sql = "ROLLBACK TO skep_transaction; RELEASE skep_transaction";
-  return (new Script(sql))->ask(env, *run);
+  auto what = Savepoint::Step::Begin;
+  if (step == "release") what = Savepoint::Step::Release;
+  if (step == "rollback") what = Savepoint::Step::RollBack;
+  return (new Savepoint(*run, what))->ask(env, *run);
 }
 
 napi_value broadcast(napi_env env, napi_callback_info info) {
@@ -287,7 +286,7 @@ napi_value command(napi_env env, napi_callback_info info) {
     throwTypeError(env, "a command's arguments are an array in CBOR");
     return nullptr;
   }
-  return (new CommandOperation(integerOf(env, arguments[1]), std::move(decoded), run->responder))
+  return (new CommandOperation(*run, integerOf(env, arguments[1]), std::move(decoded)))
       ->ask(env, *run);
 }
 

@@ -237,6 +237,10 @@ json queues(actor::Invocation& invocation, std::int64_t command, const json& a) 
 // ---- Other actors
 
 json others(actor::Invocation& invocation, std::int64_t command, const json& a) {
+  if (command == 42) {
+    return unwrap(
+        invocation.resolve(address(a.at(0), a.at(1)), existence(a.at(2)), input(a.at(3))));
+  }
   if (command == 40) {
     const call::Reply reply = invocation.call({.actor = address(a.at(0), a.at(1)),
                                                .existence = existence(a.at(4)),
@@ -331,16 +335,24 @@ json responses(actor::HttpResponder* responder, std::int64_t command, const json
   }
 }
 
-json run(actor::Invocation& invocation, actor::HttpResponder* responder, std::int64_t command,
-         const json& a) {
+/// Whether it waits for others, or for time, and with that ends the turn.
+bool endsTurn(std::int64_t command) {
+  return command == 31 || (command >= 40 && command <= 42) || (command >= 50 && command <= 52) ||
+         command == 72;
+}
+
+json perform(actor::Invocation& invocation, Run& run, std::int64_t command, const json& a) {
+  if (run.hasSavepoint() && endsTurn(command)) {
+    invalid("not within a transaction: this waits for others, and its turn would end");
+  }
   if (command >= 1 && command <= 4) return keyValue(invocation.services(), command, a);
   if (command >= 10 && command <= 13) return timers(invocation, command, a);
   if (command >= 20 && command <= 24) return jobs(invocation, command, a);
   if (command >= 30 && command <= 33) return queues(invocation, command, a);
-  if (command >= 40 && command <= 41) return others(invocation, command, a);
+  if (command >= 40 && command <= 42) return others(invocation, command, a);
   if (command >= 50 && command <= 54) return waits(invocation, command, a);
   if (command >= 60 && command <= 63) return connections(invocation, command, a);
-  if (command >= 70 && command <= 72) return responses(responder, command, a);
+  if (command >= 70 && command <= 72) return responses(run.responder, command, a);
   invalid("there is no command " + std::to_string(command));
 }
 
@@ -348,7 +360,7 @@ json run(actor::Invocation& invocation, actor::HttpResponder* responder, std::in
 
 call::Outcome<std::monostate> CommandOperation::perform(actor::Invocation& invocation) {
   try {
-    result_ = run(invocation, responder_, command_, arguments_);
+    result_ = node::perform(invocation, run_, command_, arguments_);
     return std::monostate{};
   } catch (Failed& failed) {
     return std::move(failed.failure);

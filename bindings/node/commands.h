@@ -12,18 +12,17 @@ namespace skep::node {
 
 class CommandOperation final : public Asked {
  public:
-  /// `responder`: of the run, if it answers a raw request.
-  CommandOperation(std::int64_t command, nlohmann::json arguments, actor::HttpResponder* responder)
-      : command_(command), arguments_(std::move(arguments)), responder_(responder) {}
+  CommandOperation(Run& run, std::int64_t command, nlohmann::json arguments)
+      : run_(run), command_(command), arguments_(std::move(arguments)) {}
 
  protected:
   call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
   napi_value result(napi_env env) override;
 
  private:
+  Run& run_;  // lives as long as its fiber, on which this is done
   const std::int64_t command_;
   nlohmann::json arguments_;
-  actor::HttpResponder* const responder_;
   nlohmann::json result_;
 };
 

@@ -130,6 +130,25 @@ napi_value Script::result(napi_env env) {
   return undefined(env);
 }
 
+call::Outcome<std::monostate> Savepoint::perform(actor::Invocation& invocation) {
+  if (step_ != Step::Begin && !run_.hasSavepoint()) {
+    return call::Failure(call::FailureCode::InvalidArguments, "no savepoint is open");
+  }
+  const char* sql = "SAVEPOINT skep_transaction";
+  if (step_ == Step::Release) sql = "RELEASE skep_transaction";
+  if (step_ == Step::RollBack) sql = "ROLLBACK TO skep_transaction; RELEASE skep_transaction";
+  const Status done = invocation.database().run(sql);
+  // One that could not be released is there still, to be rolled back. After that there is none: SQLite
+  // refuses it only when it has rolled back everything by itself.
+  if (step_ == Step::Begin && done) run_.savepointBegun();
+  if (step_ == Step::RollBack || (step_ == Step::Release && done)) run_.savepointEnded();
+  return outcomeOf(done, invocation);
+}
+
+napi_value Savepoint::result(napi_env env) {
+  return undefined(env);
+}
+
 // ---- Events
 
 void Broadcast::work(actor::Invocation& invocation, const Status& turn) {

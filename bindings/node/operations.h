@@ -4,6 +4,7 @@
 
 #include <node_api.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,6 +79,21 @@ class Script final : public Asked {
 
  private:
   const std::string sql_;
+};
+
+/// One step of a savepoint; those of a run nest.
+class Savepoint final : public Asked {
+ public:
+  enum class Step : std::uint8_t { Begin, Release, RollBack };
+  Savepoint(Run& run, Step step) : run_(run), step_(step) {}
+
+ protected:
+  call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
+  napi_value result(napi_env env) override;
+
+ private:
+  Run& run_;  // lives as long as its fiber, on which this is done
+  const Step step_;
 };
 
 /// An event to all that listen. Nobody waits for it: what is wrong fails the run when it ends.

@@ -84,7 +84,7 @@ void Run::scopeEnded() {
 }
 
 void Run::mayYield() {
-  if (!operations_.empty() || !waiting_ || isPaused_) return;
+  if (!operations_.empty() || !waiting_ || isPaused_ || hasSavepoint()) return;
   actor_.takeState();
   yields_ = true;
   runFiber();

@@ -81,6 +81,11 @@ class Run {
   void settle(Settled settled);
   /// The code that has run just now is over: of all runs that it was about.
   static void scopeEnded();
+  /// While savepoints are open the turn goes on, whatever the code waits for: what it does in them is
+  /// kept or undone as a whole. On the fiber.
+  void savepointBegun() { ++savepoints_; }
+  void savepointEnded() { --savepoints_; }
+  bool hasSavepoint() const { return savepoints_ > 0; }
   /// The first error of something whose caller does not wait fails the run when it ends.
   void failLater(const call::Failure& failure);
 
@@ -111,6 +116,7 @@ class Run {
   Status turn_;
   fiber::Waker waiting_;  // the fiber has nothing to do
   fiber::Timer grace_;
+  int savepoints_ = 0;        // open now
   bool yields_ = false;       // the code waits for something else
   bool isAbandoned_ = false;  // the code was told to end, and does not
   bool isPaused_ = false;     // between two turns

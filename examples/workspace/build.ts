@@ -23,6 +23,7 @@ export async function buildPage(): Promise<string> {
     outdir: folder,
     logLevel: "warning",
   });
-  for (const file of ["index.html", "icon.svg"]) await cp(path(`./page/${file}`), `${folder}/${file}`);
+  for (const file of ["index.html", "icon.svg"])
+    await cp(path(`./page/${file}`), `${folder}/${file}`);
   return folder;
 }

@@ -117,6 +117,11 @@ Status Invocation::disconnect(const ConnectionPtr& connection, const std::string
                                   {.failure = Failure(FailureCode::Disconnected, reason)});
 }
 
+Status Invocation::say(std::size_t bytes, std::function<void()> leave) {
+  SKEP_CHECK_OK(checkTurn());
+  return instance_.outbox().say(bytes, std::move(leave));
+}
+
 Status Invocation::setState(const ConnectionPtr& connection, std::string state) {
   SKEP_CHECK_OK(checkTurn());
   const std::size_t bytesMax = instance_.type().options.connections.stateBytesMax;

@@ -6,6 +6,7 @@
 
 #include "skep/actor/http_responder.h"
 #include "skep/actor/outcome.h"
+#include "skep/actor/raw_head.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
 #include "skep/vfs/paged_file.h"
@@ -14,20 +15,6 @@ namespace skep::actor {
 
 using call::Failure;
 using call::FailureCode;
-
-namespace {
-
-/// The fields of a raw request, which are there anyway.
-class HeadOf final : public call::RequestHead {
- public:
-  explicit HeadOf(const call::HttpRequest& request) : request_(request) {}
-  call::Headers fields() const override { return request_.headers; }
-
- private:
-  const call::HttpRequest& request_;
-};
-
-}  // namespace
 
 ActorInstance::ActorInstance(Owner& owner, vfs::Environment& environment, const ActorType& type,
                              call::ActorAddress address)
@@ -225,7 +212,7 @@ std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
   HttpResponder responder(*this, invocation, exchange);
   if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
   if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  const HeadOf head(request);
+  const RawHead head(request);
   const call::Visit visit{.claims = request.claims, .head = &head};
   Done done = passGate(invocation, visit);
   if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
@@ -243,6 +230,12 @@ Failure ActorInstance::explain(Failure failure, const Invocation& invocation) co
     return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
   }
   return failure;
+}
+
+void ActorInstance::releaseMemory() {
+  const fiber::GateHolder inside(calls_);  // the database stays open meanwhile
+  if (!inside || state_ != State::Awake || std::exchange(isLean_, true)) return;
+  database_->releaseMemory();
 }
 
 std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {

@@ -29,6 +29,7 @@
 #include "skep/actor/invocation.h"
 #include "skep/actor/outbox.h"
 #include "skep/actor/services.h"
+#include "skep/actor/socket_exchange.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/sql/database.h"
@@ -83,6 +84,10 @@ class ActorInstance {
   /// only.
   std::optional<call::Failure> request(const call::HttpRequest& request,
                                        const HttpExchangePtr& exchange);
+  /// Talks over a raw WebSocket until that ends; what is left to tell the client's end is a failure, or
+  /// nothing. Suspends. Awake only.
+  std::optional<call::Failure> talk(const call::HttpRequest& request,
+                                    const SocketExchangePtr& exchange);
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
@@ -111,7 +116,15 @@ class ActorInstance {
   /// No call is under way, and nothing else keeps it awake.
   bool isIdle() { return calls_.count() == 0 && services_->isIdle() && !isKeptAwake(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
-  void noteUse() { lastUsed_ = clock().monotonic(); }
+  void noteUse() {
+    lastUsed_ = clock().monotonic();
+    isLean_ = false;
+  }
+  /// It has given back memory since its last use.
+  bool isLean() const { return isLean_; }
+  /// Gives back what its next use makes anew: prepared statements, SQLite's caches. Suspends.
+  void releaseMemory();
+  std::size_t memoryBytes() const { return state_ == State::Awake ? database_->memoryBytes() : 0; }
   /// The host has taken it out of its table: the next instance may start.
   void becomeGone();
   /// Suspends until the state changes.
@@ -171,6 +184,7 @@ class ActorInstance {
   std::optional<call::Failure> stopFailure_;
   bool wasCreated_ = false;
   MonotonicTime lastUsed_;
+  bool isLean_ = false;
   std::unique_ptr<sql::Database> database_;
   std::unique_ptr<Services> services_;  // as long as the database
   std::unique_ptr<Behavior> behavior_;

@@ -46,6 +46,13 @@ struct HttpOptions {
   Duration sendTimeout = std::chrono::seconds(30);  // that long, before the client is given up
 };
 
+/// Of raw WebSockets.
+struct SocketOptions {
+  std::size_t sendBytesMax = 256 * 1024;  // on their way to a client: then receive() waits
+  Duration sendTimeout = std::chrono::seconds(30);  // that long, before the client is given up
+  std::size_t sendBytesLimit = 4 * 1024 * 1024;     // on their way: who sends more loses the client
+};
+
 struct ActorOptions {
   Duration sleepAfter = std::chrono::seconds(30);     // idle for so long, then asleep
   Duration actionTimeout = std::chrono::seconds(60);  // then its caller gets action_timed_out
@@ -57,6 +64,7 @@ struct ActorOptions {
   ScheduleLimits schedule;
   ConnectionOptions connections;
   HttpOptions http;
+  SocketOptions sockets;
   sql::Limits limits;
 };
 
@@ -70,6 +78,7 @@ struct ActorType {
   bool hasGate = false;                                     // Behavior::letPass() is worth calling
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   bool hasRequestHandler = false;
+  bool hasSocketHandler = false;
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

@@ -19,6 +19,7 @@ namespace skep::actor {
 
 class HttpResponder;
 class Invocation;
+class SocketSession;
 
 using Done = call::Outcome<std::monostate>;
 
@@ -58,6 +59,12 @@ class Behavior {
   virtual Done request([[maybe_unused]] Invocation& invocation,
                        [[maybe_unused]] const call::HttpRequest& request,
                        [[maybe_unused]] HttpResponder& responder) {
+    return {};
+  }
+  /// Talks with the client of a raw WebSocket, of a type that has a handler for them. It ends with this.
+  virtual Done talk([[maybe_unused]] Invocation& invocation,
+                    [[maybe_unused]] const call::HttpRequest& request,
+                    [[maybe_unused]] SocketSession& session) {
     return {};
   }
   /// Before the actor goes to sleep. A failure is logged, and the actor sleeps all the same.

@@ -105,6 +105,12 @@ std::unique_ptr<call::HttpHandle> Host::request(call::HttpRequest request,
   return exchanges.start(std::move(request), std::move(peer));
 }
 
+std::unique_ptr<call::WebSocketHandle> Host::openSocket(call::HttpRequest request,
+                                                        std::shared_ptr<call::WebSocketPeer> peer) {
+  SocketExchanges& sockets = loopOf(request.actor).sockets();
+  return sockets.start(std::move(request), std::move(peer));
+}
+
 call::Outcome<std::monostate> Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
   return onLoop(loop.loop(), [&] { return loop.sleep(actor); });

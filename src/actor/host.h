@@ -65,6 +65,8 @@ class Host final : public call::Router {
       call::ConnectRequest request, std::shared_ptr<call::ConnectionPeer> peer) override;
   std::unique_ptr<call::HttpHandle> request(call::HttpRequest request,
                                             std::shared_ptr<call::HttpPeer> peer) override;
+  std::unique_ptr<call::WebSocketHandle> openSocket(
+      call::HttpRequest request, std::shared_ptr<call::WebSocketPeer> peer) override;
 
   /// Whether the actor is in memory. On its loop's thread.
   bool isAwake(const call::ActorAddress& actor);

@@ -16,6 +16,7 @@ using call::FailureCode;
 
 // How often idle actors are looked for. An actor sleeps at most this much later than it might.
 constexpr Duration kIdleRound = std::chrono::seconds(1);
+constexpr Duration kLeanAfter = std::chrono::seconds(3);  // idle, but awake and with less memory
 
 Failure shuttingDown() {
   return {FailureCode::ShuttingDown, "this node is shutting down"};
@@ -45,6 +46,8 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
       connections_(fibers_, *this),
       exchanges_(fibers_, [this](const auto& request,
                                  const auto& exchange) { return answer(request, exchange); }),
+      sockets_(fibers_, [this](const auto& request,
+                               const auto& exchange) { return talk(request, exchange); }),
       idleTimer_(environment.loop) {}
 
 /// Gives what `body(instance)` does with the awake actor, or why there is none.
@@ -135,6 +138,17 @@ std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
                    [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
+std::optional<Failure> HostLoop::talk(const call::HttpRequest& request,
+                                      const SocketExchangePtr& exchange) {
+  const ActorType* type = typeOf(request.actor);
+  if (type != nullptr && !type->hasSocketHandler) {
+    return Failure(FailureCode::RouteNotFound,
+                   "actor type '" + type->name + "' does not speak raw WebSocket");
+  }
+  return withActor(request.actor, request.existence, std::nullopt,
+                   [&](ActorInstance& instance) { return instance.talk(request, exchange); });
+}
+
 /// Connections outlive sleep, and nothing else that ends an instance.
 void HostLoop::endConnections(const ActorInstance& instance) {
   if (instance.stopRequest() == ActorInstance::Stop::Sleep) return;
@@ -219,6 +233,7 @@ call::Outcome<call::ActorDetails> HostLoop::info(const call::ActorAddress& actor
   if (const auto found = instances_.find(name); found != instances_.end()) {
     details.info.isAwake = true;
     details.callsUnderWay = found->second->calls().count();
+    details.memoryBytes = found->second->memoryBytes();
   }
   if (const Audience* audience = connections_.find(name)) details.connections = audience->count();
   return details;
@@ -312,17 +327,34 @@ void HostLoop::watchIdle() {
 void HostLoop::sleepIdle() {
   const MonotonicTime now = environment_.loop.clock().monotonic();
   std::vector<ActorInstance*> idle;
+  std::vector<InstancePtr> unused;
   for (const auto& [name, instance] : instances_) {
-    const bool isIdle = instance->state() == ActorInstance::State::Awake && instance->isIdle() &&
-                        now - instance->lastUsed() >= instance->type().options.sleepAfter;
-    if (isIdle) idle.push_back(instance.get());
+    if (instance->state() != ActorInstance::State::Awake || instance->calls().count() != 0)
+      continue;
+    const Duration time = now - instance->lastUsed();
+    if (time >= instance->type().options.sleepAfter && instance->isIdle()) {
+      idle.push_back(instance.get());
+    } else if (time >= kLeanAfter && !instance->isLean()) {
+      unused.push_back(instance);
+    }
   }
   for (ActorInstance* instance : idle) instance->requestStop(ActorInstance::Stop::Sleep);
+  if (!unused.empty()) makeLean(std::move(unused));
+}
+
+void HostLoop::makeLean(std::vector<InstancePtr> unused) {
+  fibers_.spawnBeyondBound("idle memory", [unused = std::move(unused)] {
+    for (const InstancePtr& instance : unused) {
+      instance->releaseMemory();
+      fiber::yield();  // they may be many
+    }
+  });
 }
 
 void HostLoop::close() {
   connections_.close();
   exchanges_.close();
+  sockets_.close();
   fibers_.close();
   calls_.close();
   idleTimer_.cancel();

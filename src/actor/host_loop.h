@@ -31,6 +31,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   AlarmWatch::Woken wake(const call::ActorAddress& actor);
   ConnectionTable& connections() { return connections_; }
   HttpExchanges& exchanges() { return exchanges_; }
+  SocketExchanges& sockets() { return sockets_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               const std::optional<call::Payload>& input, const call::Visit* visit);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
@@ -61,6 +62,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   void disconnected(const ConnectionPtr& connection) override;
   std::optional<call::Failure> answer(const call::HttpRequest& request,
                                       const HttpExchangePtr& exchange);
+  std::optional<call::Failure> talk(const call::HttpRequest& request,
+                                    const SocketExchangePtr& exchange);
   const ActorType* typeOf(const call::ActorAddress& actor) const override {
     return registry_.find(actor.type);
   }
@@ -80,6 +83,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   void noteFailedWake(const call::ActorAddress& actor, const call::Failure& failure);
   void watchIdle();
   void sleepIdle();
+  void makeLean(std::vector<InstancePtr> unused);
 
   call::Router& router_;
   const Registry& registry_;
@@ -90,6 +94,7 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   ConnectionTable connections_;
   LastErrors errors_;
   HttpExchanges exchanges_;
+  SocketExchanges sockets_;
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;

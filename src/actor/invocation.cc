@@ -20,10 +20,7 @@ Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<st
       callers_(std::move(callers)),
       timer_(instance.loop()) {
   instance_.invocations_.push_back(*this);
-  timer_.callAfter(timeout, [this] {
-    isTimedOut_ = true;
-    stop();
-  });
+  goOnFor(timeout);
 }
 
 Invocation::~Invocation() {
@@ -40,6 +37,14 @@ Status Invocation::checkGoing() const {
   if (isTimedOut_) return Error{ErrorCode::TimedOut, "the time for this call ran out"};
   if (abort_.isAborted()) return Error{ErrorCode::Aborted, stoppedBy_};
   return {};
+}
+
+void Invocation::goOnFor(Duration limit) {
+  deadline_ = instance_.clock().monotonic() + limit;
+  timer_.callAfter(limit, [this] {
+    isTimedOut_ = true;
+    stop();
+  });
 }
 
 void Invocation::goOnUntilStopped() {
@@ -147,32 +152,37 @@ Status Invocation::flush() {
   return durable;
 }
 
+template <class Answer, class Ask>
+Answer Invocation::askOthers(Ask ask) {
+  Answer answer;
+  Status paused = pause([&] {
+    Status durable = instance_.database().waitDurable(seenTxid_);
+    if (durable) {
+      answer = ask();
+    } else {
+      answer = call::failureOf(durable.error(), "the actor's database");
+    }
+  });
+  if (!paused) return call::failureOf(paused.error(), "the actor's database");
+  return answer;
+}
+
 call::Reply Invocation::call(call::ActionRequest request) {
   request.timeout = std::min(request.timeout.value_or(timeLeft()), timeLeft());
   request.callers = callers_;
   request.callers.push_back(instance_.databaseName());
-  call::Reply reply;
-  Status paused = pause([&] {
-    Status durable = instance_.database().waitDurable(seenTxid_);
-    reply = durable ? instance_.router().run(std::move(request))
-                    : call::Reply(call::failureOf(durable.error(), "the actor's database"));
-  });
-  if (!paused) return call::failureOf(paused.error(), "the actor's database");
-  return reply;
+  return askOthers<call::Reply>([&] { return instance_.router().run(std::move(request)); });
 }
 
 call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
-  call::Outcome<call::QueueSent> sent;
-  Status paused = pause([&] {
-    Status durable = instance_.database().waitDurable(seenTxid_);
-    if (durable) {
-      sent = instance_.router().send(std::move(message));
-    } else {
-      sent = call::failureOf(durable.error(), "the actor's database");
-    }
-  });
-  if (!paused) return call::failureOf(paused.error(), "the actor's database");
-  return sent;
+  return askOthers<call::Outcome<call::QueueSent>>(
+      [&] { return instance_.router().send(std::move(message)); });
+}
+
+call::Outcome<bool> Invocation::resolve(const call::ActorAddress& actor, call::Existence existence,
+                                        std::optional<call::Payload> input) {
+  return askOthers<call::Outcome<bool>>(
+      [&] { return instance_.router().resolve(actor, existence, std::move(input), nullptr); });
 }
 
 const call::Claims* Invocation::claims() const {

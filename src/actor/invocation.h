@@ -11,6 +11,7 @@
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -63,6 +64,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   /// It has no time limit any more; instead it is told to stop when the actor goes to sleep.
   void goOnUntilStopped();
   bool goesOnUntilStopped() const { return goesOn_; }
+  /// From now on it has so much time.
+  void goOnFor(Duration limit);
 
   // --- For the actor's code, through the API. ---
 
@@ -88,6 +91,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   call::Reply call(call::ActionRequest request);
   /// As call(), with a message for a queue of another actor.
   call::Outcome<call::QueueSent> send(call::QueueSend message);
+  /// As call(), but only sees to it that the actor exists. True when this made it.
+  call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
+                              std::optional<call::Payload> input);
   /// Whether this actor's type has an action of that name.
   bool hasAction(const std::string& name) const;
   /// Null: this is not about one.
@@ -102,6 +108,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   Status broadcast(std::string_view event, std::string value, std::string except);
   Status send(const ConnectionPtr& to, std::string_view event, std::string value);
   Status disconnect(const ConnectionPtr& connection, const std::string& reason);
+  /// Something else: `leave`, which does not suspend, is called then. `bytes`: what it holds until then.
+  Status say(std::size_t bytes, std::function<void()> leave);
   /// State and tags follow the turn, as all memory of the actor should.
   Status setState(const ConnectionPtr& connection, std::string state);
   Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
@@ -114,6 +122,9 @@ class Invocation : public boost::intrusive::list_base_hook<
   void sleepActor();
 
  private:
+  /// `ask`: what the Router is asked for, once what was written before is durable. A pause.
+  template <class Answer, class Ask>
+  Answer askOthers(Ask ask);
   Status endTurn();
   Status checkGoing() const;
   Status checkTurn() const;

@@ -114,6 +114,12 @@ class TypedBehavior final : public actor::Behavior {
                    [&](Context& c) { parts_->onRequest(*actor_, c, request, responder); });
   }
 
+  Done talk(Invocation& invocation, const call::HttpRequest& request,
+            actor::SocketSession& session) override {
+    return guarded(invocation,
+                   [&](Context& c) { parts_->onWebSocket(*actor_, c, request, session); });
+  }
+
   Done sleep(Invocation& invocation) override { return hook(invocation, parts_->onSleep); }
   Done destroy(Invocation& invocation) override { return hook(invocation, parts_->onDestroy); }
 
@@ -207,6 +213,7 @@ actor::ActorType makeActorType(std::string name, std::vector<actor::Migration> m
           .hasGate = shared->onBeforeConnect != nullptr,
           .hasOnDisconnect = hasOnDisconnect,
           .hasRequestHandler = shared->onRequest != nullptr,
+          .hasSocketHandler = shared->onWebSocket != nullptr,
           .makeBehavior = [shared] { return std::make_unique<TypedBehavior>(shared); }};
 }
 

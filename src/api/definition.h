@@ -31,6 +31,7 @@
 #include "skep/api/connection.h"
 #include "skep/api/context.h"
 #include "skep/api/http.h"
+#include "skep/api/web_socket.h"
 
 namespace skep {
 
@@ -88,6 +89,9 @@ struct ActorParts {
   using RequestHandler =
       std::function<void(Actor&, Context&, const call::HttpRequest&, actor::HttpResponder&)>;
   RequestHandler onRequest;
+  using SocketHandler =
+      std::function<void(Actor&, Context&, const call::HttpRequest&, actor::SocketSession&)>;
+  SocketHandler onWebSocket;
 };
 
 /// The actor type that the runtime knows.
@@ -284,6 +288,17 @@ class Definition {
     return *this;
   }
 
+  /// Raw WebSockets, at the same paths as raw requests; see web_socket.h.
+  Definition& onWebSocket(void (T::*function)(Context&, WebSocket&)) {
+    return socketHandler([function](T& self, Context& c, const HttpRequest&, WebSocket& socket) {
+      (self.*function)(c, socket);
+    });
+  }
+  Definition& onWebSocket(void (T::*function)(Context&, const HttpRequest&, WebSocket&)) {
+    return socketHandler([function](T& self, Context& c, const HttpRequest& request,
+                                    WebSocket& socket) { (self.*function)(c, request, socket); });
+  }
+
   ActorOptions& options() { return options_; }
 
   actor::ActorType take(std::string name) && {
@@ -303,6 +318,15 @@ class Definition {
               },
               std::type_identity<std::tuple<Args...>>());
         });
+    return *this;
+  }
+  template <class Function>
+  Definition& socketHandler(Function function) {
+    parts_.onWebSocket = [function](Actor& self, Context& c, const call::HttpRequest& request,
+                                    actor::SocketSession& session) {
+      WebSocket socket(session);
+      function(static_cast<T&>(self), c, HttpRequest(request), socket);
+    };
     return *this;
   }
   Definition& hook(api::ActorParts::Hook& place, void (T::*function)(Context&)) {

@@ -1,6 +1,8 @@
 #include "skep/base/utf8.h"
 
-#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
 
 namespace skep {
 namespace {
@@ -10,6 +12,17 @@ std::size_t lengthOf(unsigned char lead) {
   if (lead < 0x80) return 1;
   if (lead < 0xc2 || lead > 0xf4) return 0;
   return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/// Takes ASCII off the front, eight characters at a time: most text is nothing else.
+void skipAscii(std::string_view& text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  while (text.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    if ((word & kHighBits) != 0) return;
+    text.remove_prefix(sizeof word);
+  }
 }
 
 }  // namespace
@@ -32,8 +45,26 @@ std::optional<char32_t> takeUtf8Character(std::string_view& text) {
   return point;
 }
 
-bool isValidUtf8(std::string_view text) {
+std::optional<std::size_t> unfinishedUtf8(std::string_view text) {
   while (!text.empty()) {
+    const std::string_view rest = text;
+    if (takeUtf8Character(text)) continue;
+    const std::size_t length = lengthOf(static_cast<unsigned char>(rest[0]));
+    if (rest.size() >= length) return std::nullopt;
+    // If anything can follow, then the lowest or the highest of what continues a character.
+    for (const char filling : {'\x80', '\xbf'}) {
+      std::string whole(rest);
+      whole.resize(length, filling);
+      std::string_view character = whole;
+      if (takeUtf8Character(character)) return rest.size();
+    }
+    return std::nullopt;
+  }
+  return 0;
+}
+
+bool isValidUtf8(std::string_view text) {
+  for (skipAscii(text); !text.empty(); skipAscii(text)) {
     if (!takeUtf8Character(text)) return false;
   }
   return true;

@@ -2,12 +2,17 @@
 
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
 namespace skep {
 
 bool isValidUtf8(std::string_view text);
+
+/// Of text that goes on: how many bytes at its end begin a character whose rest is yet to come. Nullopt when
+/// no rest can make it UTF-8.
+std::optional<std::size_t> unfinishedUtf8(std::string_view text);
 
 /// Takes the character off the front of `text`, which is not empty. Nullopt, and one byte is taken,
 /// when no valid one begins there.

@@ -24,6 +24,7 @@
 #include "skep/call/http.h"
 #include "skep/call/message.h"
 #include "skep/call/visit.h"
+#include "skep/call/web_socket.h"
 
 namespace skep::call {
 
@@ -80,6 +81,7 @@ struct ActorDetails {
   std::optional<std::int64_t> alarmMs;  // when its next timer or message is due
   std::size_t connections = 0;          // on this node, as the next
   std::size_t callsUnderWay = 0;
+  std::size_t memoryBytes = 0;         // of SQLite, for its database
   std::optional<LastError> lastError;  // since this node runs, unless many others had errors since
 };
 
@@ -114,6 +116,9 @@ class Router {
   /// actor's end's until nothing follows any more, or until close() has arrived there.
   virtual std::unique_ptr<HttpHandle> request(HttpRequest request,
                                               std::shared_ptr<HttpPeer> peer) = 0;
+  /// Has the actor's own code talk over a WebSocket. `request` is the one that opens it. As request().
+  virtual std::unique_ptr<WebSocketHandle> openSocket(HttpRequest request,
+                                                      std::shared_ptr<WebSocketPeer> peer) = 0;
 };
 
 }  // namespace skep::call

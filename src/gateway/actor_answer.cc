@@ -197,7 +197,9 @@ void ActorAnswer::begin(const call::HttpHead& head) {
   isChunked_ = !isBodyless_ && !lengthLeft_ && request_.version() >= kHttp11;
   neverEnds_ = view(response[http::field::content_type]).starts_with(kEventStream);
   addCommonFields(request_, front_.origins, response);
-  if (!lengthLeft_) response.erase(http::field::content_length);
+  // One length, or none: two would let what follows be taken for another response.
+  response.erase(http::field::content_length);
+  if (lengthLeft_ && head.status != kNoContent) response.content_length(*lengthLeft_);
   if (isChunked_) response.set(http::field::transfer_encoding, "chunked");
   // A client of HTTP/1.0 takes what comes until the connection ends.
   const bool endsWithConnection = !isBodyless_ && !isChunked_ && !lengthLeft_;

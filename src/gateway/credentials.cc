@@ -1,6 +1,7 @@
 #include "skep/gateway/credentials.h"
 
 #include <algorithm>
+#include <boost/beast/http/rfc7230.hpp>
 #include <utility>
 
 #include "skep/gateway/text.h"
@@ -52,6 +53,17 @@ call::Outcome<ClientToken> Credentials::ofConnect(std::string_view token,
   if (!token.empty()) return check(token);
   if (shown) return *std::move(shown);
   return Failure(FailureCode::TokenMissing, "a token is needed: the field 'token' of connect");
+}
+
+call::Outcome<ClientToken> Credentials::ofRawUpgrade(const HttpRequest& request) const {
+  if (tokens_ != nullptr && request.find(http::field::authorization) == request.end()) {
+    for (const auto& offered : http::token_list(request[http::field::sec_websocket_protocol])) {
+      const std::string_view token = view(offered);
+      if (token.starts_with(kTokenSubprotocol))
+        return check(token.substr(kTokenSubprotocol.size()));
+    }
+  }
+  return ofRequest(request);
 }
 
 std::optional<Failure> Credentials::refuseAdmin(const HttpRequest& request) const {

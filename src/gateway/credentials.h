@@ -1,7 +1,7 @@
 // Credentials: who a client is, by the token that its request, or its connection's first message, shows.
 //
 // Tokens come in the field Authorization, and for browsers, whose WebSockets cannot set one, in the message
-// `connect`; never in a URL, which ends up in logs. Any thread.
+// `connect`, or for raw ones among the subprotocols; never in a URL, which ends up in logs. Any thread.
 
 #pragma once
 
@@ -17,6 +17,9 @@
 #include "skep/gateway/http_message.h"
 
 namespace skep::gateway {
+
+/// What stands before a token that is offered as a subprotocol: all of its characters may stand there.
+inline constexpr std::string_view kTokenSubprotocol = "skep.token.";
 
 /// What a client has shown.
 struct ClientToken {
@@ -37,6 +40,8 @@ class Credentials {
   /// The client of a WebSocket, by the `token` of its first message, and else by what its request showed.
   call::Outcome<ClientToken> ofConnect(std::string_view token,
                                        std::optional<ClientToken> shown) const;
+  /// The client of a raw WebSocket: as ofRequest(), or by the token among the subprotocols that it offers.
+  call::Outcome<ClientToken> ofRawUpgrade(const HttpRequest& request) const;
   /// Why the request's client may not administer, if it may not.
   std::optional<call::Failure> refuseAdmin(const HttpRequest& request) const;
 

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "skep/fiber/fiber.h"
+#include "skep/gateway/raw_websocket.h"
 #include "skep/gateway/text.h"
+#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
@@ -145,10 +147,23 @@ void HttpConnection::upgrade() {
       return refuse({FailureCode::RateLimited, "this client has too many connections"});
     }
   }
+  if (auto* raw = std::get_if<RawUpgrade>(&checked)) return becomeRaw(std::move(*raw));
   std::string received = beast::buffers_to_string(buffer_.data());
   const auto socket = std::make_shared<WebSocket>(std::move(stream_),
                                                   std::get<WebSocketUpgrade>(std::move(checked)),
                                                   std::move(peer_.client), shared_.webSockets);
+  socket->start(std::move(received));
+}
+
+/// Opening one runs an actor's code, so it counts as a request.
+void HttpConnection::becomeRaw(RawUpgrade upgrade) {
+  if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) {
+    return refuse({FailureCode::RateLimited, "this client asks too much at once, or too fast"});
+  }
+  std::string received = beast::buffers_to_string(buffer_.data());
+  const auto socket = std::make_shared<RawWebSocket>(std::move(stream_), std::move(upgrade),
+                                                     parser_->release(), std::move(peer_.client),
+                                                     shared_.webSockets, shared_.front.handler);
   socket->start(std::move(received));
 }
 

@@ -14,9 +14,10 @@
 #include "skep/fiber/loop.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/actor_answer.h"
+#include "skep/gateway/framed_socket.h"
 #include "skep/gateway/front.h"
 #include "skep/gateway/stream.h"
-#include "skep/gateway/websocket.h"
+#include "skep/gateway/websocket_upgrade.h"
 
 namespace skep::gateway {
 
@@ -34,7 +35,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   struct Shared {
     fiber::Loop& loop;
     Front& front;
-    WebSocket::Shared& webSockets;
+    FramedSocket::Shared& webSockets;
     fiber::Gate requests;  // those under way
     std::atomic<std::size_t> connectionCount{0};
     std::atomic<std::uint64_t> requestCount{0};
@@ -61,6 +62,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void handle(Client& client);
   bool relay(const HttpRequest& request, call::HttpRequest asked);
   void upgrade();
+  void becomeRaw(RawUpgrade upgrade);
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
   void shutDown();

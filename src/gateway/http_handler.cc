@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "skep/gateway/common_fields.h"
+#include "skep/gateway/raw_request.h"
 #include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
 #include "skep/wire/failure_message.h"
@@ -31,13 +32,6 @@ Encoding encodingOf(std::string_view mediaType) {
 call::Payload takeBody(HttpRequest& request) {
   return {.encoding = encodingOf(view(request[http::field::content_type])),
           .bytes = std::move(request.body())};
-}
-
-/// What a raw request says about an actor that does not exist yet, or does: its query is the actor's own.
-call::Outcome<call::Existence> existenceField(const HttpRequest& request) {
-  const auto field = request.find("X-Skep-Existence");
-  if (field == request.end()) return call::Existence::GetOrCreate;
-  return parseExistence(view(field->value()));
 }
 
 /// Its fields, for actors that look at them.
@@ -235,18 +229,12 @@ HttpResponse HttpHandler::send(HttpRequest& request, Route& route, call::Visit v
 HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
   auto shown = credentials_.ofRequest(request);
   if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
-  const auto existence = existenceField(request);
-  if (const auto* failure = std::get_if<Failure>(&existence)) {
-    return failureResponse(request, *failure);
-  }
-  return call::HttpRequest{.actor = std::move(route.actor),
-                           .existence = std::get<call::Existence>(existence),
-                           .method = std::string(view(request.method_string())),
-                           .path = std::move(route.path),
-                           .query = std::move(route.query),
-                           .headers = headersOf(request),
-                           .body = std::move(request.body()),
-                           .claims = std::get<ClientToken>(std::move(shown)).claims};
+  auto asked = rawRequest(request, route);
+  if (const auto* failure = std::get_if<Failure>(&asked)) return failureResponse(request, *failure);
+  auto& raw = std::get<call::HttpRequest>(asked);
+  raw.body = std::move(request.body());
+  raw.claims = std::get<ClientToken>(std::move(shown)).claims;
+  return std::move(raw);
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route, const call::Visit& visit) {

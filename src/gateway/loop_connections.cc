@@ -18,9 +18,9 @@ LoopConnections::LoopConnections(fiber::Loop& loop, Front& front)
 /// One that is told to end may leave the list at once.
 template <class Function>
 void LoopConnections::forWebSockets(Function function) {
-  std::vector<std::shared_ptr<WebSocket>> all;
-  for (WebSocket& socket : sockets_.open) all.push_back(socket.shared_from_this());
-  for (const std::shared_ptr<WebSocket>& socket : all) function(*socket);
+  std::vector<std::shared_ptr<FramedSocket>> all;
+  for (FramedSocket& socket : sockets_.open) all.push_back(socket.shared_from_this());
+  for (const std::shared_ptr<FramedSocket>& socket : all) function(*socket);
 }
 
 void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
@@ -50,11 +50,11 @@ void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
 void LoopConnections::close() {
   shared_.isClosing = true;
   for (HttpConnection& connection : connections_) connection.finish();
-  forWebSockets([](WebSocket& socket) { socket.finish(); });
+  forWebSockets([](FramedSocket& socket) { socket.finish(); });
   fiber::Timer patience(shared_.loop);
   patience.callAfter(shared_.front.options.drainTime, [this] {
     for (HttpConnection& connection : connections_) connection.cut();
-    forWebSockets([](WebSocket& socket) { socket.cut(); });
+    forWebSockets([](FramedSocket& socket) { socket.cut(); });
   });
   shared_.requests.close();
   // What was cancelled still has to tell its handler.

@@ -5,9 +5,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include "skep/gateway/framed_socket.h"
 #include "skep/gateway/front.h"
 #include "skep/gateway/http_connection.h"
-#include "skep/gateway/websocket.h"
 
 namespace skep::gateway {
 
@@ -28,7 +28,7 @@ class LoopConnections {
   template <class Function>
   void forWebSockets(Function function);
 
-  WebSocket::Shared sockets_;
+  FramedSocket::Shared sockets_;
   HttpConnection::Shared shared_;
   boost::intrusive::list<HttpConnection, boost::intrusive::constant_time_size<false>> connections_;
 };

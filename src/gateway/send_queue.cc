@@ -30,6 +30,7 @@ SendQueue::Buffers SendQueue::next() const {
 
 void SendQueue::wrote(std::size_t bytes) {
   bytes_ -= bytes;
+  writtenOffset_ += bytes;
   writtenBytes_ += bytes;
   while (!isEmpty() && writtenBytes_ >= frames_[start_]->size()) {
     writtenBytes_ -= frames_[start_]->size();

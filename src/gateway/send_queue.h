@@ -7,6 +7,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/container/static_vector.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ class SendQueue {
   /// What to write next.
   Buffers next() const;
   void wrote(std::size_t bytes);
+  /// In all bytes that were ever pushed: up to where they are written, and where they end.
+  std::uint64_t writtenOffset() const { return writtenOffset_; }
+  std::uint64_t endOffset() const { return writtenOffset_ + bytes_; }
   /// Drops all but a frame that is written in part: the other side would take what follows for its rest.
   void dropWaiting();
 
@@ -34,6 +38,7 @@ class SendQueue {
   std::size_t start_ = 0;         // frames before it are written
   std::size_t writtenBytes_ = 0;  // of the first that is not
   std::size_t bytes_ = 0;
+  std::uint64_t writtenOffset_ = 0;
 };
 
 }  // namespace skep::gateway

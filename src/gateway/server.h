@@ -38,6 +38,8 @@ struct WebSocketOptions {
   std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
   std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
   std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
+  // Of a raw WebSocket's messages, that the actor's code has not taken; no more are read meanwhile.
+  std::size_t receiveBytesMax = 256 * 1024;
 };
 
 struct ServerOptions {

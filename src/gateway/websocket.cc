@@ -1,19 +1,13 @@
 #include "skep/gateway/websocket.h"
 
-#include <boost/asio/buffer.hpp>
-#include <span>
 #include <utility>
 
 namespace skep::gateway {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
 using call::Failure;
 using call::FailureCode;
 
 namespace {
-
-constexpr std::size_t kReadBytes = 64 * 1024;
 
 std::string describe(const Failure& failure) {
   if (failure.is(FailureCode::Disconnected)) return failure.message;
@@ -30,122 +24,37 @@ CloseCode codeFor(const call::Closed& why) {
 
 WebSocket::WebSocket(std::unique_ptr<Stream> stream, WebSocketUpgrade upgrade,
                      std::shared_ptr<Client> client, Shared& shared)
-    : stream_(std::move(stream)),
-      client_(std::move(client)),
-      loop_(shared.loop),
-      shared_(shared),
-      upgrade_(std::make_unique<WebSocketUpgrade>(std::move(upgrade))),
-      decoder_(shared.options.messageBytesMax),
-      timer_(shared.loop) {}
+    : FramedSocket(std::move(stream), std::move(client), shared),
+      upgrade_(std::make_unique<WebSocketUpgrade>(std::move(upgrade))) {}
 
 WebSocket::~WebSocket() = default;
 
 void WebSocket::start(std::string received) {
-  self_ = shared_from_this();
-  shared_.open.push_back(*this);
-  ++shared_.openCount;
-  stream_->expiresNever();
+  begin(std::move(received));
   send(std::make_shared<const std::string>(std::exchange(upgrade_->response, {})));
-  unread_ = std::move(received);
   timer_.callAfter(shared_.options.connectTimeout,
                    [this] { close(CloseCode::Policy, "no connect message came in time"); });
-  awaitBytes();
 }
 
-// ---- Reading
+// ---- From the client
 
-/// No messages are taken while as many calls are under way as may be: the client's bytes wait where they
-/// are, in the end at the client.
-bool WebSocket::mayProcess() const {
-  if (phase_ == Phase::Gone) return false;
-  if (phase_ == Phase::Closing) return true;
+/// No messages are taken while as many calls are under way as may be.
+bool WebSocket::mayTake() const {
   return !isFinishing_ && callsUnderWay_ < shared_.options.callsMax;
 }
 
-void WebSocket::awaitBytes() {
-  if (isAwaitingBytes_ || !mayProcess()) return;
-  isAwaitingBytes_ = true;
-  stream_->awaitReadable([self = shared_from_this()](error_code error) {
-    self->isAwaitingBytes_ = false;
-    if (self->phase_ == Phase::Gone) return;
-    if (error) return self->end();
-    if (self->mayProcess()) self->readBytes();
-  });
-}
-
-void WebSocket::readBytes() {
-  std::vector<char>& buffer = shared_.readBuffer;
-  if (buffer.empty()) buffer.resize(kReadBytes);
-  error_code error;
-  const std::size_t bytes = stream_->readSome(asio::buffer(buffer), error);
-  if (error == asio::error::would_block || error == asio::error::try_again) return awaitBytes();
-  if (error) return end();
-  heard_ = true;
-  process({buffer.data(), bytes});
-  awaitBytes();
-}
-
-void WebSocket::process(std::span<char> bytes) {
-  if (unread_.empty()) {
-    const std::size_t taken = processFrames(bytes);
-    if (phase_ != Phase::Gone) unread_.assign(bytes.data() + taken, bytes.size() - taken);
-    return;
-  }
-  unread_.append(bytes.data(), bytes.size());
-  const std::size_t taken = processFrames(unread_);
-  unread_.erase(0, taken);
-  if (unread_.empty()) std::string().swap(unread_);
-}
-
-std::size_t WebSocket::processFrames(std::span<char> bytes) {
-  std::span<char> rest = bytes;
-  while (mayProcess()) {
-    if (isDeaf_) return bytes.size();
-    FrameDecoder::Next next = decoder_.next(rest);
-    if (std::holds_alternative<FrameDecoder::NeedMore>(next)) break;
-    if (const auto* broken = std::get_if<FrameDecoder::Broken>(&next)) {
-      isDeaf_ = true;
-      close(broken->code, broken->reason);
-      return bytes.size();
-    }
-    received(std::get<FrameDecoder::Message>(next));
-  }
-  return bytes.size() - rest.size();
-}
-
-void WebSocket::received(const FrameDecoder::Message& message) {
-  switch (message.opcode) {
-    case Opcode::Ping:
-      return send(std::make_shared<const std::string>(encodeFrame(Opcode::Pong, message.payload)));
-    case Opcode::Pong:
-      return;
-    case Opcode::Close:
-      return receivedClose(message);
-    default:
-      if (phase_ != Phase::Closing) receivedMessage(message);
-  }
-}
-
-void WebSocket::receivedClose(const FrameDecoder::Message& message) {
-  isDeaf_ = true;
-  if (phase_ == Phase::Closing) return end();  // ours was answered
-  close(message.closeCode, {});
-  endsWhenWritten_ = true;
-}
-
-void WebSocket::receivedMessage(const FrameDecoder::Message& message) {
+void WebSocket::received(Opcode opcode, std::string_view payload) {
   const call::Encoding encoding =
-      message.opcode == Opcode::Text ? call::Encoding::Json : call::Encoding::Cbor;
-  if (phase_ == Phase::Greeting) encoding_ = encoding;
+      opcode == Opcode::Text ? call::Encoding::Json : call::Encoding::Cbor;
+  if (phase_ == Phase::Opening) encoding_ = encoding;
   if (encoding != encoding_) {
     return close(CloseCode::Unsupported,
                  "all messages of a connection have the encoding of the first");
   }
-  ++shared_.messageCount;
-  auto decoded = wire::decodeClientMessage(message.payload, encoding);
+  auto decoded = wire::decodeClientMessage(payload, encoding);
   if (auto* bad = std::get_if<wire::BadMessage>(&decoded)) {
     sendMessage(wire::encodeError(bad->id, bad->failure, false, encoding_));
-    if (phase_ == Phase::Greeting) close(CloseCode::Policy, bad->failure.message);
+    if (phase_ == Phase::Opening) close(CloseCode::Policy, bad->failure.message);
     return;
   }
   handle(std::get<wire::ClientMessage>(decoded));
@@ -153,9 +62,9 @@ void WebSocket::receivedMessage(const FrameDecoder::Message& message) {
 
 void WebSocket::handle(wire::ClientMessage& message) {
   using Type = wire::ClientMessage::Type;
-  if ((phase_ == Phase::Greeting) != (message.type == Type::Connect)) {
-    const char* rule = phase_ == Phase::Greeting ? "the first message is connect"
-                                                 : "this connection is connected already";
+  if ((phase_ == Phase::Opening) != (message.type == Type::Connect)) {
+    const char* rule = phase_ == Phase::Opening ? "the first message is connect"
+                                                : "this connection is connected already";
     return close(CloseCode::Policy, rule);
   }
   switch (message.type) {
@@ -189,7 +98,7 @@ void WebSocket::connect(wire::ClientMessage& message) {
                                .resume = std::move(message.resume),
                                .resumedConnection = std::move(message.resumedConnection)};
   if (!message.input.empty()) request.input = {encoding_, std::string(message.input)};
-  actor_ = shared_.router.connect(std::move(request), self_);
+  actor_ = shared_.router.connect(std::move(request), std::static_pointer_cast<WebSocket>(self_));
   tick();
 }
 
@@ -242,40 +151,39 @@ void WebSocket::closed(const call::Closed& why) {
 }
 
 void WebSocket::arrive(Incoming incoming) {
-  bool isFirst = false;
-  {
-    const std::lock_guard lock(arrivedMutex_);
-    if (incoming.frame != nullptr) {
-      // The same bound as that of the queue. What comes before the socket's own loop sees it is lost.
-      if (arrivedBytes_ > shared_.options.sendBytesMax) incoming.isTooMuch = true;
-      arrivedBytes_ += incoming.frame->size();
-      if (incoming.isTooMuch) incoming.frame.reset();
-    }
-    isFirst = arrived_.empty();
-    arrived_.push_back(std::move(incoming));
-  }
+  const bool isHere = fiber::currentLoop() == &loop_;
+  if (isHere && mayQueue(incoming)) return enqueue(std::move(incoming.frame));
+  const bool isFirst =
+      arrivals_.put(std::move(incoming), [this](Incoming& each, std::size_t before) {
+        if (each.frame == nullptr) return std::size_t{0};
+        const std::size_t bytes = each.frame->size();
+        // The same bound as that of the queue. What comes before the socket's own loop sees it is lost.
+        each.isTooMuch = before > shared_.options.sendBytesMax;
+        if (each.isTooMuch) each.frame.reset();
+        return bytes;
+      });
   if (!isFirst) return;
-  if (fiber::currentLoop() == &loop_) return makeDue();
-  loop_.post([self = shared_from_this()] { self->makeDue(); });
+  if (isHere) return makeDue();
+  loop_.post([self = shared_from_this(), this] { makeDue(); });
+}
+
+/// Nothing but a frame, with nothing before it: it needs no detour.
+bool WebSocket::mayQueue(const Incoming& incoming) const {
+  return phase_ == Phase::Talking && incoming.frame != nullptr && !incoming.endsCall &&
+         queue().bytes() <= shared_.options.sendBytesMax && arrivals_.isEmpty();
 }
 
 // ---- On this loop again
 
 void WebSocket::takeArrived() {
-  std::vector<Incoming> arrived;
-  {
-    const std::lock_guard lock(arrivedMutex_);
-    arrived.swap(arrived_);
-    arrivedBytes_ = 0;
-  }
-  for (Incoming& incoming : arrived) take(incoming);
+  for (Incoming& incoming : arrivals_.take()) take(incoming);
 }
 
 void WebSocket::take(Incoming& incoming) {
   if (phase_ == Phase::Gone) return;
   if (incoming.endsCall) endCall();
   if (phase_ == Phase::Closing) return;
-  if (incoming.isTooMuch) return closeAsTooSlow();
+  if (incoming.isTooMuch) return closeAsTooSlow(CloseCode::TooSlow);
   if (incoming.frame != nullptr) send(std::move(incoming.frame));
   if (incoming.close) return closeFor(*incoming.close);
   if (isFinishing_ && callsUnderWay_ == 0) sayGoodbye();
@@ -300,75 +208,11 @@ void WebSocket::sendMessage(std::string_view message) {
   send(frameOf(message));
 }
 
-void WebSocket::send(Frame frame) {
-  if (phase_ == Phase::Closing || phase_ == Phase::Gone) return;
-  if (queue_.bytes() > shared_.options.sendBytesMax) return closeAsTooSlow();
-  enqueue(std::move(frame));
-}
-
-void WebSocket::enqueue(Frame frame) {
-  queue_.push(std::move(frame));
-  makeDue();
-}
-
-void WebSocket::makeDue() {
-  if (isDue_ || phase_ == Phase::Gone) return;
-  isDue_ = true;
-  shared_.due.push_back(shared_from_this());
-  if (shared_.due.size() > 1) return;
-  loop_.post([&shared = shared_] {
-    for (const std::shared_ptr<WebSocket>& each : std::exchange(shared.due, {})) each->runDue();
-  });
-}
-
-/// What has gathered in this round of the loop: takes it, writes it, and goes on with what had to wait.
-void WebSocket::runDue() {
-  isDue_ = false;
-  takeArrived();
-  if (phase_ == Phase::Gone) return;
-  if (!unread_.empty() && mayProcess()) process({});
-  if (phase_ != Phase::Gone) write();
-  if (phase_ != Phase::Gone) awaitBytes();
-}
-
-void WebSocket::write() {
-  if (isAwaitingSpace_) return;
-  while (!queue_.isEmpty() || !stream_->isFlushed()) {
-    error_code error;
-    const std::size_t bytes = stream_->writeSome(queue_.next(), error);
-    if (error == asio::error::would_block || error == asio::error::try_again) {
-      return awaitSpace();
-    }
-    if (error) return end();
-    queue_.wrote(bytes);
-  }
-  if (endsWhenWritten_) return end();
-  if (phase_ == Phase::Closing && isDeaf_) {
-    // The client sees that nothing more comes, and closes; then what it still sends is not left unread,
-    // which would make the system throw away what it has not read itself.
-    stream_->shutdownSend();
-  }
-}
-
-void WebSocket::awaitSpace() {
-  isAwaitingSpace_ = true;
-  stream_->awaitWritable([self = shared_from_this()](error_code error) {
-    self->isAwaitingSpace_ = false;
-    if (self->phase_ == Phase::Gone) return;
-    if (error) return self->end();
-    self->write();
-  });
-}
-
 // ---- The end
 
 void WebSocket::finish() {
   isFinishing_ = true;
   if (callsUnderWay_ == 0) sayGoodbye();
-}
-
-void WebSocket::cut() {
-  end();
 }
 
 void WebSocket::sayGoodbye() {
@@ -382,57 +226,20 @@ void WebSocket::closeFor(const call::Closed& why) {
   close(codeFor(why), describe(why.failure));
 }
 
-/// Nothing but the frame that is half written, and the close, goes to who does not read.
-void WebSocket::closeAsTooSlow() {
-  queue_.dropWaiting();
-  close(CloseCode::TooSlow, "this client does not take what it is sent");
-}
-
-void WebSocket::close(CloseCode code, std::string_view reason) {
-  if (phase_ == Phase::Closing || phase_ == Phase::Gone) return;
-  phase_ = Phase::Closing;
-  enqueue(std::make_shared<const std::string>(encodeClose(code, reason)));
-  timer_.callAfter(shared_.options.closeTimeout, [self = self_] { self->end(); });
-  leaveActor();
-  awaitBytes();
-}
-
 void WebSocket::leaveActor() {
   if (const auto actor = std::move(actor_)) actor->close();
 }
 
-void WebSocket::end() {
-  if (phase_ == Phase::Gone) return;
-  phase_ = Phase::Gone;
-  leaveActor();
+void WebSocket::gone() {
   while (callsUnderWay_ > 0) endCall();
-  timer_.cancel();
-  stream_->close();
-  unlink();
-  --shared_.openCount;
-  queue_ = {};
-  // The last reference may be this one.
-  const std::shared_ptr<WebSocket> self = std::move(self_);
 }
 
-// ---- Time
-
-/// Once a pingInterval: a client that says nothing is asked for a sign, and given up the next time. Nobody
-/// stays longer than the token is good.
-void WebSocket::tick() {
-  if (tokenExpiresMs_ != 0 && loop_.clock().wallMs() >= tokenExpiresMs_) {
-    return closeFor({.failure = {FailureCode::TokenExpired,
-                                 "the token has expired: connect again with another"}});
-  }
-  const bool isAlive = std::exchange(heard_, false) || !mayProcess();
-  if (!isAlive && askedForSign_) return end();
-  askedForSign_ = !isAlive;
-  if (askedForSign_) send(std::make_shared<const std::string>(encodeFrame(Opcode::Ping, {})));
-  if (phase_ != Phase::Talking) return;
-  timer_.callAfter(shared_.options.pingInterval, [self = self_.get()] {
-    const auto held = self->shared_from_this();
-    held->tick();
-  });
+/// Nobody stays longer than the token is good.
+bool WebSocket::mayGoOn() {
+  if (tokenExpiresMs_ == 0 || loop_.clock().wallMs() < tokenExpiresMs_) return true;
+  closeFor({.failure = {FailureCode::TokenExpired,
+                        "the token has expired: connect again with another"}});
+  return false;
 }
 
 }  // namespace skep::gateway

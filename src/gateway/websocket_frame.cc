@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "skep/base/utf8.h"
+#include "skep/call/web_socket.h"
 
 namespace skep::gateway {
 namespace {
@@ -34,12 +35,6 @@ bool isControl(Opcode opcode) {
 
 bool isKnown(std::uint8_t opcode) {
   return opcode <= 2 || (opcode >= 8 && opcode <= 10);
-}
-
-/// RFC 6455 section 7.4, and the IANA registry for the codes up to 1014.
-bool mayBeSent(std::uint64_t code) {
-  if (code >= 3000 && code <= 4999) return true;
-  return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
 }
 
 std::string_view view(std::span<const char> bytes) {
@@ -131,7 +126,7 @@ FrameDecoder::Next FrameDecoder::finishControl(const Frame& frame) const {
     return Broken{CloseCode::ProtocolError, "half a close code"};
   }
   const std::uint64_t code = bigEndian(frame.payload.first(2));
-  if (!mayBeSent(code))
+  if (!call::isCloseCode(code))
     return Broken{CloseCode::ProtocolError, "this close code is not for sending"};
   message.closeCode = static_cast<CloseCode>(code);
   message.payload = view(frame.payload.subspan(2));
@@ -149,19 +144,29 @@ FrameDecoder::Next FrameDecoder::add(const Frame& frame) {
   if (!isOpen && frame.isLast) {
     message.payload = view(frame.payload);
   } else {
+    if (!isOpen) checkedBytes_ = 0;
     fragments_.append(frame.payload.data(), frame.payload.size());
     if (!frame.isLast) {
       fragmented_ = message.opcode;
-      return NeedMore{};
+      return message.opcode == Opcode::Text ? checkSoFar() : NeedMore{};
     }
     fragmented_ = Opcode::Continuation;
     isAssembled_ = true;
     message.payload = fragments_;
   }
-  if (message.opcode == Opcode::Text && !isValidUtf8(message.payload)) {
+  const std::size_t checked = isOpen ? checkedBytes_ : 0;
+  if (message.opcode == Opcode::Text && !isValidUtf8(message.payload.substr(checked))) {
     return Broken{CloseCode::BadText, "text that is no UTF-8"};
   }
   return message;
+}
+
+/// What can not become UTF-8 any more is not waited for.
+FrameDecoder::Next FrameDecoder::checkSoFar() {
+  const auto unfinished = unfinishedUtf8(std::string_view(fragments_).substr(checkedBytes_));
+  if (!unfinished) return Broken{CloseCode::BadText, "text that is no UTF-8"};
+  checkedBytes_ = fragments_.size() - *unfinished;
+  return NeedMore{};
 }
 
 }  // namespace skep::gateway

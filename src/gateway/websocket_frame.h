@@ -24,7 +24,8 @@ enum class CloseCode : std::uint16_t {
   BadText = 1007,        // text that is no UTF-8
   Policy = 1008,         // the rules of skep.1 are broken
   TooBig = 1009,
-  TryAgain = 1013,  // the actor can not serve the connection now: come back
+  InternalError = 1011,  // the code of an actor that speaks for itself failed
+  TryAgain = 1013,       // the actor can not serve the connection now: come back
   // Skep's own.
   Refused = 4000,       // for good
   Disconnected = 4001,  // by the actor
@@ -75,9 +76,11 @@ class FrameDecoder {
   std::variant<NeedMore, Frame, Broken> takeFrame(std::span<char>& bytes) const;
   Next finishControl(const Frame& frame) const;
   Next add(const Frame& frame);
+  Next checkSoFar();
 
   const std::size_t messageBytesMax_;
   std::string fragments_;
+  std::size_t checkedBytes_ = 0;              // of text in fragments_: whole characters
   Opcode fragmented_ = Opcode::Continuation;  // Continuation: no message is open
   bool isAssembled_ = false;                  // fragments_ was given away with the last message
 };

@@ -9,6 +9,7 @@
 
 #include "skep/base/base64.h"
 #include "skep/gateway/common_fields.h"
+#include "skep/gateway/raw_request.h"
 #include "skep/gateway/route.h"
 #include "skep/gateway/text.h"
 
@@ -44,14 +45,27 @@ bool isUpgrade(const HttpRequest& request) {
   return boost::beast::websocket::is_upgrade(request);
 }
 
-call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const OriginRules& origins,
-                                             const Credentials& credentials) {
+std::string upgradeResponse(std::string_view accepted, std::string_view subprotocol) {
+  std::string response =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: ";
+  response.append(accepted).append("\r\n");
+  if (!subprotocol.empty()) {
+    response.append("Sec-WebSocket-Protocol: ").append(subprotocol).append("\r\n");
+  }
+  return response += "\r\n";
+}
+
+std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpRequest& request,
+                                                                 const OriginRules& origins,
+                                                                 const Credentials& credentials) {
   auto parsed = parseRoute(view(request.target()));
   if (auto* failure = std::get_if<Failure>(&parsed)) return std::move(*failure);
   Route& route = std::get<Route>(parsed);
-  if (route.kind != Route::Kind::Connect) {
+  const bool isRaw = route.kind == Route::Kind::Request;
+  if (!isRaw && route.kind != Route::Kind::Connect) {
     return Failure(FailureCode::RouteNotFound,
-                   "WebSockets are at /actors/{type}/{key…}/connect, not here");
+                   "WebSockets are at /actors/{type}/{key…}/connect and …/request/{path…}");
   }
   if (auto failure = checkOrigin(request, origins)) return *std::move(failure);
   if (view(request[http::field::sec_websocket_version]) != "13") {
@@ -60,6 +74,18 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const O
   const std::string_view key = view(request[http::field::sec_websocket_key]);
   if (!isKey(key)) {
     return Failure(FailureCode::InvalidRequest, "Sec-WebSocket-Key is 16 bytes in base64");
+  }
+  if (isRaw) {
+    auto asked = rawRequest(request, route);
+    if (auto* failure = std::get_if<Failure>(&asked)) return std::move(*failure);
+    auto shown = credentials.ofRawUpgrade(request);
+    if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
+    auto& token = std::get<ClientToken>(shown);
+    RawUpgrade raw{.asked = std::get<call::HttpRequest>(std::move(asked)),
+                   .acceptValue = acceptValue(key),
+                   .tokenExpiresMs = token.expiresMs};
+    raw.asked.claims = std::move(token.claims);
+    return raw;
   }
   const bool namesProtocol = request.find(http::field::sec_websocket_protocol) != request.end();
   if (namesProtocol &&
@@ -75,12 +101,7 @@ call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const O
                            .headers = headersOf(request),
                            .token = std::get<std::optional<ClientToken>>(std::move(shown)),
                            .response = {}};
-  upgrade.response =
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Accept: " +
-      acceptValue(key) + "\r\n";
-  if (namesProtocol) upgrade.response += "Sec-WebSocket-Protocol: skep.1\r\n";
-  upgrade.response += "\r\n";
+  upgrade.response = upgradeResponse(acceptValue(key), namesProtocol ? kSubprotocol : "");
   return upgrade;
 }
 

@@ -6,6 +6,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 
 #include "skep/call/router.h"
 #include "skep/gateway/credentials.h"
@@ -24,10 +26,19 @@ struct WebSocketUpgrade {
   std::string response;              // its bytes
 };
 
+/// One that an actor's own code speaks.
+struct RawUpgrade {
+  call::HttpRequest asked;
+  std::string acceptValue;          // for upgradeResponse()
+  std::int64_t tokenExpiresMs = 0;  // 0: never
+};
+
 /// Whether the request asks for a WebSocket.
 bool isUpgrade(const HttpRequest& request);
 /// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
-call::Outcome<WebSocketUpgrade> checkUpgrade(const HttpRequest& request, const OriginRules& origins,
-                                             const Credentials& credentials);
+std::variant<WebSocketUpgrade, RawUpgrade, call::Failure> checkUpgrade(
+    const HttpRequest& request, const OriginRules& origins, const Credentials& credentials);
+/// The bytes that let the client in. `subprotocol`: the chosen one, or empty.
+std::string upgradeResponse(std::string_view acceptValue, std::string_view subprotocol);
 
 }  // namespace skep::gateway

@@ -45,6 +45,7 @@ std::string encodeDetails(const call::ActorDetails& details, call::Encoding enco
   message["txid"] = details.txid;
   message["connections"] = details.connections;
   message["callsUnderWay"] = details.callsUnderWay;
+  message["memoryBytes"] = details.memoryBytes;
   if (details.alarmMs) message["alarmMs"] = *details.alarmMs;
   if (details.lastError) {
     message["lastError"] = {{"message", details.lastError->message},

@@ -12,7 +12,7 @@ namespace skep::wire {
 std::string encodeActor(const call::ActorAddress& actor, call::Encoding encoding);
 /// {"actors": [{"type", "key", "createdMs", "bytes", "awake"}], "next"?}
 std::string encodeList(const call::ActorList& list, call::Encoding encoding);
-/// As in the list, and {"storedBytes", "txid", "connections", "callsUnderWay", "alarmMs"?,
+/// As in the list, and {"storedBytes", "txid", "connections", "callsUnderWay", "memoryBytes", "alarmMs"?,
 /// "lastError"?: {"message", "timeMs"}}
 std::string encodeDetails(const call::ActorDetails& details, call::Encoding encoding);
 /// {"id", "reply"?}; the reply has that encoding already.

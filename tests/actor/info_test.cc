@@ -89,6 +89,21 @@ TEST_F(InfoTest, counts_the_calls_that_are_under_way) {
   world_.advance(130s);
 }
 
+TEST_F(InfoTest, an_actor_that_is_not_used_gives_back_memory_and_works_on) {
+  work("work");
+  const std::size_t used = info().memoryBytes;
+  world_.advance(5s);
+  EXPECT_TRUE(info().info.isAwake);
+  const std::size_t idle = info().memoryBytes;
+  EXPECT_LT(idle, used * 3 / 4);
+  EXPECT_EQ(work("work"), "null");
+  EXPECT_GT(info().memoryBytes, idle);
+  world_.advance(5s);
+  EXPECT_EQ(info().memoryBytes, idle) << "each time anew";
+  world_.advance(1min);
+  EXPECT_EQ(info().memoryBytes, 0u);
+}
+
 TEST_F(InfoTest, an_actor_that_does_not_exist_is_not_found) {
   EXPECT_THAT(failureOf([&] { return world_.host().info(actor("x")); }),
               HasSubstr("actor.not_found"));

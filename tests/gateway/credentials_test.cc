@@ -28,6 +28,7 @@ struct Desk : Actor {
     d.action("whoAmI", &Desk::whoAmI).action("crash", &Desk::crash);
     d.queue<std::string>("letters");
     d.onRequest(&Desk::answer);
+    d.onWebSocket(&Desk::talk);
     d.onBeforeConnect(&Desk::admit);
   }
   void admit(Context&, const Visitor& visitor) {
@@ -37,6 +38,12 @@ struct Desk : Actor {
   std::string whoAmI(Context& c) { return c.hasClaims() ? c.claims<Identity>().sub : "nobody"; }
   void crash(Context&) { throw std::runtime_error("the desk broke"); }
   HttpResponse answer(Context& c, const HttpRequest&) { return HttpResponse::text(whoAmI(c)); }
+  void talk(Context& c, WebSocket& socket) {
+    socket.accept(socket.offered().empty() ? "" : socket.offered().front());
+    while (socket.receive()) {
+      socket.sendText(whoAmI(c) + " offers " + std::to_string(socket.offered().size()));
+    }
+  }
 };
 
 constexpr const char* kAction = "/actors/desk/a/actions/whoAmI";
@@ -165,6 +172,52 @@ TEST_F(CredentialsTest, a_server_that_asks_nobody_believes_nobody) {
     EXPECT_EQ(client.ask(Verb::post, kAction).body(), "\"nobody\"");
     EXPECT_EQ(client.ask(Verb::post, kAction, bearer(tokenOf("ada"))).body(), "\"nobody\"");
     EXPECT_EQ(client.ask(Verb::post, kAction, {{"X-Banned", "yes"}}).result_int(), 403u);
+  });
+}
+
+// ---- Raw WebSocket
+
+std::string rawUpgrade(const std::string& fields) {
+  return std::string("GET ") + kRequest +
+         " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+         fields + "\r\n";
+}
+
+TEST_F(CredentialsTest, a_raw_socket_shows_its_token_in_a_field_or_as_browsers_can) {
+  serve(Asks::ForTokens, [&](LiveServer& server) {
+    RawClient field(server.port());
+    field.write(rawUpgrade("Authorization: Bearer " + tokenOf("ada") + "\r\n"));
+    EXPECT_THAT(field.readHead(), StartsWith("HTTP/1.1 101 "));
+    field.write(RawClient::text(""));
+    EXPECT_EQ(field.readFrame().payload, "ada offers 0");
+    RawClient browser(server.port());
+    browser.write(
+        rawUpgrade("Sec-WebSocket-Protocol: skep.token." + tokenOf("bo") + ", chat.v1\r\n"));
+    // The actor does not see the token among what it may choose from.
+    EXPECT_THAT(browser.readHead(), HasSubstr("Sec-WebSocket-Protocol: chat.v1\r\n"));
+    browser.write(RawClient::text(""));
+    EXPECT_EQ(browser.readFrame().payload, "bo offers 1");
+    const std::string banned = "Authorization: Bearer " + tokenOf("eve") + "\r\n";
+    for (const std::string& fields :
+         {std::string(), std::string("Sec-WebSocket-Protocol: chat.v1, skep.token.x\r\n"),
+          banned}) {
+      RawClient refused(server.port());
+      refused.write(rawUpgrade(fields));
+      EXPECT_THAT(refused.readHead(),
+                  StartsWith(fields == banned ? "HTTP/1.1 403 " : "HTTP/1.1 401 "));
+    }
+  });
+}
+
+TEST_F(CredentialsTest, a_raw_socket_ends_with_its_token) {
+  // By the clock of the check the token is still good; by the server's it is not.
+  tokenClock_.advance(-std::chrono::hours(1));
+  serve(Asks::ForTokens, [&](LiveServer& server) {
+    RawClient client(server.port());
+    client.write(rawUpgrade("Authorization: Bearer " + tokenOf("ada") + "\r\n"));
+    EXPECT_THAT(client.readHead(), StartsWith("HTTP/1.1 101 "));
+    EXPECT_THAT(client.readClose(), StartsWith("1008 access.token_expired: "));
   });
 }
 

@@ -79,6 +79,10 @@ class EchoRouter final : public call::Router {
                                             std::shared_ptr<call::HttpPeer>) override {
     return nullptr;
   }
+  std::unique_ptr<call::WebSocketHandle> openSocket(call::HttpRequest,
+                                                    std::shared_ptr<call::WebSocketPeer>) override {
+    return nullptr;
+  }
 
   call::ActionRequest last;
   std::string created;

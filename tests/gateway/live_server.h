@@ -2,7 +2,7 @@
 // block.
 //
 // The actors may run on a loop (and thread) of their own, as they do behind a gateway with several
-// loops.
+// loops. Their store may be told to fail: set its hooks with onLoop(), with actors on the same loop.
 
 #pragma once
 
@@ -19,6 +19,7 @@
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
 #include "skep/store/commit_pipeline.h"
+#include "skep/testing/watched_store.h"
 #include "skep/vfs/environment.h"
 
 namespace skep::testing {
@@ -73,6 +74,10 @@ class LiveServer {
   }
 
   std::uint16_t port() const { return port_; }
+  /// While it serves.
+  WatchedStore& store() { return *store_; }
+  /// Before it serves.
+  vfs::PagedFileOptions& databases() { return databases_; }
   actor::Host& host() { return *host_; }
   /// From the body: the server begins to close.
   void closeEarly() {
@@ -95,12 +100,15 @@ class LiveServer {
 
  private:
   void serveActors(fiber::Loop& loop, const std::function<void()>& body) {
-    backend::MemoryStore store(loop.clock());
-    store::CommitPipeline pipeline(loop, store);
+    backend::MemoryStore memory(loop.clock());
+    WatchedStore watched(memory);
+    store_ = &watched;
+    store::CommitPipeline pipeline(loop, watched);
     vfs::PageCache cache(64 * 1024 * 1024);
-    vfs::Environment environment{loop, store, pipeline, cache, {}};
+    vfs::Environment environment{loop, watched, pipeline, cache, databases_};
     host_ = std::make_unique<actor::Host>(registry_, std::vector<vfs::Environment*>{&environment});
     body();
+    watched.forgetHooks();
     host_->close();
     pipeline.close();
     awaitOthers(loop);
@@ -133,6 +141,8 @@ class LiveServer {
   gateway::ServerOptions options_;
   const Actors place_;
   actor::Registry registry_;
+  vfs::PagedFileOptions databases_;
+  WatchedStore* store_ = nullptr;
   std::unique_ptr<actor::Host> host_;
   std::unique_ptr<gateway::Server> server_;
   fiber::Loop* loop_ = nullptr;

@@ -47,6 +47,7 @@ struct Site : Actor {
     HttpHeaders headers = {{"Content-Type", "text/plain"}, {"X-Own", "yes"}};
     if (const auto length = request.parameter("length")) {
       headers.emplace_back("Content-Length", *length);
+      headers.emplace_back("content-length", "1");
     }
     stream.begin(what == "empty" ? 204 : 200, headers);
     if (what == "echo") {
@@ -190,6 +191,7 @@ TEST_P(RawHttpGatewayTest, a_stream_may_tell_its_length_and_is_held_to_it) {
     const auto response = client.ask(Verb::get, std::string(kSite) + "/x?length=7");
     EXPECT_EQ(response.body(), "one two");
     EXPECT_FALSE(response.chunked());
+    EXPECT_EQ(response.count("Content-Length"), 1u);
     EXPECT_EQ(client.ask(Verb::get, "/health").result_int(), 200u);
     HttpClient longer(server.port());
     EXPECT_EQ(longer.ask(Verb::get, std::string(kSite) + "/x?length=5").result_int(), 0u);

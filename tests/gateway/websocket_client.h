@@ -84,6 +84,8 @@ class RawClient {
  public:
   explicit RawClient(std::uint16_t port) : socket_(context_) {
     socket_.connect({boost::asio::ip::make_address("127.0.0.1"), port});
+    // Each write is seen at once, by itself.
+    socket_.set_option(boost::asio::ip::tcp::no_delay(true));
   }
   RawClient(std::uint16_t port, const std::string& path) : RawClient(port) {
     write("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
@@ -113,6 +115,11 @@ class RawClient {
     return std::exchange(read_, {});
   }
   void hangUp() { socket_.close(); }
+  /// Nothing more is sent; what comes can still be read.
+  void endSending() {
+    boost::system::error_code ignored;
+    socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  }
 
   /// A masked frame; `first`: the FIN bit and the opcode.
   static std::string frame(std::uint8_t first, const std::string& payload) {

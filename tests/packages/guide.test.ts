@@ -89,7 +89,11 @@ test("every example of the guide compiles", async () => {
 
 test("the examples compile", async () => {
   const compiler = join(root, "node_modules/typescript/bin/tsc");
-  const errors = await run(process.execPath, [compiler, "-p", join(root, "examples/workspace")]).then(
+  const errors = await run(process.execPath, [
+    compiler,
+    "-p",
+    join(root, "examples/workspace"),
+  ]).then(
     () => "",
     (error: { stdout: string }) => error.stdout,
   );

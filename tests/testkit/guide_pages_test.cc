@@ -1,4 +1,5 @@
-// The code of docs/guide/getting-started.md, actors.md, events.md, http.md and access.md, as it stands there, run.
+// The code of docs/guide/: getting-started.md, actors.md, events.md, http.md, websockets.md and access.md, as it
+// stands there, run.
 
 #include <gmock/gmock.h>
 #include <skep/skep.h>
@@ -42,6 +43,7 @@ struct Agent {
 
 #include <guide/events.inc>
 #include <guide/http.inc>
+#include <guide/websockets.inc>
 
 #include <guide/access.inc>
 
@@ -72,6 +74,11 @@ TEST(GuidePagesTest, http) {
   skep::TestHost host(skep::registry<Blog, Feed>("blog", "feed"));
   EXPECT_EQ(host.call<std::int64_t>("blog", {"ada"}, "publish", "hello"), 1);
   EXPECT_EQ(host.call<std::int64_t>("feed", {"ada"}, "publish", "hello"), 1);
+}
+
+TEST(GuidePagesTest, websockets) {
+  skep::TestHost host(skep::registry<Lobby>("lobby"));
+  host.call("lobby", {"ada"}, "say", "hello");
 }
 
 TEST(GuidePagesTest, events) {

@@ -1,5 +1,5 @@
-// A chat room for each key: messages in its own database, events to all who are there, and who they are as the state of their
-// connections.
+// A chat room for each key: messages in its own database, events to all who are there, and who they
+// are as the state of their connections.
 
 import { actor, db, event, UserError } from "skep";
 
@@ -17,12 +17,17 @@ export const chatRoom = actor({
       {
         version: 1,
         sql: `CREATE TABLE message(
-                id INTEGER PRIMARY KEY, sender TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL)`,
+                id INTEGER PRIMARY KEY, sender TEXT NOT NULL, text TEXT NOT NULL,
+                at INTEGER NOT NULL)`,
       },
     ],
   }),
   // Some are kept: a window that was away for a while gets what it missed.
-  events: { message: event<Message>({ history: 100 }), present: event<string[]>(), typing: event<string>() },
+  events: {
+    message: event<Message>({ history: 100 }),
+    present: event<string[]>(),
+    typing: event<string>(),
+  },
   createConnState: (_c, params: { name: string }) => ({ name: params.name }),
   onConnect: (c) => c.broadcast("present", namesOf(c.conns)),
   onDisconnect: (c) => c.broadcast("present", namesOf(c.conns)),

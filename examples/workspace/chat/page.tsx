@@ -10,7 +10,7 @@ export function ChatPage({ name, user }: { name: string; user: string }): ReactN
   const history = useActorQuery(room, { action: "history" });
   const present = useActorQuery(room, { action: "present", refreshOn: ["present"] });
   const [newer, setNewer] = useState<Message[]>([]);
-  const [sending, setSending] = useState<string | null>(null);
+  const [sending, setSending] = useState<{ text: string }[]>([]);
   const [text, setText] = useState("");
   const [typing, setTyping] = useState("");
   const toldTyping = useRef(0);
@@ -25,9 +25,14 @@ export function ChatPage({ name, user }: { name: string; user: string }): ReactN
     return () => clearTimeout(timer);
   }, [typing]);
 
-  const messages = [...new Map([...(history.data ?? []), ...newer].map((each) => [each.id, each])).values()];
+  const messages = [
+    ...new Map([...(history.data ?? []), ...newer].map((each) => [each.id, each])).values(),
+  ];
   const list = useRef<HTMLOListElement>(null);
-  useEffect(() => void list.current?.scrollTo(0, list.current.scrollHeight), [messages.length, sending]);
+  useEffect(
+    () => void list.current?.scrollTo(0, list.current.scrollHeight),
+    [messages.length, sending.length],
+  );
 
   const tellTyping = (): void => {
     if (Date.now() - toldTyping.current < 2_000 || room.connStatus !== "connected") return;
@@ -36,23 +41,31 @@ export function ChatPage({ name, user }: { name: string; user: string }): ReactN
   };
   const send = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    if (!text.trim() || sending !== null) return;
-    setSending(text);
+    if (!text.trim()) return;
+    const one = { text };
+    setSending((all) => [...all, one]);
     setText("");
     const isSent = await attempt(
       room.connection?.send(text).then((message) => setNewer((all) => [...all, message])),
     );
-    setSending(null);
-    if (!isSent) setText(text);
+    setSending((all) => all.filter((each) => each !== one));
+    if (!isSent) setText((newer) => newer || text);
   };
 
   return (
     <Example
       title={`# ${name}`}
-      lead="Each room is an actor. Messages are rows of its database, and events to all who are here."
+      lead="Each room is an actor. Messages are rows of its database, and events to all here."
       source="chat/actor.ts"
       actor={room}
-      tabs={<Tabs path="chat" names={["lobby", "garden", "kitchen"]} current={name} add="another room" />}
+      tabs={
+        <Tabs
+          path="chat"
+          names={["lobby", "garden", "kitchen"]}
+          current={name}
+          add="another room"
+        />
+      }
     >
       <div className="with-side">
         <section className="panel chat">
@@ -68,16 +81,18 @@ export function ChatPage({ name, user }: { name: string; user: string }): ReactN
                 </div>
               </li>
             ))}
-            {sending !== null && (
-              <li className="own sending">
+            {sending.map((each, i) => (
+              <li key={`sending ${i}`} className="own sending">
                 <Avatar name={user} />
                 <div>
                   <small>sending …</small>
-                  <p>{sending}</p>
+                  <p>{each.text}</p>
                 </div>
               </li>
+            ))}
+            {!messages.length && !history.isLoading && (
+              <li className="empty">Nobody has said anything here yet.</li>
             )}
-            {!messages.length && !history.isLoading && <li className="empty">Nobody has said anything here yet.</li>}
           </ol>
           <p className="typing">{typing && `${typing} is writing …`}</p>
           {notice}

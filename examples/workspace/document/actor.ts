@@ -1,6 +1,7 @@
-// A text that many write at once. The merging is Yjs's: each change is an "update", updates can be applied in any order and any
-// number of times, and all who have applied the same ones have the same text. The actor keeps the updates in its database, and
-// passes them on; an update is acknowledged when it is durable. Cursors ("awareness") are passed on and not kept.
+// A text that many write at once. The merging is Yjs's: each change is an "update", updates can be
+// applied in any order and any number of times, and all who have applied the same ones have the
+// same text. The actor keeps the updates in its database, and passes them on; an update is
+// acknowledged when it is durable. Cursors ("awareness") are passed on and not kept.
 
 import { actor, db, event, UserError } from "skep";
 import * as Y from "yjs";
@@ -10,7 +11,9 @@ const updatesMax = 200;
 
 export const textDocument = actor({
   db: db({
-    migrations: [{ version: 1, sql: "CREATE TABLE change(id INTEGER PRIMARY KEY, data BLOB NOT NULL)" }],
+    migrations: [
+      { version: 1, sql: "CREATE TABLE change(id INTEGER PRIMARY KEY, data BLOB NOT NULL)" },
+    ],
   }),
   events: { update: event<Uint8Array>(), awareness: event<Uint8Array>(), left: event<number>() },
   // The text as all updates make it, while the actor is awake.
@@ -43,7 +46,10 @@ export const textDocument = actor({
       }
       if (row!.id > updatesMax) {
         await c.db.execute("DELETE FROM change");
-        await c.db.execute("INSERT INTO change(data) VALUES (?)", Y.encodeStateAsUpdate(c.vars.doc));
+        await c.db.execute(
+          "INSERT INTO change(data) VALUES (?)",
+          Y.encodeStateAsUpdate(c.vars.doc),
+        );
       }
       if (c.conn) c.broadcastExcept(c.conn, "update", data);
       else c.broadcast("update", data);

@@ -1,5 +1,5 @@
-// Keeps a Yjs document and an actor alike. Updates may be sent twice without harm, so calls that were lost are made again; and
-// whenever the connection is new, both sides tell what they have.
+// Keeps a Yjs document and an actor alike. Updates may be sent twice without harm, so calls that
+// were lost are made again; and whenever the connection is new, both sides tell what they have.
 
 import type { ActorConnection, DefinitionOf } from "@skep/client";
 import {
@@ -17,7 +17,10 @@ type Connection = ActorConnection<DefinitionOf<typeof registry, "textDocument">>
 /** Origin of changes that came from the actor. */
 const remote = Symbol("remote");
 
-/** Until the function that it gives is called. `onSaved`: whether the actor has all that was written here. */
+/**
+ * Until the function that it gives is called. `onSaved`: whether the actor has all that was written
+ * here.
+ */
 export function bind(
   doc: Y.Doc,
   awareness: Awareness,
@@ -53,7 +56,11 @@ export function bind(
   const sync = async (): Promise<void> => {
     tellCursor([doc.clientID]);
     const args: [Uint8Array] = [Y.encodeStateVector(doc)];
-    const { update, stateVector } = await connection.action({ name: "sync", args, idempotent: true });
+    const { update, stateVector } = await connection.action({
+      name: "sync",
+      args,
+      idempotent: true,
+    });
     Y.applyUpdate(doc, update, remote);
     const lacking = Y.encodeStateAsUpdate(doc, stateVector);
     // Of two bytes: nothing is lacking.

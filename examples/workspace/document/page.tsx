@@ -11,7 +11,11 @@ import { bind } from "./binding.ts";
 
 export function DocumentPage({ name, user }: { name: string; user: string }): ReactNode {
   const [doc] = useState(() => new Y.Doc());
-  const document = useActor({ name: "textDocument", key: [name], params: { clientId: doc.clientID } });
+  const document = useActor({
+    name: "textDocument",
+    key: [name],
+    params: { clientId: doc.clientID },
+  });
   const { connection } = document;
   const parent = useRef<HTMLDivElement>(null);
   const [isSaved, setSaved] = useState(true);
@@ -30,7 +34,9 @@ export function DocumentPage({ name, user }: { name: string; user: string }): Re
       colorLight: colour.replace("hsl", "hsla").replace(")", " / 25%)"),
     });
     const showWriters = (): void =>
-      setWriters([...awareness.getStates()].map(([id, state]) => ({ id, name: state["user"]?.name ?? "?" })));
+      setWriters(
+        [...awareness.getStates()].map(([id, state]) => ({ id, name: state["user"]?.name ?? "?" })),
+      );
     awareness.on("change", showWriters);
     showWriters();
     const view = new EditorView({
@@ -59,10 +65,17 @@ export function DocumentPage({ name, user }: { name: string; user: string }): Re
   return (
     <Example
       title={name}
-      lead="Everybody writes at once, Yjs merges, and each change is a row that is durable before it counts as saved."
+      lead="Everybody writes at once. Each change is a row, durable before it counts as saved."
       source="document/actor.ts"
       actor={document}
-      tabs={<Tabs path="document" names={["notes", "recipe", "plan"]} current={name} add="another document" />}
+      tabs={
+        <Tabs
+          path="document"
+          names={["notes", "recipe", "plan"]}
+          current={name}
+          add="another document"
+        />
+      }
     >
       <div className="with-side">
         <section className="panel paper">
@@ -73,8 +86,8 @@ export function DocumentPage({ name, user }: { name: string; user: string }): Re
             </span>
             {storage.data && (
               <span>
-                {storage.data.updates} {storage.data.updates === 1 ? "update" : "updates"}, {storage.data.bytes} bytes in
-                SQLite
+                {storage.data.updates} {storage.data.updates === 1 ? "update" : "updates"},{" "}
+                {storage.data.bytes} bytes in SQLite
               </span>
             )}
           </footer>
@@ -84,7 +97,8 @@ export function DocumentPage({ name, user }: { name: string; user: string }): Re
           <ul className="people">
             {writers.map((each) => (
               <li key={each.id}>
-                <Avatar name={each.name} /> {each.name} {each.id === doc.clientID && <small>you</small>}
+                <Avatar name={each.name} /> {each.name}{" "}
+                {each.id === doc.clientID && <small>you</small>}
               </li>
             ))}
           </ul>

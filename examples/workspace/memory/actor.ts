@@ -1,5 +1,6 @@
-// An agent's memory: the history of a conversation, found again by its words (FTS5) and by its meaning (embeddings), and answers
-// that come token by token. The model is a fake that needs no network: it says what the memory has found.
+// An agent's memory: the history of a conversation, found again by its words (FTS5) and by its
+// meaning (embeddings), and answers that come token by token. The model is a fake that needs no
+// network: it says what the memory has found.
 
 import { actor, db, event, UserError } from "skep";
 
@@ -26,8 +27,10 @@ export const agent = actor({
       {
         version: 1,
         sql: `CREATE TABLE message(
-                id INTEGER PRIMARY KEY, role TEXT NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL, embedding BLOB NOT NULL);
-              CREATE VIRTUAL TABLE message_words USING fts5(text, content='message', content_rowid='id', tokenize='porter unicode61');
+                id INTEGER PRIMARY KEY, role TEXT NOT NULL, text TEXT NOT NULL,
+                at INTEGER NOT NULL, embedding BLOB NOT NULL);
+              CREATE VIRTUAL TABLE message_words USING fts5(
+                text, content='message', content_rowid='id', tokenize='porter unicode61');
               CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
                 INSERT INTO message_words(rowid, text) VALUES (new.id, new.text);
               END`,
@@ -63,9 +66,15 @@ export const agent = actor({
 
 type Database = import("skep").Database;
 
-async function remember(database: Database, role: Message["role"], text: string, at: number): Promise<Message> {
+async function remember(
+  database: Database,
+  role: Message["role"],
+  text: string,
+  at: number,
+): Promise<Message> {
   const [message] = await database.execute<Message>(
-    "INSERT INTO message(role, text, at, embedding) VALUES (?, ?, ?, ?) RETURNING id, role, text, at",
+    `INSERT INTO message(role, text, at, embedding) VALUES (?, ?, ?, ?)
+     RETURNING id, role, text, at`,
     role,
     text,
     at,
@@ -86,13 +95,17 @@ async function recall(database: Database, text: string): Promise<Memories> {
           WHERE message_words MATCH ? AND role = 'user' ORDER BY rank LIMIT 5`,
         terms,
       );
-  // All of them are compared, which takes milliseconds for some thousands: a database has one conversation.
+  // All of them are compared, which takes milliseconds for some thousands: a database has one
+  // conversation.
   const wanted = embed(text);
   const rows = await database.execute<Message & { embedding: Uint8Array }>(
     "SELECT id, role, text, at, embedding FROM message WHERE role = 'user'",
   );
   const meaning = rows
-    .map(({ embedding, ...message }) => ({ ...message, score: similarity(wanted, fromBytes(embedding)) }))
+    .map(({ embedding, ...message }) => ({
+      ...message,
+      score: similarity(wanted, fromBytes(embedding)),
+    }))
     .filter(({ score }) => score > 0.15)
     .sort((a, b) => b.score - a.score)
     .slice(0, 5);

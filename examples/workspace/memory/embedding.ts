@@ -1,6 +1,7 @@
-// Embeddings made here, by a small function that always gives the same: a text's letters, in groups of three and as words, are
-// hashed into a vector of a fixed length. Texts that share words, or parts of words, are near to each other. A real application
-// asks a model instead; what is stored and how it is searched stays as it is.
+// Embeddings made here, by a small function that always gives the same: a text's letters, in groups
+// of three and as words, are hashed into a vector of a fixed length. Texts that share words, or
+// parts of words, are near to each other. A real application asks a model instead; what is stored
+// and how it is searched stays as it is.
 
 const dimensions = 256;
 
@@ -34,9 +35,10 @@ export function fromBytes(bytes: Uint8Array): Float32Array {
 }
 
 const common = new Set(
-  "a an and are as at be but by do does for from has have how i in is it me my of on or our so that the this to was we what when where which who will with you your".split(
-    " ",
-  ),
+  (
+    "a an and are as at be but by do does for from has have how i in is it me my of on or our so " +
+    "that the this to was we what when where which who will with you your"
+  ).split(" "),
 );
 
 /** FNV-1a; one of its bits is the sign, so that what collides does not only add up. */

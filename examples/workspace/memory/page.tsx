@@ -22,13 +22,19 @@ export function MemoryPage({ name }: { name: string; user: string }): ReactNode 
     setAnswer("");
   });
   agent.useEvent("token", ({ text: token }) => setAnswer((all) => all + token));
-  const messages = [...new Map([...(history.data ?? []), ...newer].map((each) => [each.id, each])).values()];
+  const messages = [
+    ...new Map([...(history.data ?? []), ...newer].map((each) => [each.id, each])).values(),
+  ];
   const list = useRef<HTMLOListElement>(null);
-  useEffect(() => void list.current?.scrollTo(0, list.current.scrollHeight), [messages.length, answer]);
+  useEffect(
+    () => void list.current?.scrollTo(0, list.current.scrollHeight),
+    [messages.length, answer],
+  );
 
   const ask = async (question: string): Promise<void> => {
     setText("");
-    if (!(await attempt(agent.connection?.ask(question)))) setText(question);
+    const isAnswered = await attempt(agent.connection?.ask(question));
+    if (!isAnswered) setText((newer) => newer || question);
   };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -37,7 +43,7 @@ export function MemoryPage({ name }: { name: string; user: string }): ReactNode 
   return (
     <Example
       title={`${name}, an agent`}
-      lead="Tell it something, ask about it later. All that was said is in its database, with an embedding made here; the model is a fake that quotes what it finds."
+      lead="Tell it something, ask about it later. The model is a fake that quotes what it finds."
       source="memory/actor.ts"
       actor={agent}
       tabs={<Tabs path="memory" names={["bea", "otto"]} current={name} add="another agent" />}
@@ -69,7 +75,12 @@ export function MemoryPage({ name }: { name: string; user: string }): ReactNode 
               <li className="empty">
                 Nothing is remembered yet. Try these, one after the other:
                 {suggestions.map((each) => (
-                  <button key={each} type="button" className="suggestion" onClick={() => void ask(each)}>
+                  <button
+                    key={each}
+                    type="button"
+                    className="suggestion"
+                    onClick={() => void ask(each)}
+                  >
                     {each}
                   </button>
                 ))}
@@ -96,7 +107,11 @@ export function MemoryPage({ name }: { name: string; user: string }): ReactNode 
 }
 
 /** What an agent would find, without asking it. */
-function Search({ search }: { search: (text: string) => Promise<Memories> | undefined }): ReactNode {
+function Search({
+  search,
+}: {
+  search: (text: string) => Promise<Memories> | undefined;
+}): ReactNode {
   const [text, setText] = useState("");
   const [found, setFound] = useState<Memories | null>(null);
   const newest = useRef(search);

@@ -61,7 +61,20 @@ const entries: readonly Entry[] = [
   },
 ];
 
-const names = ["Ada", "Bo", "Cleo", "Dag", "Ewa", "Finn", "Gio", "Hana", "Ines", "Juri", "Kim", "Lou"];
+const names = [
+  "Ada",
+  "Bo",
+  "Cleo",
+  "Dag",
+  "Ewa",
+  "Finn",
+  "Gio",
+  "Hana",
+  "Ines",
+  "Juri",
+  "Kim",
+  "Lou",
+];
 
 /** Of this window: another window is another person. */
 function useName(): [string, (name: string) => void] {
@@ -86,7 +99,14 @@ function useHash(): string[] {
 function Icon({ path }: { path: string }): ReactNode {
   return (
     <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden>
-      <path d={path} fill="none" stroke="currentColor" strokeWidth="1.6" strokeLinecap="round" strokeLinejoin="round" />
+      <path
+        d={path}
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="1.6"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
     </svg>
   );
 }
@@ -104,14 +124,22 @@ function Workspace(): ReactNode {
         </a>
         <nav aria-label="Examples">
           {entries.map((each) => (
-            <a key={each.path} href={`#/${each.path}`} aria-current={each === entry ? "page" : undefined}>
+            <a
+              key={each.path}
+              href={`#/${each.path}`}
+              aria-current={each === entry ? "page" : undefined}
+            >
               <Icon path={each.icon} /> {each.title}
             </a>
           ))}
         </nav>
         <Person name={name} onChange={setName} />
       </aside>
-      {entry && current ? <entry.Page key={`${path}/${current}`} name={current} user={name} /> : <Overview />}
+      {entry && current ? (
+        <entry.Page key={`${path}/${current}`} name={current} user={name} />
+      ) : (
+        <Overview />
+      )}
     </>
   );
 }
@@ -129,7 +157,13 @@ function Person({ name, onChange }: { name: string; onChange: (name: string) => 
     >
       <label htmlFor="name">You are</label>
       <span className="dot" style={{ background: colourOf(name) }} />
-      <input id="name" value={draft} maxLength={30} onChange={(event) => setDraft(event.target.value)} onBlur={save} />
+      <input
+        id="name"
+        value={draft}
+        maxLength={30}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={save}
+      />
     </form>
   );
 }
@@ -139,9 +173,9 @@ function Overview(): ReactNode {
     <main className="overview">
       <h1>Five small programs, one server</h1>
       <p className="lead">
-        Each thing here is an actor with a SQLite database of its own: a room, a document, a customer, a conversation, a list.
-        Open this page in a second window, and see in one what you do in the other. Stop the server, start it again: all is
-        there.
+        Each thing here is an actor with a SQLite database of its own: a room, a document, a
+        customer, a conversation, a list. Open this page in a second window, and see in one what you
+        do in the other. Stop the server, start it again: all is there.
       </p>
       <div className="cards">
         {entries.map((each) => (

@@ -81,11 +81,15 @@ export function Tabs(props: {
   );
 }
 
-/** Runs what may fail, and says why it did. */
-export function useAttempt(): { attempt: (work: Promise<unknown> | undefined) => Promise<boolean>; notice: ReactNode } {
+/** Waits for what may fail, and says why it did. Nothing: there is no connection to try it on. */
+export function useAttempt(): {
+  attempt: (work: Promise<unknown> | undefined) => Promise<boolean>;
+  notice: ReactNode;
+} {
   const [error, setError] = useState<Error | null>(null);
   const attempt = useCallback(async (work: Promise<unknown> | undefined) => {
     try {
+      if (!work) throw new Error("there is no connection yet");
       await work;
       setError(null);
       return true;

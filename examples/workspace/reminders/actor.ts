@@ -1,5 +1,6 @@
-// Things that happen later: reminders are timers, and a summary is written by a cron job. Both are rows of the actor's database,
-// so they belong to the turn that sets them, and they wake the actor when it sleeps, also after the server was away.
+// Things that happen later: reminders are timers, and a summary is written by a cron job. Both are
+// rows of the actor's database, so they belong to the turn that sets them, and they wake the actor
+// when it sleeps, also after the server was away.
 
 import { actor, db, event, UserError } from "skep";
 
@@ -20,8 +21,10 @@ export const reminders = actor({
       {
         version: 1,
         sql: `CREATE TABLE reminder(
-                id INTEGER PRIMARY KEY, text TEXT NOT NULL, at INTEGER NOT NULL, told INTEGER, timer INTEGER);
-              CREATE TABLE summary(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL)`,
+                id INTEGER PRIMARY KEY, text TEXT NOT NULL, at INTEGER NOT NULL,
+                told INTEGER, timer INTEGER);
+              CREATE TABLE summary(
+                id INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL)`,
       },
     ],
   }),
@@ -44,7 +47,8 @@ export const reminders = actor({
     /** Run by the timer: at least once, so it looks whether it has happened already. */
     tell: async (c, id: number): Promise<void> => {
       const [reminder] = await c.db.execute<Reminder>(
-        "UPDATE reminder SET told = ?, timer = NULL WHERE id = ? AND told IS NULL RETURNING id, text, at, told",
+        `UPDATE reminder SET told = ?, timer = NULL WHERE id = ? AND told IS NULL
+         RETURNING id, text, at, told`,
         c.now(),
         id,
       );
@@ -61,7 +65,9 @@ export const reminders = actor({
       c.broadcast("changed");
     },
     all: (c) =>
-      c.db.execute<Reminder>("SELECT id, text, at, told FROM reminder ORDER BY told IS NOT NULL, at LIMIT 100"),
+      c.db.execute<Reminder>(
+        "SELECT id, text, at, told FROM reminder ORDER BY told IS NOT NULL, at LIMIT 100",
+      ),
 
     /** Run by the job. */
     summarize: async (c): Promise<void> => {

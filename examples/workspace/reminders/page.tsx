@@ -24,14 +24,16 @@ export function RemindersPage({ name }: { name: string; user: string }): ReactNo
 
   const add = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    if (await attempt(list.connection?.remind(text, delay))) setText("");
+    setText("");
+    const isSet = await attempt(list.connection?.remind(text, delay));
+    if (!isSet) setText((newer) => newer || text);
   };
   const open = all.data?.filter((each) => each.told === null) ?? [];
   const done = all.data?.filter((each) => each.told !== null) ?? [];
   return (
     <Example
       title="Reminders"
-      lead="A reminder is a timer in the same database, set in the same transaction as its row. It wakes the actor, also after the server was away."
+      lead="A reminder and its timer are one transaction. It comes, also after the server was away."
       source="reminders/actor.ts"
       actor={list}
       tabs={<Tabs path="reminders" names={["team", "home"]} current={name} add="another list" />}
@@ -42,7 +44,12 @@ export function RemindersPage({ name }: { name: string; user: string }): ReactNo
             <p className="due" role="status">
               <b>{told.text}</b>
               <span>{timeOf(told.told ?? told.at, true)}</span>
-              <button type="button" className="plain" aria-label="Dismiss" onClick={() => setTold(null)}>
+              <button
+                type="button"
+                className="plain"
+                aria-label="Dismiss"
+                onClick={() => setTold(null)}
+              >
                 ×
               </button>
             </p>
@@ -56,7 +63,11 @@ export function RemindersPage({ name }: { name: string; user: string }): ReactNo
               maxLength={200}
               autoFocus
             />
-            <select value={delay} onChange={(event) => setDelay(Number(event.target.value))} aria-label="When">
+            <select
+              value={delay}
+              onChange={(event) => setDelay(Number(event.target.value))}
+              aria-label="When"
+            >
               {delays.map(([label, ms]) => (
                 <option key={ms} value={ms}>
                   {label}

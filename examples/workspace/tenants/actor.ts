@@ -1,6 +1,6 @@
-// One application, many tenants, and a database for each: what one tenant has can not be seen from another, a tenant's data is
-// one file to export, and one to remove. Migrations run when a tenant's actor wakes next, so that a million tenants need no
-// night of migrating.
+// One application, many tenants, and a database for each: what one tenant has can not be seen from
+// another, a tenant's data is one file to export, and one to remove. Migrations run when a tenant's
+// actor wakes next, so that a million tenants need no night of migrating.
 
 import { actor, db, event, type Migration, UserError } from "skep";
 
@@ -63,7 +63,9 @@ export const tenantList = actor({
     add: (c, given: string): string => {
       const name = given.trim().toLowerCase();
       if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(name)) {
-        throw new UserError("a tenant's name is made of letters, digits and dashes", { code: "bad_name" });
+        throw new UserError("a tenant's name is made of letters, digits and dashes", {
+          code: "bad_name",
+        });
       }
       if (!c.state.names.includes(name)) {
         c.state.names = [...c.state.names, name].sort();

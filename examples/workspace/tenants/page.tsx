@@ -19,20 +19,32 @@ export function TenantsPage({ name }: { name: string; user: string }): ReactNode
 
   const goTo = (wanted: string): void =>
     void attempt(
-      listConnection?.add(wanted).then((added) => void (location.hash = `/tenants/${encodeURIComponent(added)}`)),
+      listConnection
+        ?.add(wanted)
+        .then((added) => void (location.hash = `/tenants/${encodeURIComponent(added)}`)),
     );
   const add = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    if (await attempt(tenant.connection?.add(title, priority))) setTitle("");
+    setTitle("");
+    const isAdded = await attempt(tenant.connection?.add(title, priority));
+    if (!isAdded) setTitle((newer) => newer || title);
   };
 
   return (
     <Example
       title={`${name}'s tasks`}
-      lead="One page for all customers, a database for each. A migration runs when a customer's actor wakes next."
+      lead="One page for all customers, a database for each, migrated when its actor wakes next."
       source="tenants/actor.ts"
       actor={tenant}
-      tabs={<Tabs path="tenants" names={names.data ?? []} current={name} add="another tenant" onAdd={goTo} />}
+      tabs={
+        <Tabs
+          path="tenants"
+          names={names.data ?? []}
+          current={name}
+          add="another tenant"
+          onAdd={goTo}
+        />
+      }
     >
       <div className="with-side">
         <section className="panel">

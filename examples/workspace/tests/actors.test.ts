@@ -1,8 +1,11 @@
-// What the page can not show: what the actors keep over wakes, releases and bad input.
+// What the pages can not show: what the actors keep over wakes, releases and bad input.
 
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { type Client, createClient, type RegistryContract } from "@skep/client";
 import { actor, type ActorDefinitions, db, type Registry, type Server, setup } from "skep";
@@ -11,6 +14,7 @@ import * as Y from "yjs";
 
 import { textDocument } from "../document/actor.ts";
 import { embed, fromBytes, similarity, toBytes } from "../memory/embedding.ts";
+import { reminders } from "../reminders/actor.ts";
 import { migrations, tenant } from "../tenants/actor.ts";
 
 let directory: string;
@@ -26,7 +30,9 @@ afterEach(async () => {
 });
 
 /** A server of these actors, on what earlier ones of the test have left. */
-async function serve<Use extends ActorDefinitions>(registry: Registry<Use>): Promise<Client<Registry<Use>>>;
+async function serve<Use extends ActorDefinitions>(
+  registry: Registry<Use>,
+): Promise<Client<Registry<Use>>>;
 async function serve(registry: Registry<ActorDefinitions>): Promise<Client<RegistryContract>> {
   await server?.stop();
   const store = `embedded:${join(directory, "store")}`;
@@ -62,7 +68,8 @@ test("a tenant of an old release has what the new one needs when it wakes", asyn
   const old = actor({
     db: db({ migrations: migrations.slice(0, 1) }),
     actions: {
-      add: async (c, title: string) => void (await c.db.execute("INSERT INTO task(title) VALUES (?)", title)),
+      add: async (c, title: string) =>
+        void (await c.db.execute("INSERT INTO task(title) VALUES (?)", title)),
     },
   });
   const before = await serve(setup({ use: { tenant: old } }));
@@ -71,6 +78,34 @@ test("a tenant of an old release has what the new one needs when it wakes", asyn
   const acme = (await serve(setup({ use: { tenant } }))).tenant.get("acme");
   expect(await acme.tasks()).toEqual([{ id: 1, title: "from another time", done: 0, priority: 2 }]);
   expect((await acme.database()).applied.map(({ version }) => version)).toEqual([1, 2, 3]);
+});
+
+test("a reminder is told though the server was away when it was due, and never early", async () => {
+  const registry = setup({ use: { reminders } });
+  const list = (await serve(registry)).reminders.getOrCreate("a");
+  await list.remind("close the hives", 1_000);
+  await list.remind("order jars", 3_600_000);
+  // Nobody calls the actor: the timer wakes it.
+  await serve(registry);
+  const again = (await serve(registry)).reminders.get("a");
+  await expect
+    .poll(async () => (await again.all()).map(({ text, told }) => [text, told !== null]), {
+      timeout: 30_000,
+    })
+    .toEqual([
+      ["order jars", false],
+      ["close the hives", true],
+    ]);
+  const [, told] = await again.all();
+  expect(told!.told).toBeGreaterThanOrEqual(told!.at);
+});
+
+test("the demo begins with something to see, and ends when there is no terminal", async () => {
+  const script = fileURLToPath(new URL("../../../scripts/demo.sh", import.meta.url));
+  const env = { ...process.env, SKEP_STORE: "memory:", SKEP_LISTEN: "0" };
+  const { stdout } = await promisify(execFile)(script, { env });
+  expect(stdout).toMatch(/http:\/\/localhost:\d+/);
+  expect(stdout).toContain("The server answers.");
 });
 
 test("texts that have words or parts of words in common are near to each other", () => {

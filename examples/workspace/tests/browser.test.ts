@@ -1,5 +1,5 @@
-// The workspace in Chromium: what one window does, another one sees. Pictures of all pages are left in $TMPDIR/skep-screenshots
-// (SKEP_SCREENSHOTS).
+// The workspace in Chromium: what one window does, another one sees. Pictures of all pages are left
+// in $TMPDIR/skep-screenshots (SKEP_SCREENSHOTS).
 
 import { type ActorError, type Client, createClient } from "@skep/client";
 import type { Browser } from "puppeteer-core";
@@ -25,7 +25,10 @@ const patience = { timeout: 20_000 };
 const saved = '.saved[data-saved="true"]';
 
 /** Two people at the same place; nothing may go wrong in either window. */
-async function inTwoWindows(path: string, body: (ada: Window, bo: Window) => Promise<void>): Promise<void> {
+async function inTwoWindows(
+  path: string,
+  body: (ada: Window, bo: Window) => Promise<void>,
+): Promise<void> {
   const open = async (name: string): Promise<Window> => {
     const window = await Window.open(browser, `${server.url}/#/${path}`, name);
     await window.page.waitForSelector(connected);
@@ -41,7 +44,11 @@ test("the first page lists all examples", async () => {
   const window = await Window.open(browser, server.url, "Ada");
   await window.shows(".card", "Chat rooms", "Document", "Tenants", "Agent memory", "Reminders");
   await window.picture("overview");
-  const dark = await Window.open(browser, server.url, "Ada", { dark: true, width: 420, height: 800 });
+  const dark = await Window.open(browser, server.url, "Ada", {
+    dark: true,
+    width: 420,
+    height: 800,
+  });
   await dark.shows(".card", "Chat rooms");
   await dark.picture("overview-dark-narrow");
   for (const path of ["chat", "document", "tenants", "memory", "reminders"]) {
@@ -55,7 +62,11 @@ test("the first page lists all examples", async () => {
 });
 
 test("on a narrow dark screen it is all there too", async () => {
-  const window = await Window.open(browser, `${server.url}/#/tenants/narrow`, "Ada", { dark: true, width: 400, height: 780 });
+  const window = await Window.open(browser, `${server.url}/#/tenants/narrow`, "Ada", {
+    dark: true,
+    width: 400,
+    height: 780,
+  });
   await window.page.waitForSelector(connected);
   await window.say('[aria-label="Task"]', "Fit onto a small screen");
   await window.shows(".rows", "Fit onto a small screen");
@@ -76,7 +87,10 @@ test("a chat room shows who is there, who writes, and what is said", async () =>
     await ada.shows(".typing", "Bo is writing");
     await bo.page.keyboard.press("Enter");
     await ada.shows(".messages", "Since when?");
-    await ada.say('[aria-label="Message"]', "This morning, with the first sun. I counted eleven at the lavender.");
+    await ada.say(
+      '[aria-label="Message"]',
+      "This morning, with the first sun. I counted eleven at the lavender.",
+    );
     await bo.shows(".messages", "eleven at the lavender");
     await ada.lacks(".sending");
     await ada.picture("chat");
@@ -104,14 +118,22 @@ test("two write one document, and see each other's cursors", async () => {
     const text = (window: Window): Promise<string> =>
       window.page.$eval(editor, (each) =>
         [...each.querySelectorAll(".cm-line")]
-          .map((line) => [...line.childNodes].filter((node) => node.nodeName !== "SPAN").map((node) => node.textContent).join(""))
+          .map((line) =>
+            [...line.childNodes]
+              .filter((node) => node.nodeName !== "SPAN")
+              .map((node) => node.textContent)
+              .join(""),
+          )
           .join("\n"),
       );
     await ada.page.waitForSelector(saved);
     await bo.page.waitForSelector(saved);
     await ada.shows(".people", "Ada", "Bo");
     await expect
-      .poll(async () => [...(await text(ada))].filter((each) => each === "A" || each === "B").length, patience)
+      .poll(
+        async () => [...(await text(ada))].filter((each) => each === "A" || each === "B").length,
+        patience,
+      )
       .toBe(8);
     await expect.poll(async () => text(bo), patience).toBe(await text(ada));
     await ada.picture("document");
@@ -155,7 +177,10 @@ test("an agent answers from its memory, token by token, to all who listen", asyn
     const streams = bo.page.waitForSelector(".streaming");
     await ada.page.keyboard.press("Enter");
     await streams;
-    await bo.shows(".messages .agent:not(.streaming)", "You told me before: “My sister keeps seven beehives");
+    await bo.shows(
+      ".messages .agent:not(.streaming)",
+      "You told me before: “My sister keeps seven beehives",
+    );
     await ada.type('input[type="search"]', "bee hive mills");
     await ada.shows('[data-found="meaning"]', "seven beehives");
     await ada.has(".messages .agent:not(.streaming)", 3);
@@ -163,7 +188,7 @@ test("an agent answers from its memory, token by token, to all who listen", asyn
   });
 });
 
-test("a reminder is told when it is due, and not before", async () => {
+test("a reminder is told when it is due, in all windows", async () => {
   await inTwoWindows("reminders/team", async (ada, bo) => {
     await ada.say('[aria-label="Reminder"]', "Close the hives, rain is coming");
     await bo.shows(".rows", "Close the hives");
@@ -184,13 +209,15 @@ test("a server that was killed loses nothing that it had acknowledged, and all c
   const bo = await Window.open(browser, `${server.url}/#/chat/storm`, "Bo");
   const writer = await Window.open(browser, `${server.url}/#/document/storm`, "Cleo");
   for (const each of [ada, bo, writer]) await each.page.waitForSelector(connected);
-  const acknowledged = (window: Window): Promise<string[]> => window.texts(".messages li:not(.sending) p");
+  const acknowledged = (window: Window): Promise<string[]> =>
+    window.texts(".messages li:not(.sending) p");
   await ada.say('[aria-label="Message"]', "a storm is coming");
   await bo.shows(".messages", "a storm is coming");
   await writer.type(".cm-content", "before the storm ");
   await writer.page.waitForSelector(saved);
 
-  // The server dies under load: others write as fast as they can, in rooms of their own, and in this one.
+  // The server dies under load: others write as fast as they can, in rooms of their own, and in
+  // this one.
   const client = createClient<typeof registry>(server.url, { backoff: { minMs: 20, maxMs: 200 } });
   const writers = ["a", "b", "c", "storm"].map((room) => new Writer(client, room));
   await writers[0]!.has(40);
@@ -203,7 +230,8 @@ test("a server that was killed loses nothing that it had acknowledged, and all c
   await server.start();
   for (const each of writers) await each.has(each.told.length + 10);
   for (const each of writers) await each.stop();
-  for (const each of [ada, bo, writer]) await each.page.waitForSelector(connected, { timeout: 40_000 });
+  for (const each of [ada, bo, writer])
+    await each.page.waitForSelector(connected, { timeout: 40_000 });
   await ada.say('[aria-label="Message"]', "all is well again");
   await bo.shows(".messages", "all is well again");
   for (const { room, told, handle } of writers) {
@@ -263,7 +291,10 @@ class Writer {
   }
   /** Settles when so many have been acknowledged. */
   async has(count: number): Promise<void> {
-    await Promise.race([new Promise<void>((settle) => (this.#wanted = { count, settle })), this.#loop]);
+    await Promise.race([
+      new Promise<void>((settle) => (this.#wanted = { count, settle })),
+      this.#loop,
+    ]);
   }
   async stop(): Promise<void> {
     this.#isOver = true;

@@ -3,8 +3,6 @@
 // A statement whose pages are in memory is done when the addon's function returns: then its promise
 // is resolved already, and waiting for it costs one turn of the microtask queue.
 
-import { ActorError } from "@skep/client";
-
 import type { NativeRows, SqlValue } from "./native.ts";
 import type { Operations } from "./operations.ts";
 import { type NamedParameters, type SqlParameter, toNativeParameters } from "./parameters.ts";
@@ -41,8 +39,11 @@ export interface SqlExecutor {
 export interface Database extends SqlExecutor {
   /**
    * Runs `body` as a whole: when it throws, what it has written is undone, and what was written
-   * before in the turn stays. Transactions of one run follow each other in the order of their
-   * calls; one within another is made with the `tx` of the outer one.
+   * before in the turn stays. The turn goes on until it ends, whatever `body` waits for: no other
+   * code of this actor runs meanwhile that uses the database, and new calls wait. Transactions of
+   * one run follow each other in the order of their calls; one within another is made with the `tx`
+   * of the outer one. Functions of the context that wait for others (`c.client()`, `c.sleepFor()`,
+   * `c.flush()`) are refused in it.
    */
   transaction<T>(
     body: (tx: Transaction) => Promise<T> | T,
@@ -123,34 +124,27 @@ export class RunDatabase implements Database {
     timeout: number | undefined,
   ): Promise<T> {
     await this.#savepoint("begin");
-    ++this.#operations.transactionCount;
     const tx = new RunTransaction(this);
-    let result: T;
     try {
-      result = await inTime(body(tx), timeout);
+      let result: T;
+      try {
+        result = await inTime(body(tx), timeout);
+      } finally {
+        tx.end();
+      }
+      await this.#savepoint("release");
+      return result;
     } catch (error) {
-      tx.end();
-      --this.#operations.transactionCount;
-      await this.#savepoint("rollback", error);
+      await this.#savepoint("rollback");
       throw error;
     }
-    tx.end();
-    --this.#operations.transactionCount;
-    await this.#savepoint("release");
-    return result;
   }
 
-  async #savepoint(step: "begin" | "release" | "rollback", cause?: unknown): Promise<void> {
+  async #savepoint(step: "begin" | "release" | "rollback"): Promise<void> {
     try {
       await this.#operations.native.savepoint(this.#operations.run, step);
     } catch (thrown) {
-      const error = this.#operations.error(thrown);
-      if (!(error instanceof ActorError && /no such savepoint/.test(error.message))) throw error;
-      throw new Error(
-        "the transaction waited for something else than its statements: " +
-          "what it had written by then was committed",
-        { cause: cause ?? error },
-      );
+      throw this.#operations.error(thrown);
     }
   }
 }

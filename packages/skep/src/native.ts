@@ -221,17 +221,17 @@ function load(): Native {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "MODULE_NOT_FOUND") {
       const advice = named ? "" : `, or install ${name}, which npm leaves out with --omit=optional`;
-      throw new Error(
-        `Skep's native part is not there (${path}). Build it from source (make), and name build/bindings/node/skep.node in SKEP_NATIVE${advice}`,
-        { cause },
-      );
+      const text =
+        `Skep's native part is not there (${path}). Build it from source (make), ` +
+        `and name build/bindings/node/skep.node in SKEP_NATIVE${advice}`;
+      throw new Error(text, { cause });
     }
     // A library that it needs is missing or too old: the loader says which.
     if (code === "ERR_DLOPEN_FAILED") {
-      throw new Error(
-        `Skep's native part does not load here (${path}): ${message}. One that is built from source on this system (make) can be named in SKEP_NATIVE`,
-        { cause },
-      );
+      const text =
+        `Skep's native part does not load here (${path}): ${message}. ` +
+        `One that is built from source on this system (make) can be named in SKEP_NATIVE`;
+      throw new Error(text, { cause });
     }
     throw cause;
   }

@@ -7,18 +7,6 @@ import { Command, type Native, type NativeConnection } from "./native.ts";
 /** Which run an error belongs to, should nobody handle it. */
 const owners = new WeakMap<object, Operations>();
 
-/** They wait, and with that end the turn. */
-const ending: ReadonlySet<Command> = new Set([
-  Command.QueueNext,
-  Command.Call,
-  Command.Send,
-  Command.Resolve,
-  Command.Wait,
-  Command.WaitIdle,
-  Command.Flush,
-  Command.RespondWrite,
-]);
-
 /**
  * What a run asks of the addon. Of use until the run has ended; then the addon refuses all of it.
  */
@@ -27,8 +15,6 @@ export class Operations {
   readonly run: number;
   /** Why the run shall fail when it ends, although its code has not. */
   failure: unknown;
-  /** How many transactions are open, one within the other. */
-  transactionCount = 0;
   isOver = false;
 
   constructor(native: Native, run: number) {
@@ -65,9 +51,6 @@ export class Operations {
   /** `args` and what is given are values of CBOR. */
   command(command: Command, args: readonly unknown[]): Promise<unknown> {
     try {
-      if (this.transactionCount > 0 && ending.has(command)) {
-        throw new Error("not within a transaction: this waits for others, and its turn would end");
-      }
       const result = this.native.command(this.run, command, encode(args, "sent"));
       if (!(result instanceof Promise)) return Promise.resolve(decode(result));
       return result.then(decode, (thrown) => {

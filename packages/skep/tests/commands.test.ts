@@ -380,28 +380,6 @@ describe("the run itself", () => {
     expect(log).toEqual([["Wait", 2], ["WaitIdle", 0], ["Flush"], ["Sleep"], ["Destroy"]]);
   });
 
-  test("does not wait for others within a transaction, which would end its turn", async () => {
-    const { value, log } = await within(async (c) => {
-      const errors: string[] = [];
-      const wait = (what: () => Promise<unknown>) =>
-        what().catch((error: Error) => void errors.push(error.message));
-      await c.db.transaction(async (tx) => {
-        await tx.transaction(() => wait(() => c.flush()));
-        await wait(() => c.sleepFor(1));
-        await wait(() => c.client().other!.get("k").go!());
-        await wait(() => c.kv.put("a", 1));
-      });
-      await c.db.transaction(() => Promise.reject(new Error("as asked"))).catch(() => {});
-      await wait(() => c.flush());
-      return errors;
-    });
-    expect(value).toHaveLength(3);
-    expect(new Set(value)).toEqual(
-      new Set(["not within a transaction: this waits for others, and its turn would end"]),
-    );
-    expect(log.filter(Array.isArray).map(([name]) => name as string)).toEqual(["KvPut", "Flush"]);
-  });
-
   test("after a rollback of another run, has its connection as the core has it", async () => {
     const seen: unknown[] = [];
     let next = (): void => {};

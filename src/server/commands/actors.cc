@@ -128,7 +128,7 @@ int writeInfo(CommandContext& context, const ActorsOptions& options, const Json&
       error.is_object() && error.value("message", Json()).is_string() ? error["message"] : "";
   const bool isAwake = info.value("awake", Json()) == Json(true);
   const auto orNull = [](const std::string& text) { return text.empty() ? Cell() : Cell(text); };
-  const std::array<std::pair<const char*, Cell>, 11> facts = {{
+  const std::array<std::pair<const char*, Cell>, 12> facts = {{
       {"actor", name},
       {"state", isAwake ? "awake" : "asleep"},
       {"bytes", numberIn(info, "bytes")},
@@ -137,6 +137,7 @@ int writeInfo(CommandContext& context, const ActorsOptions& options, const Json&
       {"created", created},
       {"connections", numberIn(info, "connections")},
       {"calls_under_way", numberIn(info, "callsUnderWay")},
+      {"memory_bytes", numberIn(info, "memoryBytes")},
       {"next_timer", orNull(alarm)},
       {"last_error", orNull(errorText)},
       {"last_error_at", orNull(errorTime)},

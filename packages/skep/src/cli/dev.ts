@@ -1,5 +1,6 @@
-// `skep dev`: compiles to see whether the program is sound, runs it as a process of its own, and again when a file has
-// changed. A program that does not compile does not replace the one that runs.
+// `skep dev`: compiles to see whether the program is sound, runs it as a process of its own, and
+// again when a file has changed. A program that does not compile does not replace the one that
+// runs.
 
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -33,7 +34,7 @@ export async function dev(options: DevOptions): Promise<number> {
   do {
     const begin = Date.now();
     const result = await check(entry);
-    watcher.watch(result.files, result.folders, begin);
+    watcher.watch(result, begin);
     if (result.errors) {
       process.stderr.write(result.errors);
       say(program.isRunning ? "the last version goes on" : "waiting for the next change");

@@ -6,11 +6,13 @@ import { dev, type DevOptions } from "./dev.ts";
 
 const usage = `usage: skep dev [options] ENTRY [arguments of the program …]
 
-Runs a TypeScript or JavaScript program with actors, and again whenever one of its files changes. What it keeps in its store stays.
-It starts the registry that ENTRY exports, unless ENTRY does so itself.
+Runs a TypeScript or JavaScript program with actors, and again whenever one of its files changes.
+What it keeps in its store stays. It starts the registry that ENTRY exports, unless ENTRY does so itself.
 
-  --store URL      where databases are kept, for a program that does not say so itself (SKEP_STORE, embedded:./data)
-  --listen WHERE   HOST:PORT or PORT, likewise (SKEP_LISTEN, 127.0.0.1:6420)
+For a program that does not say so itself:
+  --store URL      where databases are kept (SKEP_STORE, embedded:./data)
+  --listen WHERE   HOST:PORT or PORT (SKEP_LISTEN, 127.0.0.1:6420)
+
   --version
   --help
 `;
@@ -51,7 +53,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    if (command !== "dev") throw new UsageError(command ? `unknown command ${command}` : "no command");
+    if (command !== "dev")
+      throw new UsageError(command ? `unknown command ${command}` : "no command");
     return await dev(parse(rest));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

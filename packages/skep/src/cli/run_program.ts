@@ -1,4 +1,5 @@
-// What `skep dev` runs in a process of its own: the entry, and the registry that it exports unless that was started already.
+// What `skep dev` runs in a process of its own: the entry, and the registry that it exports unless
+// that was started already.
 
 import { subscribe } from "node:diagnostics_channel";
 import { pathToFileURL } from "node:url";

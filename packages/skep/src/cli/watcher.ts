@@ -1,7 +1,10 @@
-// Watcher: tells when one of a program's files has changed. It watches folders, because editors replace files.
+// Watcher: tells when one of a program's files has changed. It watches folders, because editors
+// replace files.
 
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { join } from "node:path";
+
+import type { Check } from "./check.ts";
 
 /** A save may be several events, and several files. */
 const quietMs = 50;
@@ -16,12 +19,12 @@ export class Watcher {
   #timer: NodeJS.Timeout | undefined;
   #settle: ((file: string) => void) | undefined;
 
-  /**
-   * These from now on; what has changed since `begin` (in ms since 1970) has changed. Other source files in `folders`
-   * count too: an import may have been waiting for them.
-   */
-  watch(files: ReadonlySet<string>, folders: ReadonlySet<string>, begin: number): void {
+  #hasHoles = false;
+
+  /** These from now on; what has changed since `begin` (in ms since 1970) has changed. */
+  watch({ files, folders, errors }: Check, begin: number): void {
     const before = this.#seen;
+    this.#hasHoles = errors !== "";
     this.#seen = new Map();
     for (const folder of folders) {
       if (!this.#watches.has(folder)) this.#open(folder);
@@ -35,7 +38,8 @@ export class Watcher {
       const look = lookOf(file);
       this.#seen.set(file, look);
       const known = before.get(file);
-      if (known === undefined ? Number(look.split(" ")[0]) > begin : known !== look) this.#note(file);
+      if (known === undefined ? Number(look.split(" ")[0]) > begin : known !== look)
+        this.#note(file);
     }
   }
 
@@ -65,7 +69,8 @@ export class Watcher {
     }
   }
   #look(file: string): void {
-    if (!this.#seen.has(file) && !source.test(file)) return;
+    // An import may be waiting for a file that nothing has read yet.
+    if (!this.#seen.has(file) && !(this.#hasHoles && source.test(file))) return;
     const look = lookOf(file);
     if (this.#seen.get(file) === look) return;
     this.#seen.set(file, look);

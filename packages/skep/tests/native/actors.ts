@@ -109,6 +109,40 @@ export const chatRoom = actor({
       const rows = await c.db.execute<{ text: string }>("SELECT text FROM message ORDER BY id");
       return rows.map(({ text }) => text);
     },
+    halfway: async (c, ms: number) => {
+      await c.db.execute("INSERT INTO message(text) VALUES ('before')");
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('half')");
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+        throw new UserError("as asked", { code: "asked" });
+      });
+    },
+    keptAfterAWait: async (c) => {
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('half')");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+      });
+      // A turn of its own again.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      throw new UserError("too late to undo it", { code: "asked" });
+    },
+    waitsInTransaction: async (c) => {
+      const messages: string[] = [];
+      const wait = async (what: () => Promise<unknown>): Promise<void> => {
+        await what().catch((error: Error) => messages.push(error.message));
+      };
+      await c.db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO message(text) VALUES ('whole')");
+        await tx.transaction(() => wait(() => c.flush()));
+        await wait(() => c.sleepFor(1));
+        await wait(() => c.client<typeof registry>().page.getOrCreate("k").resolve());
+        await wait(() => c.kv.put("a", 1));
+      });
+      await wait(() => c.flush());
+      return messages;
+    },
     forever: (c) =>
       new Promise<void>((resolve) => c.abortSignal.addEventListener("abort", () => resolve())),
     pairs: async (c) => {
@@ -217,6 +251,20 @@ export const worker = actor({
         .history()
         .catch((each: { code: string }) => each);
       return (error as { code: string }).code;
+    },
+    make: async (c, name: string): Promise<[string, string]> => {
+      const client = c.client<typeof registry>();
+      const room = await client.chatRoom.create(name, { input: { topic: "bees" } });
+      const again = await client.chatRoom
+        .create(name)
+        .then(String, (error: { code: string }) => error.code);
+      await client.chatRoom.get(name).resolve();
+      await client.chatRoom.getOrCreate(`${name}-other`).resolve();
+      const missing = await client.chatRoom
+        .get(`${name}-missing`)
+        .resolve()
+        .then(String, (error: { code: string }) => error.code);
+      return [await room.topic(), `${again} ${missing}`];
     },
     pass: (c, name: string): Promise<unknown> =>
       c.client<typeof registry>().chatRoom.getOrCreate(name).bug(),

@@ -114,6 +114,17 @@ test("a program runs again when a file of it changes, on its port and with its d
   connection.dispose();
 });
 
+test("only files of the program count", async () => {
+  dev = new Dev("src/index.ts");
+  await dev.listens();
+  await write("src/other.ts", "export const nobody = 1;");
+  await write("src/notes.json", "{}");
+  await write("src/version.ts", 'export const version: string = "two";');
+  await dev.says(/(\S+) has changed/);
+  await dev.listens();
+  expect(dev.output.match(/\S+(?= has changed)/g)).toEqual(["src/version.ts"]);
+});
+
 test("what does not compile is shown, while the last version goes on", async () => {
   dev = new Dev("src/index.ts");
   const counter = (await dev.listens()).counter.getOrCreate("a");
@@ -139,12 +150,21 @@ test("a program that can not begin is waited for, whatever it lacks", async () =
 });
 
 test("a program that starts its registry itself is not started twice, and gets its arguments", async () => {
-  await write("src/own.ts", `${index}\n await registry.start(); console.log(process.argv.slice(2));`);
+  await write(
+    "src/own.ts",
+    `${index}\n await registry.start(); console.log(process.argv.slice(2));`,
+  );
   dev = new Dev("src/own.ts", "--of", "its own");
   // In whatever order they come: they are said by two processes.
   await expect.poll(() => dev!.output, { timeout: 30_000 }).toMatch(/http:/);
   await expect.poll(() => dev!.output, { timeout: 30_000 }).toContain("[ '--of', 'its own' ]");
   expect(dev.output.match(/http:/g)).toHaveLength(1);
+});
+
+test("a program of a package that is CommonJS runs too", async () => {
+  await write("package.json", "{}");
+  dev = new Dev("src/index.ts");
+  expect(await (await dev.listens()).counter.getOrCreate("a").version()).toBe("one");
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)("%s lets the program end well first", async (signal) => {

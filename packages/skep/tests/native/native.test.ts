@@ -97,6 +97,32 @@ describe("an actor", () => {
   test("has transactions within its turn", async () => {
     expect(await client.chatRoom.getOrCreate(key()).transactions()).toEqual(["before", "kept"]);
   });
+  test("has transactions that are whole whatever they wait for, and nobody sees half of one", async () => {
+    const room = client.chatRoom.getOrCreate(key());
+    const texts = async (): Promise<string[]> => (await room.history()).map(({ text }) => text);
+    const halfway = room.halfway(60);
+    const seen: string[][] = [];
+    let goesOn = true;
+    const ended = halfway.catch((each: unknown) => ((goesOn = false), each));
+    while (goesOn) seen.push(await texts());
+    expect(await ended).toMatchObject({ code: "asked" });
+    // Its first statement belongs to the same turn, and that fails.
+    expect(await texts()).toEqual([]);
+    expect(seen.flat()).toEqual([]);
+    await expect(room.keptAfterAWait()).rejects.toMatchObject({ code: "asked" });
+    expect(await texts()).toEqual(["half", "whole"]);
+  });
+  test("whose time ends within a transaction keeps nothing of it", async () => {
+    const room = client.chatRoom.getOrCreate(key());
+    await expect(room.halfway(60_000)).rejects.toMatchObject({ code: "action_timed_out" });
+    expect(await room.history()).toEqual([]);
+  });
+  test("does not wait for others within a transaction, which would end its turn", async () => {
+    const refused = expect.stringContaining("not within a transaction") as string;
+    const room = client.chatRoom.getOrCreate(key());
+    expect(await room.waitsInTransaction()).toEqual([refused, refused, refused]);
+    expect((await room.history()).map(({ text }) => text)).toEqual(["whole"]);
+  });
   test("has key-value pairs", async () => {
     expect(await client.chatRoom.getOrCreate(key()).pairs()).toEqual([
       "a/1",
@@ -243,6 +269,15 @@ describe("what an actor does of its own", () => {
     await expect(worker.pass(key())).rejects.toMatchObject({ group: "internal" });
     await until(async () => (await client.worker.get("other").done()).length === 1);
   });
+});
+
+test("actors are made by others, with an input and once, and looked for", async () => {
+  const name = key();
+  expect(await client.worker.getOrCreate(key()).make(name)).toEqual([
+    "bees",
+    "already_exists not_found",
+  ]);
+  expect(await client.chatRoom.get(`${name}-other`).topic()).toBe("");
 });
 
 describe("raw requests", () => {

@@ -26,17 +26,18 @@ beforeAll(async () => {
   await run(join(root, "scripts/pack.sh"), ["build", folder], { env: own });
   // What else they need, from here and not from the network.
   const needed = ["tsx", "esbuild", `@esbuild/${process.platform}-${process.arch}`];
-  const types = ["@types/node", "undici-types"];
-  const sources = [...needed, ...types].map((each) => `./node_modules/${each}`);
-  await run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder, ...sources], {
-    cwd: root,
-  });
+  for (const each of [...needed, "@types/node", "undici-types"]) {
+    const file = join(folder, `${each.replace(/\W+/g, "-")}.tgz`);
+    const from = join(root, "node_modules", each);
+    await run("tar", ["-cf", file, "--transform", "s,^\\.,package,", "-C", from, "."]);
+  }
   const tarballs = (await readdir(folder)).filter((each) => !each.includes("react"));
   await writeFile(join(folder, "package.json"), '{"private": true, "type": "module"}');
   const options = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=peer"];
   const files = tarballs.map((each) => join(folder, each));
   await run("npm", ["install", ...options, ...files], { cwd: folder });
-});
+  // Tens of megabytes are compressed and unpacked.
+}, 300_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const program = (action: string): string => `
