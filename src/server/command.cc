@@ -10,6 +10,7 @@
 
 #include "skep/fiber/loop.h"
 #include "skep/server/error_text.h"
+#include "skep/sql/limits.h"
 
 namespace skep::server {
 
@@ -35,6 +36,24 @@ void addModeOption(CLI::App& command, OutputMode& mode) {
       .add_option_function<std::string>("--mode", choose,
                                         "How rows are printed: table, json, csv or list")
       ->type_name("MODE");
+}
+
+void addMaxSizeOption(CLI::App& command, std::uint64_t& bytes) {
+  bytes = sql::Limits{}.databaseBytesMax;
+  const auto choose = [&bytes](const std::string& text) {
+    std::string size = text;
+    // CLI11 takes -1 for the largest number.
+    const std::string refused = text.find('-') != std::string::npos ? "a size is not negative"
+                                                                    : CLI::AsSizeValue(false)(size);
+    if (!refused.empty()) throw CLI::ValidationError("--max-size", refused);
+    bytes = std::stoull(size);
+  };
+  command
+      .add_option_function<std::string>(
+          "--max-size", choose,
+          "How large the database may become, in bytes or with a unit (500MiB, 20GiB);\n"
+          "0: no limit. 10GiB unless it is given")
+      ->type_name("SIZE");
 }
 
 bool areNames(CommandContext& context, std::span<const std::string> names) {

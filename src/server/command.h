@@ -24,6 +24,8 @@ namespace skep::server {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // SQL, the store or a file said no
 inline constexpr int kExitUsage = 2;   // the command line is wrong; nothing was done
+inline constexpr int kExitNotChecked =
+    3;  // skep check found no problem, but could not check every database
 inline constexpr int kExitNoReader =
     141;  // the reader of the output went away, as if SIGPIPE had ended the process
 
@@ -42,6 +44,10 @@ struct CommandContext {
 void addStoreOptions(CLI::App& command, CommandContext& context);
 /// Adds --mode; `mode` must outlive the application.
 void addModeOption(CLI::App& command, OutputMode& mode);
+
+/// Adds --max-size, the largest size of a database: a number of bytes, or of a unit (20GiB), 0 for
+/// none. `bytes` must outlive the application; it gets the default.
+void addMaxSizeOption(CLI::App& command, std::uint64_t& bytes);
 
 /// Whether databases can have these names; says what is wrong otherwise. Asked before the store is
 /// opened, so that a wrong name leaves no trace.

@@ -20,7 +20,7 @@ constexpr const char* kExamples = R"help(Examples:
   skep call counter/a increment '[5]'     an action of an actor, on a server
   skep watch chatRoom/lobby               its events, as they come
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 not all checked (skep check), 130 interrupted.
 `skep COMMAND --help` tells more about each command.)help";
 
 void prepareProcess() {

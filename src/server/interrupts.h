@@ -47,8 +47,8 @@ class InterruptScope {
  public:
   enum class OnRepeat : std::uint8_t { Exit, Ignore };
 
-  /// `function` must be quick; it is called on the signal thread, at most once, until the scope
-  /// ends.
+  /// `function` must be quick, and may be called again and again: from the interrupt on it is called
+  /// on the signal thread, every 50 ms, until the scope ends.
   InterruptScope(Interrupts& interrupts, std::function<void()> function,
                  OnRepeat onRepeat = OnRepeat::Exit);
   ~InterruptScope();

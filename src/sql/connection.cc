@@ -173,11 +173,18 @@ void Connection::settle() {
   }
 }
 
+void Connection::endRun(sqlite3_stmt* statement) {
+  const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
+  const bool wasInTransaction = sqlite3_get_autocommit(handle_) == 0;
+  const int rc = sqlite3_reset(statement);
+  if (!writes || rc == SQLITE_OK) return;
+  if (!endedError_) endedError_ = explain(rc);
+  noteFailure(wasInTransaction);
+}
+
 /// Ends the run of a statement that nobody holds any more.
 void Connection::finish(sqlite3_stmt* statement, CachedStatement* cached) {
-  const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
-  const int rc = sqlite3_reset(statement);
-  if (writes && rc != SQLITE_OK && !releasedError_) releasedError_ = explain(rc);
+  endRun(statement);
   if (cached != nullptr) {
     sqlite3_clear_bindings(statement);
     cached->cache->giveBack(cached);
@@ -202,7 +209,7 @@ void Connection::release(sqlite3_stmt* statement, CachedStatement* cached) {
 
 Status Connection::finishReleased() {
   if (!released_.empty()) Entry entry(*this);
-  if (releasedError_) return *std::exchange(releasedError_, std::nullopt);
+  if (endedError_) return *std::exchange(endedError_, std::nullopt);
   return {};
 }
 
@@ -286,7 +293,10 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   isStepping_ = true;
   run_ = &run;
   sliceTimed_ = false;
+  // Then SQLite looks up before it makes the next row, or commits what RETURNING tells of.
+  if (run.isResultFull) sqlite3_progress_handler(handle_, 1, progress, this);
   const int rc = sqlite3_step(statement);
+  if (run.isResultFull) sqlite3_progress_handler(handle_, kProgressSteps, progress, this);
   run_ = nullptr;
   isStepping_ = false;
   inVacuum_ = false;

@@ -77,11 +77,14 @@ class Connection {
   Result<bool> step(sqlite3_stmt* statement, StatementKind kind, StatementRun& run);
   /// A Statement goes out, which will be given back by release().
   void lend() { ++statementCount_; }
+  /// Ends the run of a statement, which may be a commit: finishReleased() tells when that failed.
+  /// Call inside an Entry.
+  void endRun(sqlite3_stmt* statement);
   /// Gives a statement back from any fiber, also while another one is inside. Does not suspend: one
   /// that still writes, whose end may be a commit, is left to the next Entry.
   void release(sqlite3_stmt* statement, CachedStatement* cached);
-  /// Ends the statements that were dropped while they wrote. Fails when the commit of one failed.
-  /// Suspends.
+  /// Ends the statements that were dropped while they wrote. Fails, once, when the commit of one
+  /// failed, or that of a run that was ended. Suspends.
   Status finishReleased();
   /// Of the trust that statements are compiled under now.
   StatementCache& cache() { return asSystem_ ? systemCache_ : cache_; }
@@ -99,6 +102,7 @@ class Connection {
   /// What `code` means, with the limit or the store's error behind it. Call inside an Entry.
   Error explain(int code, int offsetBase = 0);
   Error memoryLimitReached() const;
+  Error resultTooLarge() const;
 
   // --- Transactions (transactions.cc), as Database has them. ---
 
@@ -173,10 +177,10 @@ class Connection {
   std::uint64_t savepointCount_ = 0;
 
   StatementCache cache_;
-  StatementCache systemCache_;          // apart: its statements may do more
-  std::size_t statementCount_ = 0;      // handed out
-  std::vector<Released> released_;      // waiting for the next Entry
-  std::optional<Error> releasedError_;  // why a statement of those could not commit
+  StatementCache systemCache_;       // apart: its statements may do more
+  std::size_t statementCount_ = 0;   // handed out
+  std::vector<Released> released_;   // waiting for the next Entry
+  std::optional<Error> endedError_;  // why a run that nobody stepped to its end has not committed
 
   // What the authorizer goes by, and what it has seen.
   bool asSystem_ = false;  // statements that are compiled now may write `_skep_` tables

@@ -61,9 +61,16 @@ Error Connection::memoryLimitReached() const {
       SQLITE_NOMEM};
 }
 
+Error Connection::resultTooLarge() const {
+  return {ErrorCode::LimitExceeded, "the result is larger than " +
+                                        std::to_string(options_.limits.resultBytesMax) +
+                                        " bytes: ask for fewer rows, or read row by row"};
+}
+
 void Connection::start(StatementRun& run) {
   run.steps = 0;
   run.timed = false;
+  run.isResultFull = false;
   stopReason_.reset();
   interrupted_ = false;
 }
@@ -94,6 +101,7 @@ int Connection::lookUp() {
     stopReason_ = Error{code, std::move(message)};
     return 1;
   };
+  if (run.isResultFull) return stop(ErrorCode::LimitExceeded, resultTooLarge().message);
   if (interrupted_) return stop(ErrorCode::Aborted, "interrupted");
   if (limits.stepsMax != 0 && run.steps > limits.stepsMax) {
     return stop(ErrorCode::LimitExceeded,

@@ -9,6 +9,20 @@
 #include "skep/sql/sql_text.h"
 
 namespace skep::sql {
+namespace {
+
+/// What a row of a result takes in memory, about.
+std::size_t bytesOf(const std::vector<Value>& row) {
+  std::size_t bytes = sizeof(row) + row.size() * sizeof(Value);
+  for (const Value& value : row) {
+    if (value.type() == ValueType::Text) bytes += value.text().size();
+    if (value.type() == ValueType::Blob) bytes += value.blob().size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
 Database::~Database() {
@@ -71,11 +85,17 @@ Result<Rows> Database::execute(std::string_view sql, std::span<const Value> para
   SKEP_TRY(bool row, statement.step());
   const int columns = statement.columnCount();
   for (int i = 0; i < columns; ++i) result.columns.emplace_back(statement.columnName(i));
+  const std::size_t bytesMax = connection_->options().limits.resultBytesMax;
+  std::size_t bytes = 0;
   while (row) {
     std::vector<Value>& values = result.rows.emplace_back();
     values.reserve(static_cast<std::size_t>(columns));
     for (int i = 0; i < columns; ++i) values.push_back(statement.value(i));
+    bytes += bytesOf(values);
+    statement.run_.isResultFull = bytesMax != 0 && bytes > bytesMax;
     SKEP_TRY(row, statement.step());
+    // Some, which write nothing, do not look up between two rows.
+    if (row && statement.run_.isResultFull) return connection_->resultTooLarge();
   }
   return result;
 }
@@ -179,6 +199,7 @@ std::size_t Database::memoryBytes() const {
 
 Status Database::close() {
   if (connection_->handle() == nullptr) return {};
+  Status ended = connection_->finishReleased();
   Status closed;
   {
     Connection::Entry entry(*connection_);
@@ -186,6 +207,7 @@ Status Database::close() {
   }
   connection_->closeHandle();
   Status durable = connection_->file().close();
+  if (!ended) return ended;
   return closed ? durable : closed;
 }
 

@@ -83,7 +83,8 @@ class Database {
   Result<Statement> prepare(std::string_view sql, std::size_t* tailOffset = nullptr);
   /// As prepare(), through a cache bounded in bytes: for statements that are run again and again.
   Result<Statement> cached(std::string_view sql);
-  /// Runs one statement and collects its rows. InvalidArgument when `sql` has several statements.
+  /// Runs one statement and collects its rows. InvalidArgument when `sql` has several statements;
+  /// LimitExceeded when the rows take more than Limits::resultBytesMax.
   Result<Rows> execute(std::string_view sql, std::span<const Value> parameters = {});
   Result<Rows> execute(std::string_view sql, std::initializer_list<Value> parameters);
   /// Runs every statement of a script, ignoring rows. Stops at the first error, whose sqlOffset
@@ -140,8 +141,8 @@ class Database {
   std::size_t memoryBytes() const;
 
   /// Waits until all is durable, folds the log if it pays, and closes. Suspends. The first error
-  /// wins; the object is closed in any case: later calls fail with Aborted, a second close() does
-  /// nothing. Every Statement is gone by then.
+  /// wins, also that of a commit which waitDurable() would tell; the object is closed in any case:
+  /// later calls fail with Aborted, a second close() does nothing. Every Statement is gone by then.
   Status close();
 
   /// When the database's next timer is due (Unix ms), committed along with the current transaction

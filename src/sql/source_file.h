@@ -26,7 +26,7 @@ namespace skep::sql {
 class SourceFile {
  public:
   /// NotFound (no file), InvalidArgument (no SQLite file, or an encrypted one; one that cannot be
-  /// read), Corrupt.
+  /// read), Corrupt (also: cut off).
   static Result<SourceFile> open(const std::string& path);
   ~SourceFile();
   SourceFile(SourceFile&& other) noexcept;
@@ -58,6 +58,7 @@ class SourceFile {
   static Result<Connection> connect(const std::string& path);
   Result<std::string> queryText(const char* sql);
   Status look();
+  Status checkLength(std::uint64_t pageBytes, bool hasWriteAheadLog);
 
   std::string path_;
   Connection connection_;

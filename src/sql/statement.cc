@@ -131,7 +131,7 @@ Result<bool> Statement::step() {
 void Statement::reset() {
   if (statement_ == nullptr) return;
   Connection::Entry entry(*connection_);
-  sqlite3_reset(statement_);
+  connection_->endRun(statement_);
 }
 
 void Statement::clearBindings() {

@@ -44,6 +44,7 @@ struct StatementRun {
   std::uint64_t steps = 0;
   bool timed = false;
   MonotonicTime start;
+  bool isResultFull = false;  // another row is one too many
 };
 
 class Statement {
@@ -70,7 +71,7 @@ class Statement {
   /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by
   /// the destructor, which never suspends. A statement that was not run to its end has written all
   /// the same. Outside a transaction that is committed now, or, after the destructor, with the
-  /// database's next call: Database::waitDurable() says so if it failed.
+  /// database's next call: Database::waitDurable() or close() says so if it failed.
   void reset();
   void clearBindings();
 

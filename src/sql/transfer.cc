@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <random>
 
 #include "skep/sql/database.h"
@@ -21,6 +24,29 @@ constexpr int kBackupPages = 1024;  // copied between two calls of the progress 
 constexpr std::uint64_t kProgressPages = 1024;
 
 // --- Export ---
+
+// What SQLite takes for a part of the database beside which it stands, and applies to it: left there
+// by another database of the same name, it would damage the new file.
+constexpr std::array kLogSuffixes = {"-journal", "-wal", "-shm"};
+
+Status checkNoLogs(const std::string& path) {
+  for (const char* suffix : kLogSuffixes) {
+    const std::string log = path + suffix;
+    struct stat status {};
+    if (::lstat(log.c_str(), &status) != 0) continue;
+    return Error{ErrorCode::AlreadyExists, "'" + log + "' exists: SQLite would take it for a part" +
+                                               " of '" + path + "', and damage that"};
+  }
+  return {};
+}
+
+Status removeLogs(const std::string& path) {
+  for (const char* suffix : kLogSuffixes) {
+    const std::string log = path + suffix;
+    if (unlink(log.c_str()) != 0 && errno != ENOENT) return fileError("cannot remove", log);
+  }
+  return {};
+}
 
 /// A file beside `path` that becomes `path` when it is complete, and is gone otherwise.
 class PartialFile {
@@ -53,13 +79,30 @@ class PartialFile {
   }
   Status publish(Overwrite overwrite) {
     if (fsync(descriptor_) != 0) return fileError("cannot sync", path_);
+    SKEP_CHECK_OK(overwrite == Overwrite::Never ? checkNoLogs(path_) : removeLogs(path_));
     // link(), unlike rename(), never replaces a file that appeared meanwhile.
     const int rc = overwrite == Overwrite::Never ? link(partial_.c_str(), path_.c_str())
                                                  : rename(partial_.c_str(), path_.c_str());
-    return rc == 0 ? Status{} : Status(fileError("cannot write", path_));
+    return rc == 0 ? syncFolder() : Status(fileError("cannot write", path_));
   }
 
  private:
+  /// Makes the file's name durable, too.
+  Status syncFolder() {
+    const std::string parent = std::filesystem::path(path_).parent_path();
+    const int folder =
+        ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) {
+      // A folder in which one may make files, but not look: there is no way to sync it.
+      return errno == EACCES ? Status{} : Status(fileError("cannot sync the folder of", path_));
+    }
+    // Some file systems (of networks, say) cannot sync a folder, and say EINVAL.
+    const bool synced = fsync(folder) == 0 || errno == EINVAL;
+    Status done = synced ? Status{} : Status(fileError("cannot sync the folder of", path_));
+    ::close(folder);
+    return done;
+  }
+
   const std::string& path_;
   std::string partial_;
   int descriptor_ = -1;
@@ -148,6 +191,7 @@ Status exportToFile(vfs::Environment& environment, const std::string& name, cons
                     Overwrite overwrite, const Progress& progress) {
   if (overwrite == Overwrite::Never && access(path.c_str(), F_OK) == 0)
     return Error{ErrorCode::AlreadyExists, "'" + path + "' exists already"};
+  if (overwrite == Overwrite::Never) SKEP_CHECK_OK(checkNoLogs(path));
   PartialFile file(path);
   SKEP_CHECK_OK(file.make());
   auto sink = [&](ByteView bytes) { return file.write(bytes); };

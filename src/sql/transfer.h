@@ -28,8 +28,9 @@ Status exportDatabase(vfs::Environment& environment, const std::string& name, co
 
 /// What becomes of a file that is there already.
 enum class Overwrite : std::uint8_t {
-  Never,    // AlreadyExists, and it stays
-  Replace,  // it is replaced, in one step, by the complete new one
+  Never,    // AlreadyExists, and it stays. So too when only its -journal, -wal or -shm is there,
+            // which SQLite would apply to the new file
+  Replace,  // these three are removed, and it is replaced, in one step, by the complete new one
 };
 
 /// As above, into a file that appears under `path` only when it is complete and synced, with the

@@ -29,6 +29,7 @@ CommitWriter::~CommitWriter() {
 }
 
 Status CommitWriter::start() {
+  wantedProperties_ = file_.properties;
   folds_.rebuild(file_.log);
   folds_.update();
   if (file_.isReadOnly()) return {};
@@ -38,7 +39,7 @@ Status CommitWriter::start() {
 }
 
 bool CommitWriter::hasWrites() const {
-  return !pending_.empty() || flip_ || pendingAlarm_ || pendingProperties_ || cleaner_.isDue() ||
+  return !pending_.empty() || flip_ || pendingAlarm_ || propertiesDue_ || cleaner_.isDue() ||
          file_.committedTxid != file_.head.txid || folds_.isDue();
 }
 
@@ -90,7 +91,8 @@ void CommitWriter::setAlarm(std::optional<std::int64_t> alarmMs) {
 }
 
 void CommitWriter::setProperties(store::Properties properties) {
-  pendingProperties_ = std::move(properties);
+  wantedProperties_ = std::move(properties);
+  propertiesDue_ = true;
   schedule();
 }
 
@@ -108,10 +110,10 @@ void CommitWriter::releaseMemory() {
 void CommitWriter::keepHotChunks() {
   const bool rides = hasWork() && (!file_.isWriting || !pending_.empty());
   if (!rides && loader_.missCount() < kHotMissesForWrite) return;
-  store::Properties& properties =
-      pendingProperties_ ? *pendingProperties_ : pendingProperties_.emplace(file_.properties);
-  properties.hotChunks = loader_.chooseHotChunks();
-  if (properties == file_.properties) pendingProperties_.reset();
+  std::vector<store::ChunkNumber> chunks = loader_.chooseHotChunks();
+  if (chunks == wantedProperties_.hotChunks) return;
+  wantedProperties_.hotChunks = std::move(chunks);
+  propertiesDue_ = true;
 }
 
 Status CommitWriter::waitDurable(store::Txid txid) {
@@ -174,7 +176,7 @@ Status CommitWriter::writeOnce() {
     if (!loaded && !OwnedStore::isTransient(loaded.error().code)) return loaded;
     // Commits do not wait for a fold; it is tried again after them.
     const bool isAlone =
-        file_.committedTxid == file_.head.txid && !pendingAlarm_ && !pendingProperties_;
+        file_.committedTxid == file_.head.txid && !pendingAlarm_ && !propertiesDue_;
     if (!loaded && isAlone) return store_.backOff(loaded.error());
     if (flip_) {
       // A staged transaction has committed meanwhile: its pages are not in memory any more.
@@ -219,7 +221,7 @@ store::DatabaseWrite CommitWriter::encode(Flight& flight) {
   // A flip comes with the alarm of its own transaction; a later one follows with the next write.
   flight.alarm = flip_ ? flip_->alarm : std::exchange(pendingAlarm_, std::nullopt);
   flight.alarmsThrough = flip_ ? flip_->alarmsThrough : alarmsSet_;
-  flight.properties = std::exchange(pendingProperties_, std::nullopt);
+  if (std::exchange(propertiesDue_, false)) flight.properties = wantedProperties_;
   write.alarmChanged = flight.alarm.has_value();
   if (flight.alarm) write.alarmMs = *flight.alarm;
   write.properties = flight.properties;
@@ -350,7 +352,7 @@ void CommitWriter::finishVersion(Flight& flight) {
 void CommitWriter::restore(Flight& flight) {
   flightPages_ = 0;
   for (auto& [page, taken] : flight.pages) pending_.insert_or_assign(page, std::move(taken));
-  if (flight.properties && !pendingProperties_) pendingProperties_ = std::move(flight.properties);
+  propertiesDue_ |= flight.properties.has_value();
   if (flight.flip) {
     flip_ = Flip{.staged = std::move(*flight.flip),
                  .alarm = flight.alarm,

@@ -130,7 +130,8 @@ class CommitWriter final : private CommitScheduler::Client {
   AlarmChange pendingAlarm_;
   std::uint64_t alarmsSet_ = 0;  // how often the alarm was set, and how many of those are durable
   std::uint64_t alarmsDurable_ = 0;
-  std::optional<store::Properties> pendingProperties_;
+  store::Properties wantedProperties_;  // what they become: stored, in flight or due
+  bool propertiesDue_ = false;
   std::size_t flightPages_ = 0;  // pages of the write under way
   std::size_t roomBytes_ = 0;    // taken for undurablePages(), at least
   bool expiresNext_ = false;     // writes and the steps of an expiry take turns

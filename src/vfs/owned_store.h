@@ -41,11 +41,15 @@ class OwnedStore {
   /// Chunks of a version that this owner has. Fenced, and the file broken, once another owner may
   /// have changed them. While this owner takes a new epoch itself, it waits to learn it.
   Result<store::ChunkRead> readChunks(store::ChunkReadRequest request);
-  /// A read that a write depends on, repeated while the store is away. `read` gives a Result.
+  /// A read that a write depends on, repeated while the store is away. `read` gives a Result. An
+  /// outage that began with this read ends with it; one that began before, with a write: reads may
+  /// be answered while writes are not.
   template <class Read>
   auto readPatiently(Read read) -> decltype(read()) {
+    const bool wasAway = unavailableSince_.has_value();
     while (true) {
       auto answer = read();
+      if (answer && !wasAway) hasAnswered();
       if (answer || !isTransient(answer.error().code)) return answer;
       SKEP_CHECK_OK(backOff(answer.error()));
     }

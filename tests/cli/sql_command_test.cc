@@ -43,6 +43,26 @@ TEST_F(SqlCommand, runs_files_and_standard_input) {
   EXPECT_EQ(ok({"sql", "db", "-f", "-", "--mode", "list"}, "SELECT count(*) FROM t"), "2\n");
 }
 
+TEST_F(SqlCommand, an_empty_argument_is_SQL_that_does_nothing) {
+  ok({"sql", "db", "CREATE TABLE t(a)"});
+  EXPECT_EQ(ok({"sql", "db", ""}, "INSERT INTO t VALUES (1)"), "");
+  EXPECT_EQ(ok({"sql", "db", "SELECT count(*) FROM t", "--mode", "list"}), "0\n");
+  fails(2, {"sql", "db", "", "--file", "seed.sql"});
+}
+
+TEST_F(SqlCommand, a_database_becomes_as_large_as_it_may) {
+  const std::string fill = "INSERT INTO t VALUES (zeroblob(200000))";
+  ok({"sql", "db", "CREATE TABLE t(a)"});
+  EXPECT_THAT(fails(1, {"sql", "db", fill, "--max-size", "100KiB"}),
+              StartsWith("error: quota_exceeded: "));
+  EXPECT_THAT(fails(1, {"sql", "db", fill, "--max-size", "100000"}),
+              StartsWith("error: quota_exceeded: "));
+  ok({"sql", "db", fill, "--max-size", "1MiB"});
+  ok({"sql", "db", fill, "--max-size", "0"});
+  for (const char* size : {"-1", "1parsec", "much"})
+    fails(2, {"sql", "db", "SELECT 1", "--max-size", size});
+}
+
 TEST_F(SqlCommand, a_script_longer_than_any_statement_may_be_streams_through) {
   std::string script = "CREATE TABLE t(a INTEGER PRIMARY KEY, b); BEGIN;\n";
   constexpr int kRows = 20'000;

@@ -88,6 +88,15 @@ TEST_F(TransferCommands, what_is_imported_comes_out_the_same) {
   fails(2, {"import", "in.sqlite", "bad\nname"});
 }
 
+TEST_F(TransferCommands, a_file_larger_than_the_database_may_become_is_refused) {
+  sqlite("in.sqlite", kSample);
+  EXPECT_THAT(fails(1, {"import", "in.sqlite", "db", "--max-size", "16KiB"}),
+              StartsWith("error: quota_exceeded: "));
+  EXPECT_EQ(ok({"ls"}), "");
+  ok({"import", "in.sqlite", "db", "--max-size", "1GiB"});
+  ok({"import", "in.sqlite", "another", "--max-size", "0"});
+}
+
 TEST_F(TransferCommands, other_page_sizes_and_wal_files_are_converted) {
   for (const char* setup :
        {"PRAGMA page_size = 512", "PRAGMA page_size = 1024", "PRAGMA page_size = 65536",
@@ -162,8 +171,8 @@ TEST_F(TransferCommands, check_reports_on_each_database) {
   EXPECT_THAT(ok({"check", "--all", "--prefix", "b", "--mode", "list"}), StartsWith("b|ok|"));
   EXPECT_EQ(ok({"check", "--all", "--quiet", "--mode", "list"}), "");
   const Outcome missing = skep({"check", "a", "nope", "--mode", "list"});
-  EXPECT_EQ(missing.exitCode, 1);
-  EXPECT_THAT(missing.out, HasSubstr("nope|error||||not_found: "));
+  EXPECT_EQ(missing.exitCode, 3);
+  EXPECT_THAT(missing.out, HasSubstr("nope|not_checked||||not_found: "));
   fails(2, {"check"});
   fails(2, {"check", "a", "--all"});
   EXPECT_THAT(fails(2, {"check", "a", "--prefix", "b"}), HasSubstr("--all"));

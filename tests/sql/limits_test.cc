@@ -420,6 +420,52 @@ TEST_F(LimitsTest, a_value_has_a_largest_length) {
   });
 }
 
+TEST_F(LimitsTest, a_result_has_a_largest_size_and_a_statement_reads_on_without_one) {
+  run({.resultBytesMax = 100'000}, [](Database& db) {
+    const std::string rows =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) ";
+    const std::string query = rows + "SELECT printf('%0900d', i) FROM n";
+    EXPECT_OK(db.execute(query + " LIMIT 100"));
+    const Result<Rows> refused = db.execute(query);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::LimitExceeded);
+    EXPECT_THAT(refused.error().message, HasSubstr("larger than 100000 bytes"));
+    auto statement = db.prepare(query);
+    ASSERT_OK(statement);
+    int count = 0;
+    for (bool row = true; row; ++count) {
+      auto stepped = statement->step();
+      ASSERT_OK(stepped);
+      row = *stepped;
+    }
+    EXPECT_EQ(count, 1001);
+    // Rows that are made without a look at anything else count as well.
+    std::string parts = "SELECT printf('%050000d', 1)";
+    for (int i = 0; i < 4; ++i) parts += " UNION ALL SELECT printf('%050000d', 2)";
+    EXPECT_EQ(db.execute(parts).error().code, ErrorCode::LimitExceeded);
+    EXPECT_EQ(scalar(db, "SELECT 1"), "1");
+  });
+}
+
+TEST_F(LimitsTest, a_write_whose_rows_are_too_large_a_result_writes_nothing) {
+  run({.resultBytesMax = 100'000}, [](Database& db) {
+    const std::string insert =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+        "INSERT INTO t(v) SELECT printf('%0900d', i) FROM n";
+    ASSERT_OK(db.execute(insert));
+    ASSERT_OK(db.run("DELETE FROM t"));
+    EXPECT_EQ(db.execute(insert + " RETURNING v").error().code, ErrorCode::LimitExceeded);
+    EXPECT_EQ(scalar(db, "SELECT count(*) FROM t"), "0");
+    EXPECT_OK(db.waitDurable());
+    ASSERT_OK(db.beginTurn());
+    EXPECT_EQ(db.execute(insert + " RETURNING v").error().code, ErrorCode::LimitExceeded);
+    ASSERT_OK(db.rollbackTurn());
+    EXPECT_EQ(scalar(db, "SELECT count(*) FROM t"), "0");
+    ASSERT_OK(db.execute("INSERT INTO t(v) VALUES ('small') RETURNING v"));
+    EXPECT_EQ(scalar(db, "SELECT count(*) FROM t"), "1");
+  });
+}
+
 TEST_F(LimitsTest, zero_means_no_limit) {
   run({.sqlBytesMax = 0,
        .valueBytesMax = 0,

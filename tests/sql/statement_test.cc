@@ -225,6 +225,52 @@ TEST_F(StatementTest,
   });
 }
 
+/// Inserts a row that the commit will refuse, for its deferred foreign key, and stops at the row.
+Statement stepIntoRefusedCommit(Database& db) {
+  EXPECT_OK(
+      db.run("CREATE TABLE IF NOT EXISTS child(id INTEGER PRIMARY KEY, "
+             "parent REFERENCES t(id) DEFERRABLE INITIALLY DEFERRED)"));
+  auto statement = db.prepare("INSERT INTO child(parent) VALUES (999) RETURNING id");
+  EXPECT_OK(statement);
+  EXPECT_OK(statement->step());
+  return std::move(statement).value();
+}
+
+TEST_F(StatementTest, a_commit_that_fails_in_reset_is_told_by_waitDurable) {
+  run([](Database& db) {
+    Statement statement = stepIntoRefusedCommit(db);
+    statement.reset();
+    const Status told = db.waitDurable();
+    ASSERT_FALSE(told.ok());
+    EXPECT_EQ(told.error().sqliteCode, SQLITE_CONSTRAINT_FOREIGNKEY);
+    EXPECT_EQ(scalar(db, "SELECT count(*) FROM child"), "0");
+    EXPECT_OK(db.waitDurable());  // told once
+    // An error that step() has told already is not told again.
+    EXPECT_OK(db.run("INSERT INTO t VALUES (1, 1)"));
+    auto failing = db.prepare("INSERT INTO t VALUES (1, 2) RETURNING id");
+    ASSERT_OK(failing);
+    EXPECT_FALSE(failing->step().ok());
+    failing->reset();
+    EXPECT_OK(db.waitDurable());
+  });
+}
+
+TEST_F(StatementTest, a_commit_that_fails_in_reset_or_after_a_drop_is_told_by_close) {
+  for (const bool drops : {false, true}) {
+    world_.run([&] {
+      auto db = world_.open(drops ? "drops" : "resets");
+      ASSERT_OK(db->run("CREATE TABLE t(id INTEGER PRIMARY KEY, v)"));
+      {
+        Statement statement = stepIntoRefusedCommit(*db);
+        if (!drops) statement.reset();
+      }
+      const Status told = db->close();
+      ASSERT_FALSE(told.ok()) << drops;
+      EXPECT_EQ(told.error().sqliteCode, SQLITE_CONSTRAINT_FOREIGNKEY);
+    });
+  }
+}
+
 TEST_F(StatementTest, nothing_to_run_gives_an_empty_statement) {
   run([](Database& db) {
     for (const char* sql : {"", "  \n\t", ";", ";;", "-- only a comment", "/* only a comment */",

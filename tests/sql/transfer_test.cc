@@ -54,6 +54,18 @@ class TransferTest : public ::testing::Test {
     content_ = dump(file);
     return path(name);
   }
+  /// A file as a crash leaves it in the middle of a transaction, with its journal beside it.
+  void makeHotJournal(const std::string& name) {
+    const std::string file = makeFile("writer.sqlite", "");
+    PlainSqlite source(file);
+    ASSERT_TRUE(
+        source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' "
+                   "WHERE id < 200"));
+    ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
+    for (const char* suffix : {"", "-journal"})
+      std::filesystem::copy_file(file + suffix, path(name) + suffix);
+    ASSERT_GT(read(path(name) + "-journal").size(), 1000u);
+  }
   void expectImported(const std::string& file) {
     world_.run([&] {
       ASSERT_OK(importDatabase(world_.environment(), file, "imported"));
@@ -253,17 +265,7 @@ TEST_F(TransferTest,
 }
 
 TEST_F(TransferTest, a_hot_journal_is_rolled_back_first) {
-  const std::string file = makeFile("a.sqlite", "");
-  {
-    PlainSqlite source(file);
-    ASSERT_TRUE(
-        source.run("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET v = 'half' "
-                   "WHERE id < 200"));
-    ASSERT_TRUE(source.run("INSERT INTO t(v) SELECT randomblob(3000) FROM t"));
-    for (const char* suffix : {"", "-journal"})
-      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
-  }
-  ASSERT_GT(read(path("crashed.sqlite-journal")).size(), 1000u);
+  makeHotJournal("crashed.sqlite");
   expectImported(path("crashed.sqlite"));
 }
 
@@ -342,6 +344,52 @@ TEST_F(TransferTest, a_damaged_file_is_refused) {
   std::fill(schema.begin() + 100, schema.begin() + 4096, '\x07');
   write(path("schema"), schema);
   expectRefused(path("schema"), ErrorCode::Corrupt);
+}
+
+TEST_F(TransferTest, a_file_that_was_cut_off_is_refused_wherever_the_cut_is) {
+  // The last page is the end of a long value: what is missing of it SQLite reads as zeros, and
+  // finds no fault.
+  const std::string blob =
+      "CREATE TABLE long(v); INSERT INTO long VALUES (replace(hex(zeroblob(30000)), '0', 'x'))";
+  for (const char* pragmas : {"", "PRAGMA page_size = 8192;", "PRAGMA journal_mode = WAL;",
+                              "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL;"}) {
+    std::filesystem::remove(path("good.sqlite"));
+    const std::string good = read(makeFile("good.sqlite", pragmas, blob));
+    for (const std::size_t missing : {1, 300, 1000, 1024, 4096, 5000, 16384}) {
+      write(path("cut.sqlite"), good.substr(0, good.size() - missing));
+      expectRefused(path("cut.sqlite"), ErrorCode::Corrupt);
+      // The page count in a header that another version of SQLite wrote does not count: then the
+      // file's own length does.
+      std::string unsure = good.substr(0, good.size() - missing);
+      unsure[92] = static_cast<char>(unsure[92] ^ 1);
+      write(path("unsure.sqlite"), unsure);
+      expectRefused(path("unsure.sqlite"), ErrorCode::Corrupt);
+    }
+  }
+}
+
+TEST_F(TransferTest, bytes_behind_the_last_page_are_ignored_as_by_sqlite) {
+  for (const char* pragmas : {"", "PRAGMA page_size = 8192;", "PRAGMA journal_mode = WAL;"}) {
+    std::filesystem::remove(path("good.sqlite"));
+    const std::string good = read(makeFile("good.sqlite", pragmas));
+    for (const std::size_t more : {1, 4096, 10'000}) {
+      write(path("longer.sqlite"), good + std::string(more, 'x'));
+      expectImported(path("longer.sqlite"));
+    }
+  }
+}
+
+TEST_F(TransferTest, a_file_cut_within_a_page_is_refused_beside_a_write_ahead_log_too) {
+  const std::string file = makeFile("a.sqlite", "PRAGMA journal_mode = WAL;");
+  {
+    PlainSqlite source(file);
+    ASSERT_TRUE(source.run("PRAGMA wal_autocheckpoint = 0; CREATE TABLE later(x)"));
+    for (const char* suffix : {"", "-wal"})
+      std::filesystem::copy_file(file + suffix, path("crashed.sqlite") + suffix);
+  }
+  const std::string good = read(path("crashed.sqlite"));
+  write(path("crashed.sqlite"), good.substr(0, good.size() - 4096 - 100));
+  expectRefused(path("crashed.sqlite"), ErrorCode::Corrupt);
 }
 
 TEST_F(TransferTest, what_can_not_be_read_or_named_is_refused) {
@@ -533,6 +581,60 @@ TEST_F(TransferTest, an_export_that_fails_keeps_the_file_that_it_would_replace) 
   for (const auto& entry : std::filesystem::directory_iterator(path(".")))
     names.insert(entry.path().filename());
   EXPECT_THAT(names, ::testing::ElementsAre("folder", "out"));
+}
+
+TEST_F(TransferTest, an_export_beside_the_log_of_a_killed_writer_is_refused_or_takes_it_away) {
+  // What a writer in WAL mode that was killed leaves: the file, and its newest commits in the log.
+  {
+    PlainSqlite killed(path("wal.sqlite"));
+    ASSERT_TRUE(killed.run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0"));
+    ASSERT_TRUE(killed.run(kContent));
+    for (const char* suffix : {"", "-wal", "-shm"})
+      std::filesystem::copy_file(path("wal.sqlite") + suffix, path("a.sqlite") + suffix);
+  }
+  std::filesystem::copy_file(path("a.sqlite-wal"), path("gone.sqlite-wal"));
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE ours(x); INSERT INTO ours VALUES ('exported')"));
+    ASSERT_OK(db->close());
+    const std::string log = read(path("a.sqlite-wal"));
+    for (const char* name : {"a.sqlite", "gone.sqlite"}) {
+      const Status refused = exportToFile(world_.environment(), "a", path(name));
+      ASSERT_FALSE(refused.ok()) << name;
+      EXPECT_EQ(refused.error().code, ErrorCode::AlreadyExists);
+    }
+    EXPECT_FALSE(std::filesystem::exists(path("gone.sqlite")));
+    EXPECT_TRUE(read(path("gone.sqlite-wal")) == log);
+    EXPECT_TRUE(read(path("a.sqlite-wal")) == log);
+    for (const char* name : {"a.sqlite", "gone.sqlite"}) {
+      ASSERT_OK(exportToFile(world_.environment(), "a", path(name), Overwrite::Replace));
+      EXPECT_FALSE(std::filesystem::exists(path(name) + "-wal"));
+      EXPECT_FALSE(std::filesystem::exists(path(name) + "-shm"));
+      PlainSqlite file(path(name));
+      EXPECT_EQ(file.query("SELECT x FROM ours"), "texported|\n") << name;
+      EXPECT_EQ(file.query("PRAGMA integrity_check"), "tok|\n") << name;
+    }
+  });
+}
+
+TEST_F(TransferTest, an_export_beside_a_hot_journal_is_refused_or_takes_it_away) {
+  makeHotJournal("a.sqlite");
+  std::filesystem::remove(path("a.sqlite"));
+  world_.run([&] {
+    auto db = world_.open("a");
+    ASSERT_OK(db->run("CREATE TABLE ours(x); INSERT INTO ours VALUES ('exported')"));
+    ASSERT_OK(db->close());
+    const Status refused = exportToFile(world_.environment(), "a", path("a.sqlite"));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::AlreadyExists);
+    EXPECT_THAT(refused.error().message, HasSubstr(path("a.sqlite-journal")));
+    EXPECT_FALSE(std::filesystem::exists(path("a.sqlite")));
+    EXPECT_GT(read(path("a.sqlite-journal")).size(), 1000u);
+    ASSERT_OK(exportToFile(world_.environment(), "a", path("a.sqlite"), Overwrite::Replace));
+    PlainSqlite file(path("a.sqlite"));
+    EXPECT_EQ(file.query("SELECT x FROM ours"), "texported|\n");
+    EXPECT_EQ(file.query("PRAGMA integrity_check"), "tok|\n");
+  });
 }
 
 TEST_F(TransferTest, a_large_file_is_staged_and_still_one_commit) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "skep/testing/watched_world.h"
 #include "skep/vfs/paged_file.h"
 
@@ -240,6 +242,41 @@ TEST(HotChunks, keep_the_other_properties_of_the_database) {
     EXPECT_EQ(world.store().info("a")->properties.metadata, "mine");
     EXPECT_GE(world.store().info("a")->properties.hotChunks.size(), 3u);
   });
+}
+
+TEST(HotChunks, undo_no_change_of_properties_that_is_on_its_way_at_close) {
+  for (const bool isLost : {false, true}) {
+    WatchedWorld world(folded());
+    make(world, 2000);
+    world.run([&] {
+      auto db = world.open("a");
+      for (int id : {500, 1000, 1500}) EXPECT_EQ(at(*db, id), "3900");
+      // The write of the new properties stays in the store until the close has begun.
+      fiber::Event arrived;
+      fiber::Event goesOn;
+      bool hasArrived = false;
+      bool mayGoOn = false;
+      world.watch().beforeWrite = [&](const store::DatabaseWrite&) -> Status {
+        if (std::exchange(hasArrived, true)) return {};
+        arrived.notifyAll();
+        while (!mayGoOn) goesOn.wait();
+        if (isLost) return Error{ErrorCode::UnknownOutcome, "no answer"};
+        return {};
+      };
+      store::Properties properties = db->file().properties();
+      properties.metadata = "mine";
+      db->file().setProperties(properties);
+      while (!hasArrived) arrived.wait();
+      world.loop().spawn("store", [&] {
+        mayGoOn = true;
+        goesOn.notifyAll();
+      });
+      ASSERT_OK(db->close());
+      EXPECT_EQ(world.store().info("a")->properties.metadata, "mine") << isLost;
+      EXPECT_GE(world.store().info("a")->properties.hotChunks.size(), 3u);
+    });
+    world.watch().forgetHooks();
+  }
 }
 
 }  // namespace

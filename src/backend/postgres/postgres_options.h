@@ -31,8 +31,8 @@ struct PostgresOptions {
 
   /// How long making a connection may take, and how long a call waits for a store without any.
   std::int64_t connectTimeoutMs = 5'000;
-  /// How long the server may take to answer a request, and how long a request may wait for its
-  /// turn. Both grow with the size of what is written.
+  /// How long the server may take to answer a request, which grows with the size of what is written;
+  /// and how long a request may wait for its turn, which does not.
   std::int64_t requestTimeoutMs = 10'000;
 };
 

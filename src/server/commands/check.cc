@@ -17,7 +17,8 @@ namespace {
 constexpr const char* kExamples =
     R"(Verifies the checksums of all records and chunks, that the log is one chain up to the head, the digest of all pages, and
 SQLite's own integrity_check. Reads only. One line for each database, or for each problem; the exit status is 1 when
-there is any problem. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
+there is any problem, else 3 when a database was not checked: there is none of that name, or its owner writes all the
+time and folds away what is being read. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
 
 Examples:
   skep check tenant/acme
@@ -52,7 +53,8 @@ class CheckRun {
     if (!checked.ok()) return fail(context_, checked.error());
     writer_->end();
     if (::isatty(STDERR_FILENO) == 1) printSummary();
-    return problemCount_ == 0 ? kExitOk : kExitFailed;
+    if (problemCount_ != 0) return kExitFailed;
+    return uncheckedCount_ == 0 ? kExitOk : kExitNotChecked;
   }
 
  private:
@@ -85,7 +87,11 @@ class CheckRun {
     }
     if (interrupted_) return Error{ErrorCode::Aborted, "interrupted"};
     ++databaseCount_;
-    if (!report.ok()) {
+    if (!report.ok() && cannotBeChecked(report.error())) {
+      ++uncheckedCount_;
+      const std::string why = report.error().toString();
+      writer_->row(std::array<Cell, 6>{name, "not_checked", Cell(), Cell(), Cell(), why});
+    } else if (!report.ok()) {
       ++problemCount_;
       const std::string problem = report.error().toString();
       writer_->row(std::array<Cell, 6>{name, "error", Cell(), Cell(), Cell(), problem});
@@ -94,6 +100,12 @@ class CheckRun {
     }
     if (context_.out.error()) return *context_.out.error();
     return {};
+  }
+
+  /// Nothing is wrong with what is stored: the database is gone, or never was, or its owner was
+  /// faster than the check each time.
+  static bool cannotBeChecked(const Error& error) {
+    return error.code == ErrorCode::SnapshotGone || error.code == ErrorCode::NotFound;
   }
 
   void printReport(const sql::CheckReport& report) {
@@ -112,8 +124,12 @@ class CheckRun {
 
   void printSummary() {
     (void)context_.out.flush();
-    context_.errors.write("checked " + std::to_string(databaseCount_) + " databases, found " +
-                          std::to_string(problemCount_) + " problems\n");
+    context_.errors.write("checked " + std::to_string(databaseCount_ - uncheckedCount_) +
+                          " databases, found " + std::to_string(problemCount_) + " problems" +
+                          (uncheckedCount_ == 0
+                               ? std::string()
+                               : ", could not check " + std::to_string(uncheckedCount_)) +
+                          "\n");
   }
 
   CommandContext& context_;
@@ -125,6 +141,7 @@ class CheckRun {
   InterruptScope scope_;
   std::uint64_t databaseCount_ = 0;
   std::uint64_t problemCount_ = 0;
+  std::uint64_t uncheckedCount_ = 0;
 };
 
 int runCheck(CommandContext& context, const CheckOptions& options) {

@@ -19,6 +19,7 @@ Examples:
 struct ImportOptions {
   std::string file;
   std::string name;
+  std::uint64_t bytesMax = 0;
 };
 
 int runImport(CommandContext& context, const ImportOptions& options) {
@@ -27,11 +28,14 @@ int runImport(CommandContext& context, const ImportOptions& options) {
     std::atomic<bool> interrupted = false;
     InterruptScope scope(context.interrupts, [&] { interrupted = true; });
     Progress bar(context.clock, "importing " + options.name);
-    const Status imported = sql::importDatabase(engine.environment(), options.file, options.name,
-                                                {}, [&](std::uint64_t done, std::uint64_t total) {
-                                                  bar.update(done, total);
-                                                  return !interrupted;
-                                                });
+    sql::Limits limits;
+    limits.databaseBytesMax = options.bytesMax;
+    const Status imported =
+        sql::importDatabase(engine.environment(), options.file, options.name, limits,
+                            [&](std::uint64_t done, std::uint64_t total) {
+                              bar.update(done, total);
+                              return !interrupted;
+                            });
     bar.finish();
     return imported.ok() ? kExitOk : fail(context, imported.error());
   });
@@ -45,6 +49,7 @@ void addImportCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("import", "Make a database out of a SQLite file");
   command.add_option("FILE", options->file, "The SQLite file")->required();
   command.add_option("NAME", options->name, "The new database")->required();
+  addMaxSizeOption(command, options->bytesMax);
   addStoreOptions(command, context);
   command.footer(kExamples);
   command.callback([&context, options] { context.exitCode = runImport(context, *options); });

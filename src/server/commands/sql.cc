@@ -31,11 +31,13 @@ Examples:
 struct SqlOptions {
   std::string name;
   std::string text;
+  bool hasText = false;  // an empty text is one, too: there is nothing to run
   std::string file;
   OutputMode mode = OutputMode::Table;
   bool readOnly = false;
   bool mustExist = false;
   bool timer = false;
+  std::uint64_t bytesMax = 0;
 };
 
 class FileDescriptor {
@@ -60,6 +62,7 @@ sql::DatabaseOptions databaseOptions(const SqlOptions& options) {
   database.create =
       options.readOnly || options.mustExist ? store::Create::Never : store::Create::IfMissing;
   database.limits.sqlBytesMax = kStatementBytesMax;
+  database.limits.databaseBytesMax = options.bytesMax;
   return database;
 }
 
@@ -73,7 +76,7 @@ std::uint64_t sizeOf(int descriptor) {
 Status runInput(CommandContext& context, const SqlOptions& options, int descriptor,
                 sql::Database& database) {
   fiber::ThreadPool input("skep-input", 1);
-  if (options.text.empty() && options.file.empty() && isInteractive()) {
+  if (!options.hasText && options.file.empty() && isInteractive()) {
     Shell shell(database, context, input,
                 {.mode = options.mode, .timer = options.timer, .durableEach = true});
     return shell.run();
@@ -85,7 +88,7 @@ Status runInput(CommandContext& context, const SqlOptions& options, int descript
                        .durableEach = false,
                        .progress = &progress,
                        .inputBytes = sizeOf(descriptor)});
-  if (!options.text.empty()) {
+  if (options.hasText) {
     ScriptInput script{std::string_view(options.text)};
     return runner.run(script, {});
   }
@@ -134,10 +137,14 @@ void addSqlCommand(CLI::App& app, CommandContext& context) {
                    "Read the newest version, beside an owner that goes on writing");
   command.add_flag("--must-exist", options->mustExist,
                    "Do not create the database when it does not exist");
+  addMaxSizeOption(command, options->bytesMax);
   command.add_flag("--timer", options->timer, "Tell how long each statement took");
   addStoreOptions(command, context);
   command.footer(kExamples);
-  command.callback([&context, options] { context.exitCode = runSql(context, *options); });
+  command.callback([&context, options, text] {
+    options->hasText = text->count() > 0;
+    context.exitCode = runSql(context, *options);
+  });
 }
 
 }  // namespace skep::server
