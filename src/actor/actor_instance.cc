@@ -157,6 +157,11 @@ std::optional<Failure> ActorInstance::passOutputGate(const Invocation& invocatio
 call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return *std::move(refused);
+  if (request.callers.size() >= kCallDepthMax) {
+    return Failure(FailureCode::CallCycle, "calls of actors are nested " +
+                                               std::to_string(kCallDepthMax) +
+                                               " deep: " + address_.toString() + " is not called");
+  }
   const bool isExclusive = type_.options.concurrency == Concurrency::OneAtATime;
   if (isExclusive && std::find(request.callers.begin(), request.callers.end(), database_->name()) !=
                          request.callers.end()) {

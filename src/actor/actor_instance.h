@@ -37,6 +37,9 @@
 
 namespace skep::actor {
 
+/// Calls of actors by actors are nested so deep at most: those on one loop share a stack.
+inline constexpr std::size_t kCallDepthMax = 32;
+
 class ActorInstance {
  public:
   enum class State : std::uint8_t { Starting, Awake, Stopping, Gone };

@@ -38,9 +38,10 @@ void Dispatcher::reply(std::int64_t id, call::Reply reply) {
   waiter->second->arrived.requestAbort();
 }
 
-/// The messages stay where they are.
+/// Of those that have no reply yet: their messages stay where they are.
 void Dispatcher::stopReplyWaiters() {
   for (const auto& [id, waiter] : replyWaiters_) {
+    if (waiter->reply) continue;
     waiter->reply = Failure(FailureCode::ActorStopped,
                             "the actor goes to sleep; the message is still in its queue");
     waiter->arrived.requestAbort();

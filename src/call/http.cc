@@ -35,7 +35,13 @@ Status checkHead(const HttpHead& head) {
     return Error{ErrorCode::InvalidArgument,
                  "a response's status is 200 to 599, not " + std::to_string(head.status)};
   }
+  std::size_t bytes = 0;
   for (const auto& [name, value] : head.headers) {
+    bytes += name.size() + value.size();
+    if (bytes > kHeadBytesMax) {
+      return Error{ErrorCode::InvalidArgument, "the headers of a response have at most " +
+                                                   std::to_string(kHeadBytesMax) + " bytes"};
+    }
     const bool isToken = !name.empty() && std::all_of(name.begin(), name.end(), &isTokenCharacter);
     if (!isToken) return Error{ErrorCode::InvalidArgument, "a header's name is a token"};
     if (std::any_of(value.begin(), value.end(), &isControl)) {

@@ -47,8 +47,11 @@ struct HttpResponse {
   std::string body;
 };
 
+/// All names and values of a response's headers: browsers and proxies take hardly more.
+inline constexpr std::size_t kHeadBytesMax = 32 * 1024;
+
 /// InvalidArgument: a status outside of 200 to 599, a name that is no token, a value with control
-/// characters, or a field that says how bytes travel, which is for the gateway to say.
+/// characters, or a field that says how bytes travel, which is for the gateway to say; more than kHeadBytesMax.
 Status checkHead(const HttpHead& head);
 
 /// The client's end. Called on the actor's loop; does not suspend, and does not call the handle from

@@ -35,6 +35,17 @@ beast::error_code await(Operation operation) {
   return result;
 }
 
+/// All lines of the field: a proxy may add one of its own behind what the client sent (RFC 9110 section 5.3).
+std::string forwardedForOf(const HttpRequest& request) {
+  std::string all;
+  const auto [first, last] = request.equal_range("X-Forwarded-For");
+  for (auto field = first; field != last; ++field) {
+    if (!all.empty()) all += ", ";
+    all += view(field->value());
+  }
+  return all;
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared& shared)
@@ -115,7 +126,7 @@ void HttpConnection::received(beast::error_code error) {
   if (error) return shutDown();
   if (isUpgrade(parser_->get())) return upgrade();
   const MonotonicTime now = shared_.loop.clock().monotonic();
-  const std::string_view forwardedFor = view(parser_->get()["X-Forwarded-For"]);
+  const std::string forwardedFor = forwardedForOf(parser_->get());
   std::shared_ptr<Client> client =
       peer_.client ? peer_.client
                    : shared_.front.clients.clientOf(peer_.address, forwardedFor, now);
@@ -141,7 +152,7 @@ void HttpConnection::upgrade() {
   if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
   if (shared_.isClosing) return shutDown();
   if (peer_.client == nullptr) {
-    peer_.client = shared_.front.clients.open(peer_.address, view(request["X-Forwarded-For"]),
+    peer_.client = shared_.front.clients.open(peer_.address, forwardedForOf(request),
                                               shared_.loop.clock().monotonic());
     if (peer_.client == nullptr) {
       return refuse({FailureCode::RateLimited, "this client has too many connections"});

@@ -30,6 +30,7 @@ struct Notes : Actor {
     d.action("remember", &Notes::remember).action("addAndThrow", &Notes::addAndThrow);
     d.action("tag", &Notes::tag).action("raise", &Notes::raise).action("bad", &Notes::bad);
     d.action("askOther", &Notes::askOther).action("vanish", &Notes::vanish);
+    d.action("descend", &Notes::descend);
     d.action("forever", &Notes::forever).action("spin", &Notes::spin);
     d.state(&Notes::state);
     d.onCreate(&Notes::onCreate).onWake(&Notes::onWake).onSleep(&Notes::onSleep);
@@ -85,6 +86,10 @@ struct Notes : Actor {
   std::string askOther(Context& c, std::string key) {
     add(c, "asked " + key, std::nullopt);
     return std::to_string(c.call<std::int64_t>("notes", {key}, "count"));
+  }
+  std::int64_t descend(Context& c, std::int64_t levels) {
+    if (levels == 0) return 0;
+    return 1 + c.call<std::int64_t>("notes", {std::to_string(levels)}, "descend", levels - 1);
   }
   void vanish(Context& c) { c.destroy(); }
   void forever(Context& c) {
@@ -231,6 +236,12 @@ TEST_F(ActorTest, one_at_a_time_waits_for_the_call_before) {
 
 TEST_F(ActorTest, a_call_that_would_wait_for_itself_fails) {
   EXPECT_THAT(world_.call("oneByOne", "a", "askSelf"), StartsWith("actor.call_cycle: "));
+}
+
+TEST_F(ActorTest, calls_are_nested_so_deep_and_no_deeper) {
+  EXPECT_EQ(world_.call("notes", "a", "descend", "[31]"), "31");
+  EXPECT_THAT(world_.call("notes", "a", "descend", "[32]"), StartsWith("actor.call_cycle: "));
+  EXPECT_EQ(world_.call("notes", "a", "descend", "[3]"), "3");
 }
 
 TEST_F(ActorTest, actors_call_each_other_also_themselves) {

@@ -49,6 +49,7 @@ struct Worker : Actor {
       c.sleepFor(std::chrono::milliseconds(*job.ms));
       c.execute("INSERT INTO done VALUES (?)", job.name + " ends");
     }
+    if (job.name == "goodnight") c.sleep();
     return "did " + job.name;
   }
   std::vector<std::string> done(Context& c) {
@@ -322,6 +323,11 @@ TEST_F(QueueTest, an_actor_that_is_put_to_sleep_tells_senders_that_wait_and_keep
   EXPECT_THAT(late, StartsWith("actor.stopped: "));
   pass(21s);
   EXPECT_EQ(call("done"), R"(["first","first ends","a"])");
+}
+
+TEST_F(QueueTest, a_reply_that_is_there_arrives_though_the_actor_goes_to_sleep) {
+  EXPECT_EQ(sendFromOutside(message(R"({"name":"goodnight"})", 1min)), "\"did goodnight\"");
+  EXPECT_EQ(call("size", R"(["jobs"])"), "0");
 }
 
 TEST_F(QueueTest, actors_send_to_each_other) {

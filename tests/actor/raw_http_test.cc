@@ -157,5 +157,13 @@ TEST(HttpHeadTest, what_would_break_the_framing_of_a_response_is_refused) {
   }
 }
 
+TEST(HttpHeadTest, has_a_bounded_size) {
+  const std::string half(16'000, 'x');
+  EXPECT_TRUE(call::checkHead({.headers = {{"X-A", half}, {"X-B", half}}}));
+  EXPECT_FALSE(call::checkHead({.headers = {{"X-A", half}, {"X-B", half}, {"X-C", half}}}));
+  EXPECT_FALSE(call::checkHead({.headers = {{"X-A", std::string(70'000, 'x')}}}));
+  EXPECT_FALSE(call::checkHead({.headers = {{std::string(70'000, 'x'), "x"}}}));
+}
+
 }  // namespace
 }  // namespace skep::testing

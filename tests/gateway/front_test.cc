@@ -302,6 +302,21 @@ TEST(FrontTest, who_asks_too_much_at_once_is_refused_and_others_are_served) {
             });
 }
 
+TEST(FrontTest, what_a_proxy_adds_in_a_line_of_its_own_counts_and_not_what_the_client_made_up) {
+  serveEcho({.clients = {.perSecondMax = 0.001, .trustedProxies = {"127.0.0.1"}}},
+            [](LiveServer& server) {
+              const auto ask = [&](const std::string& forged) {
+                HttpClient client(server.port());
+                client.sendRaw(std::string("POST ") + kEcho + " HTTP/1.1\r\nHost: localhost\r\n" +
+                               "X-Forwarded-For: " + forged + "\r\n" +
+                               "X-Forwarded-For: 192.0.2.9\r\nContent-Length: 6\r\n\r\n[\"hi\"]");
+                return client.receive().result_int();
+              };
+              EXPECT_EQ(ask("192.0.2.1"), 200u);
+              EXPECT_EQ(ask("192.0.2.2"), 429u);
+            });
+}
+
 TEST(FrontTest, a_client_with_too_many_connections_gets_no_more) {
   serveEcho({.clients = {.connectionsMax = 2}}, [](LiveServer& server) {
     HttpClient first(server.port());
