@@ -312,6 +312,13 @@ class PageStore {
   /// Databases whose alarm is due at or before `nowMs`, earliest first.
   virtual Result<std::vector<DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) = 0;
 
+  /// Everything as it is now, for reading: what later writes change, supersede or destroy stays as it
+  /// was in it. What would change something is refused there (ReadOnly), and so is a snapshot of a
+  /// snapshot (Unsupported). Suspends. It ends before the store does. It holds back the store's
+  /// clean-up of what was superseded since, and on Postgres takes a connection of its own: let it
+  /// go soon. Its reads say SnapshotGone when it was lost with that connection: take another one.
+  virtual Result<std::unique_ptr<PageStore>> snapshot() = 0;
+
   /// "embedded", "postgres", "memory": for messages and metrics.
   virtual std::string_view kind() const = 0;
 };
