@@ -191,11 +191,13 @@ class PageTable {
   /// Drops every page that nobody holds and that may be dropped.
   void evictUnpinned();
   std::size_t size() const { return count_; }
+  /// Of the table itself, without the pages.
+  std::size_t memoryBytes() const { return slots_.capacity() * sizeof(PageBuffer*); }
   CacheShard& shard() { return shard_; }
 
  private:
   std::size_t slotOf(PageNumber page) const;
-  void grow();
+  void resize(std::size_t slots);
   void forget(PageBuffer* buffer);
 
   CacheShard& shard_;
