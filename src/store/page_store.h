@@ -48,6 +48,7 @@ inline constexpr std::size_t kChunkBytesMax = 100 * 1000;  // encoded; fits a Fo
 inline constexpr std::size_t kNameBytesMax = 1024;
 inline constexpr std::size_t kMetadataBytesMax = 4096;
 inline constexpr std::size_t kHotChunksMax = 16;
+inline constexpr std::uint32_t kFirstChunks = 4;  // that come with every open
 
 inline ChunkNumber chunkOf(PageNumber page) {
   return (page - 1) / kPagesPerChunk;
@@ -119,7 +120,8 @@ struct OpenRequest {
   Claim claim = Claim::None;
   DatabaseId retakeId;  // for Retake, with the epoch
   Epoch retakeEpoch = 0;
-  std::uint32_t firstChunks = 4;  // how many of the first chunks to return along with the hot ones
+  std::uint32_t firstChunks =
+      kFirstChunks;  // how many of the first chunks to return along with the hot ones
 };
 
 struct OpenedDatabase {
