@@ -5,7 +5,6 @@
 namespace skep::vfs {
 namespace {
 
-// These come with every open anyway.
 bool contains(const std::vector<store::ChunkNumber>& chunks, store::ChunkNumber chunk) {
   return std::find(chunks.begin(), chunks.end(), chunk) != chunks.end();
 }

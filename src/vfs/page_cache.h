@@ -102,6 +102,7 @@ struct CacheStats {
 
 /// What the shards of a cache share. Shared, since a shard that trims may outlive its cache.
 struct CacheBudget {
+  explicit CacheBudget(std::size_t limit) : limitBytes(limit) {}
   const std::size_t limitBytes;
   std::atomic<std::size_t> bytes{0};
   std::atomic<std::size_t> shardCount{0};
