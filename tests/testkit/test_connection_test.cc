@@ -19,7 +19,8 @@ struct ChatRoom : Actor {
     d.createConnectionState(&ChatRoom::enter);
   }
   std::string enter(Context&, const Visitor& visitor) {
-    const std::string name = visitor.parameters<Value>().value("name", "somebody");
+    const auto said = visitor.parameters<Value>();
+    const std::string name = said.is_object() ? said.value("name", "somebody") : "somebody";
     if (name == "eve") throw Forbidden("not eve");
     return name;
   }
