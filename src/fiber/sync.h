@@ -145,13 +145,15 @@ class Gate {
 class GateHolder {
  public:
   explicit GateHolder(Gate& gate) : gate_(gate.tryEnter() ? &gate : nullptr) {}
-  ~GateHolder() {
-    if (gate_ != nullptr) gate_->leave();
-  }
+  ~GateHolder() { leave(); }
   GateHolder(GateHolder&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
   GateHolder(const GateHolder&) = delete;
   GateHolder& operator=(const GateHolder&) = delete;
   explicit operator bool() const { return gate_ != nullptr; }
+  /// Earlier than the scope's end.
+  void leave() {
+    if (Gate* gate = std::exchange(gate_, nullptr)) gate->leave();
+  }
 
  private:
   Gate* gate_;
