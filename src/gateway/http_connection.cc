@@ -138,10 +138,15 @@ void HttpConnection::received(beast::error_code error) {
     return shutDown();
   }
   isHandling_ = true;
-  shared_.loop.spawn("http", [self = shared_from_this(), client = std::move(client)] {
+  const auto answer = [self = shared_from_this(), client] {
     self->handle(*client);
     self->shared_.requests.leave();
-  });
+  };
+  if (shared_.loop.trySpawn("http", answer, fiber::Priority::Outside)) return;
+  isHandling_ = false;
+  client->end();
+  shared_.requests.leave();
+  refuse({FailureCode::ActorOverloaded, "too many calls are under way on this node"});
 }
 
 /// The connection goes on as a WebSocket, if that is allowed.
@@ -217,16 +222,21 @@ bool HttpConnection::write(HttpResponse& response) {
   return !error;
 }
 
-/// Answers what could not be read or taken, and closes: where the next request starts may be unknown.
+/// Answers what could not be read or taken, and closes: where the next request starts may be unknown. Takes
+/// no fiber: those may be what there is too little of.
 void HttpConnection::refuse(const Failure& failure) {
   if (!shared_.requests.tryEnter()) return shutDown();
-  shared_.loop.spawn("http refusal", [self = shared_from_this(), failure] {
-    HttpResponse response = self->shared_.front.handler.refuse(self->parser_->get(), failure);
-    response.keep_alive(false);
-    self->write(response);
-    self->shutDown();
-    self->shared_.requests.leave();
-  });
+  auto response =
+      std::make_unique<HttpResponse>(shared_.front.handler.refuse(parser_->get(), failure));
+  response->keep_alive(false);
+  stream_->expiresAfter(shared_.front.options.writeTimeout);
+  HttpResponse& written = *response;
+  http::async_write(
+      *stream_, written,
+      [self = shared_from_this(), response = std::move(response)](beast::error_code, std::size_t) {
+        self->shutDown();
+        self->shared_.requests.leave();
+      });
 }
 
 void HttpConnection::finish() {
