@@ -131,9 +131,11 @@ json timers(actor::Invocation& invocation, std::int64_t command, const json& a) 
     case 10: {
       std::string action = a.at(2).get<std::string>();
       checkAction(invocation, action);
-      return unwrap(schedule.set(text(a.at(0)),
-                                 {.action = std::move(action), .arguments = ownBytes(a.at(3))},
-                                 integer(a.at(1))));
+      // A time, or a delay behind the rest.
+      const std::int64_t dueMs =
+          a.size() > 4 ? invocation.clock().wallMsAfter(milliseconds(a.at(4))) : integer(a.at(1));
+      return unwrap(schedule.set(
+          text(a.at(0)), {.action = std::move(action), .arguments = ownBytes(a.at(3))}, dueMs));
     }
     case 11:
       if (a.at(0).is_string()) return unwrap(schedule.cancel(a.at(0).get<std::string>()));
@@ -175,7 +177,7 @@ json jobs(actor::Invocation& invocation, std::int64_t command, const json& a) {
                           .timeZone = text(a.at(2)),
                           .intervalMs = a.at(3).is_null() ? 0 : integer(a.at(3))};
       checkAction(invocation, spec.call.action);
-      unwrap(schedule.setJob(spec, invocation.clock().wallMs()));
+      unwrap(schedule.setJob(spec, invocation.clock().wallMsAfter({})));
       return {};
     }
     case 21:

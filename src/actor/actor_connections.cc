@@ -1,6 +1,5 @@
 // What an awake actor does about connections: the hooks, and what its code says to them.
 
-#include <mutex>
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
@@ -45,10 +44,9 @@ std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
   if (auto no = refuse(type_, request, *connection, others == nullptr ? 0 : others->count())) {
     return no;
   }
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  Invocation invocation(*this, type_.options.hookTimeout);
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "onConnect");
   invocation.setConnection(connection);
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   Done done = behavior_->admit(invocation, request);
   if (std::holds_alternative<std::monostate>(done)) {
     owner_.admit(connection);
@@ -63,9 +61,10 @@ void ActorInstance::disconnected(const ConnectionPtr& connection) {
   const fiber::GateHolder inside(calls_);
   if (!inside) return;
   noteUse();
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  const auto failed = runHook(
-      [&](Invocation& invocation) { return behavior_->disconnected(invocation); }, connection);
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "onDisconnect");
+  invocation.setConnection(connection);
+  const auto failed = runWhole(
+      invocation, [&](Invocation& each) { return behavior_->disconnected(each); }, Line::Waits);
   if (!failed) return;
   logWarn("actor", "onDisconnect failed",
           {{"actor", address_.toString()}, {"error", failed->toString()}});
@@ -74,7 +73,7 @@ void ActorInstance::disconnected(const ConnectionPtr& connection) {
 /// Before the database is closed: what is still to leave leaves, and where the events stand is saved.
 void ActorInstance::finishOutbox() {
   if (*stopRequest_ == Stop::Sleep && outbox_.mustSave()) {
-    const auto failed = runHook([&](Invocation& invocation) -> Done {
+    const auto failed = runHook("saving events", [&](Invocation& invocation) -> Done {
       if (Status saved = outbox_.save(*database_); !saved) {
         return explain(saved.error(), &invocation);
       }

@@ -1,7 +1,5 @@
 // What an awake actor does about raw WebSockets.
 
-#include <mutex>
-
 #include "skep/actor/actor_instance.h"
 #include "skep/actor/outcome.h"
 #include "skep/actor/raw_head.h"
@@ -13,11 +11,11 @@ std::optional<call::Failure> ActorInstance::talk(const call::HttpRequest& reques
                                                  const SocketExchangePtr& exchange) {
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
-  std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  Invocation invocation(*this, type_.options.actionTimeout);
-  SocketSession session(*this, invocation, request, exchange, alone);
-  if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  Invocation invocation(*this, type_.options.actionTimeout, {}, "a raw WebSocket");
+  SocketSession session(*this, invocation, request, exchange);
+  const Status begun = invocation.beginAlone();
+  if (!begun && exchange->isOver()) return std::nullopt;  // the client has gone meanwhile
+  if (!begun) return explain(begun.error(), &invocation);
   const RawHead head(request);
   const call::Visit visit{.claims = request.claims, .head = &head};
   Done done = passGate(invocation, visit);

@@ -70,12 +70,10 @@ Status closeTo(const SocketExchangePtr& to, Invocation& invocation, WebSocketClo
 }
 
 SocketSession::SocketSession(ActorInstance& instance, Invocation& invocation,
-                             const call::HttpRequest& request, SocketExchangePtr exchange,
-                             std::unique_lock<fiber::Mutex>& alone)
+                             const call::HttpRequest& request, SocketExchangePtr exchange)
     : instance_(instance),
       invocation_(invocation),
       exchange_(std::move(exchange)),
-      alone_(alone),
       offered_(offeredIn(request.headers)) {
   exchange_->setInvocation(&invocation, instance.type().options.actionTimeout);
 }
@@ -125,11 +123,11 @@ Status SocketSession::close(WebSocketClose close) {
 Result<std::optional<WebSocketMessage>> SocketSession::receive(std::optional<Duration> timeout) {
   SKEP_CHECK_OK(checkAccepted());
   SKEP_CHECK_OK(invocation_.pause([&] {
-    const bool isAlone = alone_.owns_lock();
-    if (isAlone) alone_.unlock();
+    const bool wasInLine = invocation_.isInLine();
+    invocation_.leaveLine();
     waitUntilTaken();
     waitForMessage(timeout.value_or(kForever));
-    if (isAlone) alone_.lock();
+    if (wasInLine) (void)invocation_.takeLine();  // or it has to end, as the next turn finds out
   }));
   return exchange_->take();
 }

@@ -37,10 +37,9 @@ Status closeTo(const SocketExchangePtr& to, Invocation& invocation, call::WebSoc
 
 class SocketSession {
  public:
-  /// `alone` is held while the code runs, and let go while it waits for a message: the actor's other calls
-  /// have their turns meanwhile, also one at a time.
+  /// While the code waits for a message the actor's other calls have their turns, also one at a time.
   SocketSession(ActorInstance& instance, Invocation& invocation, const call::HttpRequest& request,
-                SocketExchangePtr exchange, std::unique_lock<fiber::Mutex>& alone);
+                SocketExchangePtr exchange);
   ~SocketSession();
   SocketSession(const SocketSession&) = delete;
   SocketSession& operator=(const SocketSession&) = delete;
@@ -74,7 +73,6 @@ class SocketSession {
   ActorInstance& instance_;
   Invocation& invocation_;
   const SocketExchangePtr exchange_;
-  std::unique_lock<fiber::Mutex>& alone_;
   std::vector<std::string> offered_;
 };
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include "skep/base/log.h"
 #include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
+#include "skep/fiber/loop_watch.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
 #include "skep/server/engine.h"
@@ -72,6 +74,14 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     loops[i + 1] = &other;
   });
 
+  std::atomic<std::uint64_t> loopsHeld = 0;
+  const fiber::LoopWatch watch(loops, {}, [&](const fiber::HeldLoop& held) {
+    ++loopsHeld;
+    logWarn("server", "code does not give its loop back, and all actors there wait",
+            {{"actor", held.actor},
+             {"action", held.what},
+             {"waited_ms", std::to_string(held.time.count() / 1'000'000)}});
+  });
   actor::Host host(registry, environments);
   host.start();
   gateway::Server* front = nullptr;
@@ -83,6 +93,7 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
          .gateway = front->stats(),
          .pipeline = engine->pipelineStats(),
          .cache = engine->environment().cache.stats(),
+         .loopsHeld = loopsHeld,
          .residentBytes = residentBytes(),
          .uptimeSeconds =
              std::chrono::duration<double>(loop.clock().monotonic() - started).count()});
@@ -98,6 +109,8 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     signals->wait();
     signals.reset();  // a second one ends the process where it stands
     logInfo("server", "shutting down", {});
+    // So early that what they are told still leaves.
+    host.stopCallsAfter(listening.drainTime * 9 / 10);
     server.close();
   }
   host.close();

@@ -141,7 +141,7 @@ export const Command = {
   KvPut: 2, // [key: bytes, value: bytes]
   KvDelete: 3, // [key: bytes] -> bool
   KvList: 4, // [prefix: bytes, after: bytes | null, limit] -> [[key, value], …]
-  TimerSet: 10, // [name: text | null, atMs, action, args: bytes] -> id
+  TimerSet: 10, // [name: text | null, atMs, action, args: bytes, delayMs?: instead of atMs] -> id
   TimerCancel: 11, // [id | name] -> bool
   TimerGet: 12, // [id | name] -> {id, name, action, args: bytes, atMs, nextTryMs, tries, error} | null
   TimerList: 13, // [afterId, limit] -> […]
