@@ -5,14 +5,16 @@
 //   build/bench/websocket_bench 20000          that many idle sockets (5000); `ulimit -n` must be 300 more
 //   build/bench/websocket_bench 20000 idle     only the idle ones
 //
-// "server" is the time that the server's process spent on a processor: it tells the cost of one message
-// also when the machine is busy with others.
+// "server" and "clients" are the times that the two processes spent on a processor: they tell the cost of one
+// message also when the machine is busy with others, and whether the clients are what limits the rate.
 
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
+#include <string_view>
 
 #include "server_process.h"
 #include "skep/actor/host.h"
@@ -79,6 +81,13 @@ std::string callFrame(const std::string& action, std::uint64_t id) {
                            action + R"(","args":[)" + std::to_string(id) + "]}");
 }
 
+/// Of this process, which is the clients: seconds on a processor so far.
+double clientsTime() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -135,6 +144,7 @@ void measureBroadcast(std::size_t subscribers, std::uint64_t window) {
   std::uint64_t deliveries = 0;
   std::uint64_t outstanding = window * (subscribers + 1);
   const double before = server.processorTime();
+  const double clientsBefore = clientsTime();
   const auto start = Clock::now();
   // The next burst goes out when the last has reached everybody.
   serveAll(sockets, [&](std::size_t i) {
@@ -149,9 +159,12 @@ void measureBroadcast(std::size_t subscribers, std::uint64_t window) {
   });
   const double seconds = secondsSince(start);
   const auto count = static_cast<double>(deliveries);
-  std::printf("broadcast to %zu, %llu at a time:    %.0f deliveries/s, server %.2f us each\n",
-              subscribers, static_cast<unsigned long long>(window), count / seconds,
-              (server.processorTime() - before) / count * 1e6);
+  std::printf(
+      "broadcast to %zu, %llu at a time:    %.0f deliveries/s, server %.2f us each, clients %.2f "
+      "us\n",
+      subscribers, static_cast<unsigned long long>(window), count / seconds,
+      (server.processorTime() - before) / count * 1e6,
+      (clientsTime() - clientsBefore) / count * 1e6);
 }
 
 /// Subscribers that wait for one event, in processes of their own: this one could not open as many files.
