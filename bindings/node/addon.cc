@@ -152,6 +152,7 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
   type.hasRun = boolOf(env, propertyOf(env, object, "hasRun"));
   type.hasGate = boolOf(env, propertyOf(env, object, "hasGate"));
   type.hasRequestHandler = boolOf(env, propertyOf(env, object, "hasRequestHandler"));
+  type.hasSocketHandler = boolOf(env, propertyOf(env, object, "hasSocketHandler"));
   type.hasOnDisconnect = boolOf(env, propertyOf(env, object, "hasOnDisconnect"));
   type.options = optionsOf(env, propertyOf(env, object, "options"));
   type.makeBehavior = [host = std::move(host), own = std::move(own)] {
@@ -339,6 +340,20 @@ napi_value command(napi_env env, napi_callback_info info) {
       ->ask(env, *run);
 }
 
+napi_value socketBusy(napi_env env, napi_callback_info info) {
+  const Arguments<2> arguments(env, info);
+  Run* const run = Run::find(static_cast<Run::Id>(integerOf(env, arguments[0])));
+  if (run != nullptr) run->setBusy(boolOf(env, arguments[1]));
+  return nullptr;
+}
+
+napi_value socketBuffered(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  Run* const run = Run::find(static_cast<Run::Id>(integerOf(env, arguments[0])));
+  const bool isOpen = run != nullptr && run->socket != nullptr;
+  return toJs(env, static_cast<std::int64_t>(isOpen ? run->socket->exchange()->sentCost() : 0));
+}
+
 napi_value keepAwake(napi_env env, napi_callback_info info) {
   const Arguments<1> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
@@ -427,6 +442,8 @@ napi_value exports(napi_env env, napi_value object) {
   add("connections", &connections);
   add("claims", &claims);
   add("command", &command);
+  add("socketBusy", &socketBusy);
+  add("socketBuffered", &socketBuffered);
   add("keepAwake", &keepAwake);
   add("releaseAwake", &releaseAwake);
   add("now", &now);

@@ -12,6 +12,17 @@ using actor::Invocation;
 using call::Failure;
 using call::FailureCode;
 
+namespace {
+
+/// "GET /path?query"
+std::string lineOf(const call::HttpRequest& request) {
+  std::string line = request.method + " " + request.path;
+  if (!request.query.empty()) line += "?" + request.query;
+  return line;
+}
+
+}  // namespace
+
 JsActor::JsActor(std::shared_ptr<JsHost> host, std::shared_ptr<const JsType> type)
     : host_(std::move(host)), type_(std::move(type)), id_(host_->nextActor()) {}
 
@@ -19,10 +30,12 @@ JsActor::~JsActor() {
   host_->node().call([host = host_, id = id_] { host->forget(id); });
 }
 
-Settled JsActor::serve(Invocation& invocation, Dispatch what, actor::HttpResponder* responder) {
+Settled JsActor::serve(Invocation& invocation, Dispatch what, actor::HttpResponder* responder,
+                       actor::SocketSession* socket) {
   what.connection = invocation.connection();
   Run run(host_->node(), *this, invocation);
   run.responder = responder;
+  run.socket = socket;
   return run.serve([this, what = std::move(what), id = run.id(), key = invocation.actor().key] {
     const bool isNew = !std::exchange(isIntroduced_, true);
     host_->dispatch(what, id, id_, type_->index, isNew ? &key : nullptr);
@@ -128,14 +141,25 @@ Done JsActor::letPass(Invocation& invocation, const call::Visit& visit) {
 
 Done JsActor::request(Invocation& invocation, const call::HttpRequest& request,
                       actor::HttpResponder& responder) {
-  std::string line = request.method + " " + request.path;
-  if (!request.query.empty()) line += "?" + request.query;
   Settled settled = serve(invocation,
                           {.kind = Kind::Request,
-                           .name = std::move(line),
+                           .name = lineOf(request),
                            .payload = call::Payload{call::Encoding::Cbor, request.body},
                            .headers = &request.headers},
                           &responder);
+  if (settled.failure) return *std::move(settled.failure);
+  return {};
+}
+
+Done JsActor::talk(Invocation& invocation, const call::HttpRequest& request,
+                   actor::SocketSession& session) {
+  Settled settled = serve(
+      invocation,
+      {.kind = Kind::Talk,
+       .name = lineOf(request),
+       .payload = call::Payload{call::Encoding::Json, nlohmann::json(session.offered()).dump()},
+       .headers = &request.headers},
+      nullptr, &session);
   if (settled.failure) return *std::move(settled.failure);
   return {};
 }

@@ -76,11 +76,14 @@ SocketSession::SocketSession(ActorInstance& instance, Invocation& invocation,
       invocation_(invocation),
       exchange_(std::move(exchange)),
       alone_(alone),
+      isOneAtATime_(alone.owns_lock()),
+      patience_(instance.loop()),
       offered_(offeredIn(request.headers)) {
   exchange_->setInvocation(&invocation, instance.type().options.actionTimeout);
 }
 
 SocketSession::~SocketSession() {
+  exchange_->setOnChange(nullptr);
   exchange_->setInvocation(nullptr);
 }
 
@@ -125,11 +128,10 @@ Status SocketSession::close(WebSocketClose close) {
 Result<std::optional<WebSocketMessage>> SocketSession::receive(std::optional<Duration> timeout) {
   SKEP_CHECK_OK(checkAccepted());
   SKEP_CHECK_OK(invocation_.pause([&] {
-    const bool isAlone = alone_.owns_lock();
-    if (isAlone) alone_.unlock();
+    letOthersRun();
     waitUntilTaken();
     waitForMessage(timeout.value_or(kForever));
-    if (isAlone) alone_.lock();
+    waitForOthers();
   }));
   return exchange_->take();
 }
@@ -139,10 +141,34 @@ Status SocketSession::drain() {
   return invocation_.pause([&] { waitUntilTaken(); });
 }
 
+bool SocketSession::isReady() {
+  if (!isAccepted()) return false;
+  if (hasTooMuchOnItsWay()) {
+    if (!patience_.isPending()) {
+      patience_.callAfter(options().sendTimeout, [this] { exchange_->fail(tooSlow()); });
+    }
+    return false;
+  }
+  patience_.cancel();
+  return exchange_->isOver() || exchange_->hasMessage();
+}
+
+void SocketSession::letOthersRun() {
+  if (isOneAtATime_ && alone_.owns_lock()) alone_.unlock();
+}
+
+void SocketSession::waitForOthers() {
+  if (isOneAtATime_ && !alone_.owns_lock()) alone_.lock();
+}
+
+bool SocketSession::hasTooMuchOnItsWay() const {
+  return exchange_->isOpen() && exchange_->sentCost() > options().sendBytesMax;
+}
+
 void SocketSession::waitUntilTaken() {
   const fiber::AbortToken token = invocation_.abortToken();
   const MonotonicTime end = instance_.clock().monotonic() + options().sendTimeout;
-  while (exchange_->isOpen() && exchange_->sentCost() > options().sendBytesMax) {
+  while (hasTooMuchOnItsWay()) {
     if (token.isAborted()) return;
     const Duration left = end - instance_.clock().monotonic();
     if (left <= Duration::zero()) return exchange_->fail(tooSlow());

@@ -11,6 +11,7 @@ import type {
   Queues,
   StateContext,
 } from "./context.ts";
+import type { ActorWebSocket } from "./raw_socket.ts";
 import type { StandardSchema } from "./standard_schema.ts";
 
 type Awaitable<T> = T | Promise<T>;
@@ -192,6 +193,15 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     c: ActorContext<State, Vars, ConnState, Params, E, Q>,
     request: Request,
   ) => Awaitable<Response | void>;
+  /**
+   * Talks with a client that opens a WebSocket at `/actors/{type}/{key…}/request/…`, in messages of its own: adds
+   * listeners, and returns. The context is of use until the WebSocket is over; each message is a turn of its own.
+   */
+  readonly onWebSocket?: (
+    c: ActorContext<State, Vars, ConnState, Params, E, Q>,
+    socket: ActorWebSocket,
+    request: Request,
+  ) => Awaitable<void>;
   // Not a constraint of A: `c` would have its type before State and the others are inferred.
   readonly actions?: A & Actions<ActorContext<State, Vars, ConnState, Params, E, Q>>;
   /**
@@ -233,6 +243,7 @@ export interface RuntimeConfig {
   readonly onConnect?: Code;
   readonly onDisconnect?: Code;
   readonly onRequest?: Code;
+  readonly onWebSocket?: Code;
   readonly actions?: { readonly [name: string]: Code };
   readonly onMessage?: { readonly [name: string]: Code | undefined };
 }

@@ -187,6 +187,7 @@ function nativeType({ name, config }: RuntimeType): NativeType {
     hasOnDisconnect: config.onDisconnect !== undefined,
     hasGate: config.onBeforeConnect !== undefined,
     hasRequestHandler: config.onRequest !== undefined,
+    hasSocketHandler: config.onWebSocket !== undefined,
     options: defined({
       sleepAfterMs: options.sleepAfter,
       actionTimeoutMs: options.actionTimeout,
