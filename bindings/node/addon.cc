@@ -142,12 +142,14 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
     queue.options.messagesMax = sizeOf(env, each, "messagesMax", queue.options.messagesMax);
     queue.options.retry.triesMax = static_cast<int>(
         sizeOf(env, each, "triesMax", static_cast<std::size_t>(queue.options.retry.triesMax)));
+    queue.isGuarded = boolOf(env, propertyOf(env, each, "isGuarded"));
     own->queues.insert(name);
     type.queues.emplace(std::move(name), queue);
   });
   forEach(env, propertyOf(env, object, "events"), [&](napi_value each) {
-    type.events[textOf(env, propertyOf(env, each, "name"))] = {.history =
-                                                                   sizeOf(env, each, "history", 0)};
+    type.events[textOf(env, propertyOf(env, each, "name"))] = {
+        .history = sizeOf(env, each, "history", 0),
+        .isGuarded = boolOf(env, propertyOf(env, each, "isGuarded"))};
   });
   type.hasRun = boolOf(env, propertyOf(env, object, "hasRun"));
   type.hasGate = boolOf(env, propertyOf(env, object, "hasGate"));

@@ -14,6 +14,8 @@ using call::FailureCode;
 
 namespace {
 
+constexpr std::string_view kCborTrue = "\xf5";
+
 /// "GET /path?query"
 std::string lineOf(const call::HttpRequest& request) {
   std::string line = request.method + " " + request.path;
@@ -137,6 +139,21 @@ Done JsActor::disconnected(Invocation& invocation) {
 Done JsActor::letPass(Invocation& invocation, const call::Visit& visit) {
   const call::Headers headers = visit.head != nullptr ? visit.head->fields() : call::Headers();
   return hook(invocation, {.kind = Kind::Pass, .headers = &headers});
+}
+
+call::Outcome<bool> JsActor::ask(Invocation& invocation, Dispatch what) {
+  Settled settled = serve(invocation, std::move(what));
+  if (settled.failure) return *std::move(settled.failure);
+  return settled.result && settled.result->bytes == kCborTrue;
+}
+
+call::Outcome<bool> JsActor::maySubscribe(Invocation& invocation, const std::string& event) {
+  return ask(invocation, {.kind = Kind::Subscribe, .name = event});
+}
+call::Outcome<bool> JsActor::mayPublish(Invocation& invocation, const call::Visit& visit,
+                                        const std::string& queue) {
+  const call::Headers headers = visit.head != nullptr ? visit.head->fields() : call::Headers();
+  return ask(invocation, {.kind = Kind::Publish, .name = queue, .headers = &headers});
 }
 
 Done JsActor::request(Invocation& invocation, const call::HttpRequest& request,

@@ -36,6 +36,10 @@ class JsActor final : public actor::Behavior {
   actor::Done connected(actor::Invocation& invocation) override;
   actor::Done disconnected(actor::Invocation& invocation) override;
   actor::Done letPass(actor::Invocation& invocation, const call::Visit& visit) override;
+  call::Outcome<bool> maySubscribe(actor::Invocation& invocation,
+                                   const std::string& event) override;
+  call::Outcome<bool> mayPublish(actor::Invocation& invocation, const call::Visit& visit,
+                                 const std::string& queue) override;
   actor::Done request(actor::Invocation& invocation, const call::HttpRequest& request,
                       actor::HttpResponder& responder) override;
   actor::Done talk(actor::Invocation& invocation, const call::HttpRequest& request,
@@ -55,6 +59,7 @@ class JsActor final : public actor::Behavior {
   Settled serve(actor::Invocation& invocation, Dispatch what,
                 actor::HttpResponder* responder = nullptr, actor::SocketSession* socket = nullptr);
   actor::Done hook(actor::Invocation& invocation, Dispatch what);
+  call::Outcome<bool> ask(actor::Invocation& invocation, Dispatch what);
 
   const std::shared_ptr<JsHost> host_;
   const std::shared_ptr<const JsType> type_;

@@ -38,7 +38,9 @@ enum class Kind : std::uint8_t {
   Destroy,
   Pass,
   Request,
-  Talk
+  Talk,
+  Subscribe,
+  Publish
 };
 
 struct Dispatch {

@@ -3,6 +3,7 @@
 import type { EventType, QueueType } from "@skep/client";
 
 import type {
+  AccessContext,
   ActorContext,
   BaseContext,
   ConnectContext,
@@ -19,6 +20,7 @@ type Awaitable<T> = T | Promise<T>;
 /** An event as its actor type declares it. */
 export interface EventDefinition<T> extends EventType<T> {
   readonly history: number;
+  readonly canSubscribe: EventOptions["canSubscribe"];
 }
 
 /** How an event is kept. */
@@ -28,13 +30,19 @@ export interface EventOptions {
    * or a long time. 0, the default: only those in memory, while the actor is awake.
    */
   readonly history?: number;
+  /**
+   * Whether a connection (`c.conn`) may subscribe to it; a client that may not gets `request.forbidden`. Asked each
+   * time that it subscribes, also when it comes back. What the actor sends to one connection is not asked about.
+   */
+  // A method: its parameter may be a more precise AccessContext.
+  canSubscribe?(c: AccessContext): Awaitable<boolean>;
 }
 
 /** Declares an event that carries a `T`, or nothing. */
 export function event(): EventDefinition<undefined>;
 export function event<T>(options?: EventOptions): EventDefinition<T>;
 export function event<T>(options: EventOptions = {}): EventDefinition<T> {
-  return { history: options.history ?? 0 };
+  return { history: options.history ?? 0, canSubscribe: options.canSubscribe };
 }
 
 /** A queue as its actor type declares it. */
@@ -48,6 +56,11 @@ export interface QueueOptions {
   readonly messagesMax?: number;
   /** How often a message is tried before it is dead. 8 */
   readonly triesMax?: number;
+  /**
+   * Whether a client may send to it: behind `onBeforeConnect`, by `c.claims` and `c.request`. One that may not gets
+   * `request.forbidden`. Other actors and the actor's own code are not asked about.
+   */
+  canPublish?(c: AccessContext): Awaitable<boolean>;
 }
 
 /**
@@ -219,8 +232,10 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
 /** The configuration of any actor type, when its types do not matter any more. */
 export interface RuntimeConfig {
   readonly db?: DatabaseDefinition;
-  readonly events?: { readonly [name: string]: { readonly history?: number } };
-  readonly queues?: { readonly [name: string]: { readonly options?: QueueOptions } };
+  readonly events?: {
+    readonly [name: string]: { readonly history?: number; readonly canSubscribe?: Code | undefined };
+  };
+  readonly queues?: { readonly [name: string]: { readonly options?: Omit<QueueOptions, "canPublish"> & { readonly canPublish?: Code } } };
   readonly state?: unknown;
   readonly createState?: Code;
   readonly vars?: unknown;

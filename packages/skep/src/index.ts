@@ -5,6 +5,7 @@
  */
 export { ActorError } from "@skep/client";
 export type {
+  AccessContext,
   ActorContext,
   BaseContext,
   ConnectContext,

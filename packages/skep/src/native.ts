@@ -38,6 +38,10 @@ export const Kind = {
    * `headers`. Answered by Socket…; what the client sends comes by message() and closed().
    */
   Talk: 13,
+  /** Settles with whether the connection may hear the event `name` (CBOR). */
+  Subscribe: 14,
+  /** Settles with whether a client may send to the queue `name` (CBOR). `headers`: those of its request. */
+  Publish: 15,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -80,9 +84,9 @@ export interface NativeType {
   name: string;
   migrations: { version: number; sql: string }[];
   actions: string[];
-  queues: { name: string; hasHandler: boolean; triesMax?: number; messagesMax?: number }[];
-  /** By name: how many events are kept in the database (0: none). */
-  events: { name: string; history: number }[];
+  queues: { name: string; hasHandler: boolean; triesMax?: number; messagesMax?: number; isGuarded?: boolean }[];
+  /** By name: how many events are kept in the database (0: none). `isGuarded`: Kind.Subscribe is asked. */
+  events: { name: string; history: number; isGuarded?: boolean }[];
   hasRun: boolean;
   hasOnDisconnect: boolean;
   /** Kind.Pass is worth a call. */

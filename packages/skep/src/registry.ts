@@ -179,9 +179,10 @@ function nativeType({ name, config }: RuntimeType): NativeType {
     migrations: (config.db?.migrations ?? []).map(({ version, sql }) => ({ version, sql })),
     actions: Object.keys(config.actions ?? {}),
     queues: queuesOf(config),
-    events: Object.entries(config.events ?? {}).map(([event, { history = 0 }]) => ({
+    events: Object.entries(config.events ?? {}).map(([event, { history = 0, canSubscribe }]) => ({
       name: event,
       history,
+      ...(canSubscribe && { isGuarded: true }),
     })),
     hasRun: config.run !== undefined,
     hasOnDisconnect: config.onDisconnect !== undefined,
@@ -203,6 +204,7 @@ function queuesOf(config: RuntimeConfig): NativeType["queues"] {
   return Object.entries(config.queues ?? {}).map(([name, { options }]) => ({
     name,
     hasHandler: config.onMessage?.[name] !== undefined,
+    ...(options?.canPublish && { isGuarded: true }),
     ...defined({ triesMax: options?.triesMax, messagesMax: options?.messagesMax }),
   }));
 }

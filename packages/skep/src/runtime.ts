@@ -48,6 +48,8 @@ const names: Readonly<Record<Kind, string>> = {
   [Kind.Pass]: "onBeforeConnect",
   [Kind.Request]: "onRequest",
   [Kind.Talk]: "onWebSocket",
+  [Kind.Subscribe]: "canSubscribe of the event",
+  [Kind.Publish]: "canPublish of the queue",
 };
 
 export class Runtime implements NativeCallbacks {
@@ -178,6 +180,10 @@ export class Runtime implements NativeCallbacks {
         return this.#request(run, payload);
       case Kind.Talk:
         return this.#talk(run, payload);
+      case Kind.Subscribe:
+        return answerOf(config.events![run.name]!.canSubscribe!(c));
+      case Kind.Publish:
+        return answerOf(config.queues![run.name]!.options!.canPublish!(c));
     }
     throw new Error(`there is no kind of run ${String(kind)}`);
   }
@@ -343,11 +349,21 @@ function encodeResult(run: Run, value: unknown): Payload | undefined {
     case Kind.Action:
     case Kind.Message:
       return value === undefined ? undefined : toPayload(value, run.replyEncoding);
+    case Kind.Subscribe:
+    case Kind.Publish:
     case Kind.Admit:
       return value === undefined ? undefined : encode(value, "stored");
     default:
       return undefined;
   }
+}
+
+/** Nothing but true lets anybody in; what is no boolean is a mistake. */
+function answerOf(given: unknown): unknown {
+  return then(given, (answer) => {
+    if (typeof answer === "boolean") return answer;
+    throw new TypeError("canSubscribe and canPublish give true or false");
+  });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
