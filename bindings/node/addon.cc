@@ -151,6 +151,7 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
         .history = sizeOf(env, each, "history", 0),
         .isGuarded = boolOf(env, propertyOf(env, each, "isGuarded"))};
   });
+  type.extensions = textsOf(env, propertyOf(env, object, "extensions"));
   type.hasRun = boolOf(env, propertyOf(env, object, "hasRun"));
   type.hasGate = boolOf(env, propertyOf(env, object, "hasGate"));
   type.hasRequestHandler = boolOf(env, propertyOf(env, object, "hasRequestHandler"));

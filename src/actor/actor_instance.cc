@@ -59,6 +59,7 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
   options.create =
       existence == call::Existence::Get ? store::Create::Never : store::Create::IfMissing;
   options.limits = type_.options.limits;
+  options.extensions = &type_.extensions;
   auto opened = sql::Database::open(environment_, std::move(options));
   if (!opened) {
     if (opened.error().code == ErrorCode::NotFound) {

@@ -84,6 +84,7 @@ export interface Migration {
 /** The schema of an actor's database. */
 export interface DatabaseDefinition {
   readonly migrations: readonly Migration[];
+  readonly extensions: readonly string[];
   readonly onMigrate: ((c: BaseContext) => Awaitable<void>) | undefined;
 }
 
@@ -94,13 +95,19 @@ export interface DatabaseOptions {
    * together, or none.
    */
   readonly migrations?: readonly Migration[];
+  /**
+   * Files of SQLite extensions (shared libraries) that each of these databases has, as sqlite-vec's
+   * `getLoadablePath()` names one. They run within the process, as native addons do. SQL can load none.
+   */
+  readonly extensions?: readonly string[];
   /** Runs with each wake, behind the migrations and together with them. */
   readonly onMigrate?: (c: BaseContext) => Awaitable<void>;
 }
 
 /** The schema of an actor's database. */
 export function db(options: DatabaseOptions = {}): DatabaseDefinition {
-  return { migrations: options.migrations ?? [], onMigrate: options.onMigrate };
+  const { migrations = [], extensions = [], onMigrate } = options;
+  return { migrations, extensions, onMigrate };
 }
 
 /** How actors of a type behave. */

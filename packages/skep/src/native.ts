@@ -83,6 +83,8 @@ export interface NativeRows {
 export interface NativeType {
   name: string;
   migrations: { version: number; sql: string }[];
+  /** Files of SQLite extensions. */
+  extensions?: string[];
   actions: string[];
   queues: { name: string; hasHandler: boolean; triesMax?: number; messagesMax?: number; isGuarded?: boolean }[];
   /** By name: how many events are kept in the database (0: none). `isGuarded`: Kind.Subscribe is asked. */

@@ -1,6 +1,7 @@
 // setup() and start(): actor types, and a server that runs them.
 
 import { channel } from "node:diagnostics_channel";
+import { existsSync } from "node:fs";
 
 import type { RuntimeType } from "./awake_actor.ts";
 import type { AnyActorDefinition, RuntimeConfig } from "./definition.ts";
@@ -177,6 +178,7 @@ function nativeType({ name, config }: RuntimeType): NativeType {
   return {
     name,
     migrations: (config.db?.migrations ?? []).map(({ version, sql }) => ({ version, sql })),
+    ...(config.db?.extensions?.length && { extensions: extensionsOf(name, config.db.extensions) }),
     actions: Object.keys(config.actions ?? {}),
     queues: queuesOf(config),
     events: Object.entries(config.events ?? {}).map(([event, { history = 0, canSubscribe }]) => ({
@@ -198,6 +200,14 @@ function nativeType({ name, config }: RuntimeType): NativeType {
       databaseBytesMax: options.databaseBytesMax,
     }),
   };
+}
+
+/** A file that is not there would be noticed by the first actor only. */
+function extensionsOf(type: string, files: readonly string[]): string[] {
+  for (const file of files) {
+    if (!existsSync(file)) throw new Error(`the SQLite extension of '${type}' is not there: ${file}`);
+  }
+  return [...files];
 }
 
 function queuesOf(config: RuntimeConfig): NativeType["queues"] {
