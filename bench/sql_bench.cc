@@ -86,6 +86,7 @@ class ForgetfulStore final : public store::PageStore {
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t n, std::size_t l) override {
     return inner_.dueAlarms(n, l);
   }
+  Result<std::unique_ptr<store::PageStore>> snapshot() override { return inner_.snapshot(); }
   std::string_view kind() const override { return "forgetful"; }
 
   bool forgets = false;

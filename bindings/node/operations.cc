@@ -85,13 +85,12 @@ Status Execute::run(sql::Database& database) {
                  "the statement has " + std::to_string(statement.parameterCount()) +
                      " parameters, " + std::to_string(position) + " were given"};
   }
-  noteColumns(statement);
-  const int count = statement.columnCount();
-  while (true) {
-    SKEP_TRY(const bool isRow, statement.step());
-    if (!isRow) return {};
-    for (int i = 0; i < count; ++i) values_.push_back(statement.value(i));
+  SKEP_TRY(bool isRow, statement.stepInto(values_));
+  noteColumns(statement);  // after the first step, which compiles anew when the schema has changed
+  while (isRow) {
+    SKEP_TRY(isRow, statement.stepInto(values_));
   }
+  return {};
 }
 
 /// Most statements have the columns that they had the last time.

@@ -32,7 +32,7 @@ class Checker {
     report_.head = opened.head;
     phases_ = Phases(progress_, kPhases, opened.head.pageCount);
     SKEP_CHECK_OK(checkHistory(opened));
-    SKEP_CHECK_OK(checkTail(opened));
+    checkTail(opened);
     phases_.next();
     SKEP_CHECK_OK(checkChunks(opened));
     if (!report_.ok()) return {};  // pages would only repeat what is found already
@@ -49,29 +49,19 @@ class Checker {
       report_.findings.push_back({kind, std::move(message)});
   }
 
-  Status checkTail(const store::OpenedDatabase& opened) {
-    for (const store::StoredRecord& record : opened.log)
-      SKEP_CHECK_OK(checkRecord(opened.id, record));
-    if (!report_.ok()) return {};
+  void checkTail(const store::OpenedDatabase& opened) {
+    for (const store::StoredRecord& record : opened.log) checkRecord(opened.id, record);
+    if (!report_.ok()) return;
     vfs::LogTail tail(opened.id);
     tail.reload(opened.log);
     Status chain = tail.verify(opened.head);
     if (!chain) add(Finding::Kind::Record, chain.error().message);
-    return {};
   }
 
-  Status checkRecord(store::DatabaseId id, const store::StoredRecord& record) {
+  void checkRecord(store::DatabaseId id, const store::StoredRecord& record) {
     ++report_.records;
-    const store::Txid before = chain_.newestTxid();
-    std::optional<std::string> wrong = takeRecord(id, record);
-    if (!wrong) return {};
-    SKEP_TRY(const bool expired, haveExpired(id, before));
-    if (expired) {
-      chain_ = {};
-      wrong = takeRecord(id, record);
-    }
-    if (wrong) add(Finding::Kind::Record, std::move(*wrong));
-    return {};
+    if (std::optional<std::string> wrong = takeRecord(id, record))
+      add(Finding::Kind::Record, std::move(*wrong));
   }
 
   /// What is wrong with the next record, by itself or as the one that follows those before.
@@ -93,20 +83,12 @@ class Checker {
       if (records.empty()) return {};
       for (const store::StoredRecord& record : records) {
         if (record.txid > opened.head.logStart) break;
-        SKEP_CHECK_OK(checkRecord(opened.id, record));
+        checkRecord(opened.id, record);
       }
       after = records.back().txid;
       if (!phases_.report(after, opened.head.logStart)) return givenUp();
     }
     return {};
-  }
-
-  /// Whether the owner has removed the records up to `txid` since they were read: then a gap after
-  /// them is none.
-  Result<bool> haveExpired(store::DatabaseId id, store::Txid txid) {
-    if (txid == 0) return false;
-    SKEP_TRY(const std::vector<store::StoredRecord> oldest, environment_.store.readLog(id, 0, 1));
-    return oldest.empty() || oldest.front().txid > txid;
   }
 
   Status checkChunks(const store::OpenedDatabase& opened) {
@@ -125,28 +107,12 @@ class Checker {
 
   Status checkChunk(const store::OpenedDatabase& opened, const store::ChunkVersion& version) {
     ++report_.chunkVersions;
-    const bool isAbove = version.txid > opened.head.txid;
-    const bool isPastEnd = store::firstPageOf(version.chunk) > opened.head.pageCount &&
-                           opened.properties.retentionMs == 0;
-    if (isAbove || isPastEnd) {
-      SKEP_TRY(store::DatabaseInfo now, environment_.store.info(report_.name));
-      if (now.head.txid != opened.head.txid) return {};  // the owner went on since
-      const std::string which = "chunk " + std::to_string(version.chunk) +
-                                " has a version of txid " + std::to_string(version.txid);
-      if (!isAbove) {
-        add(Finding::Kind::Chunk, which + ", past the end of the database (" +
-                                      std::to_string(opened.head.pageCount) + " pages)");
-      } else if (version.txid != now.head.stagingTxid) {
-        SKEP_TRY(const bool stays, staysUnknown(version, now));
-        if (!stays) return {};
-        add(Finding::Kind::Chunk, which + ", above the head's " + std::to_string(opened.head.txid) +
-                                      ", which the head does not know of");
-      } else if (!std::exchange(isStagingTold_, true)) {
-        add(Finding::Kind::Staging,
-            which + ", above the head's " + std::to_string(opened.head.txid) +
-                ": an owner is at work on a large transaction, or one ended in a crash; the next "
-                "owner removes what is left of it");
-      }
+    if (version.txid > opened.head.txid) return checkStaged(opened, version);
+    const std::string which = describe(version);
+    const bool isPastEnd = store::firstPageOf(version.chunk) > opened.head.pageCount;
+    if (isPastEnd && opened.properties.retentionMs == 0) {
+      add(Finding::Kind::Chunk, which + ", past the end of the database (" +
+                                    std::to_string(opened.head.pageCount) + " pages)");
       return {};
     }
     store::ChunkReadRequest request;
@@ -154,30 +120,38 @@ class Checker {
     request.atTxid = version.txid;
     request.chunks = {version.chunk};
     SKEP_TRY(store::ChunkRead read, environment_.store.readChunks(request));
-    if (read.chunks.size() != 1 || read.chunks[0].txid != version.txid)
-      return {};  // folded away meanwhile
+    if (read.chunks.size() != 1 || read.chunks[0].txid != version.txid) {
+      add(Finding::Kind::Chunk, which + " in the list of versions that can't be read");
+      return {};
+    }
     Result<store::DecodedChunk> decoded =
         store::decodeChunk(opened.id, version.chunk, version.txid, read.chunks[0].bytes);
     if (!decoded) {
       add(Finding::Kind::Chunk, decoded.error().message);
     } else if (!chain_.hasVersion(version.txid)) {
-      add(Finding::Kind::Chunk, "chunk " + std::to_string(version.chunk) +
-                                    " has a version of txid " + std::to_string(version.txid) +
-                                    ", at which no commit ended");
+      add(Finding::Kind::Chunk, which + ", at which no commit ended");
     }
     return {};
   }
 
-  /// Whether the version, which the head did not know of in `before`, is there all the same: an
-  /// owner may have begun or ended a staging since the versions were listed.
-  Result<bool> staysUnknown(const store::ChunkVersion& version, const store::DatabaseInfo& before) {
-    const store::ChunkVersion just{.chunk = version.chunk, .txid = version.txid - 1};
-    SKEP_TRY(const std::vector<store::ChunkVersion> found,
-             environment_.store.listChunkVersions(before.id, just, 1));
-    const bool isThere =
-        !found.empty() && found[0].chunk == version.chunk && found[0].txid == version.txid;
-    SKEP_TRY(const store::DatabaseInfo after, environment_.store.info(report_.name));
-    return isThere && after.id == before.id && after.head == before.head;
+  static std::string describe(const store::ChunkVersion& version) {
+    return "chunk " + std::to_string(version.chunk) + " has a version of txid " +
+           std::to_string(version.txid);
+  }
+
+  /// A version above the head: of a large transaction, if the head knows of one.
+  Status checkStaged(const store::OpenedDatabase& opened, const store::ChunkVersion& version) {
+    const std::string which =
+        describe(version) + ", above the head's " + std::to_string(opened.head.txid);
+    if (version.txid != opened.head.stagingTxid) {
+      add(Finding::Kind::Chunk, which + ", which the head does not know of");
+    } else if (!std::exchange(isStagingTold_, true)) {
+      add(Finding::Kind::Staging,
+          which +
+              ": an owner is at work on a large transaction, or one ended in a crash; the next "
+              "owner removes what is left of it");
+    }
+    return {};
   }
 
   Status checkPages() {
@@ -277,9 +251,16 @@ std::string_view findingKindName(Finding::Kind kind) {
 
 Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name,
                                   const Progress& progress) {
+  SKEP_TRY(const std::unique_ptr<store::PageStore> snapshot, environment.store.snapshot());
+  vfs::Environment reading = environment.withStore(*snapshot);
+  return checkInSnapshot(reading, name, progress);
+}
+
+Result<CheckReport> checkInSnapshot(vfs::Environment& snapshot, const std::string& name,
+                                    const Progress& progress) {
   CheckReport report;
   report.name = name;
-  Checker checker(environment, report, progress);
+  Checker checker(snapshot, report, progress);
   SKEP_CHECK_OK(checker.run());
   return report;
 }

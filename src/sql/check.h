@@ -9,8 +9,7 @@
 //   4. every page can be rebuilt, and all of them together have the head's digest
 //   5. PRAGMA integrity_check and foreign_key_check
 //
-// Reads only; the owner is not disturbed. A version that the owner folds away meanwhile is reported
-// as SnapshotGone.
+// Reads only, all of it from one snapshot of the store: the owner goes on undisturbed.
 
 #pragma once
 
@@ -53,8 +52,12 @@ struct CheckReport {
 };
 
 /// The report, also when it has findings; an error only when the check could not be made: NotFound,
-/// SnapshotGone, Aborted. Suspends.
+/// SnapshotGone (the store lost the snapshot), Unavailable, Aborted. Suspends.
 Result<CheckReport> checkDatabase(vfs::Environment& environment, const std::string& name,
                                   const Progress& progress = {});
+
+/// The same in an environment whose store is a snapshot: for many databases at one moment.
+Result<CheckReport> checkInSnapshot(vfs::Environment& snapshot, const std::string& name,
+                                    const Progress& progress = {});
 
 }  // namespace skep::sql

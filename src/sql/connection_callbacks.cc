@@ -70,6 +70,7 @@ Error Connection::resultTooLarge() const {
 void Connection::start(StatementRun& run) {
   run.steps = 0;
   run.timed = false;
+  run.keptBytes = 0;
   run.isResultFull = false;
   stopReason_.reset();
   interrupted_ = false;

@@ -9,20 +9,6 @@
 #include "skep/sql/sql_text.h"
 
 namespace skep::sql {
-namespace {
-
-/// What a row of a result takes in memory, about.
-std::size_t bytesOf(const std::vector<Value>& row) {
-  std::size_t bytes = sizeof(row) + row.size() * sizeof(Value);
-  for (const Value& value : row) {
-    if (value.type() == ValueType::Text) bytes += value.text().size();
-    if (value.type() == ValueType::Blob) bytes += value.blob().size();
-  }
-  return bytes;
-}
-
-}  // namespace
-
 Database::Database(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
 Database::~Database() {
@@ -80,22 +66,17 @@ Result<Rows> Database::execute(std::string_view sql, std::span<const Value> para
   Rows result;
   if (!statement) return result;
   SKEP_CHECK_OK(statement.bindAll(parameters));
+  std::vector<Value> row;
+  SKEP_TRY(bool isRow, statement.stepInto(row));
   // Columns are asked for after the first step: it compiles the statement anew when the schema has
   // changed.
-  SKEP_TRY(bool row, statement.step());
   const int columns = statement.columnCount();
   for (int i = 0; i < columns; ++i) result.columns.emplace_back(statement.columnName(i));
-  const std::size_t bytesMax = connection_->options().limits.resultBytesMax;
-  std::size_t bytes = 0;
-  while (row) {
-    std::vector<Value>& values = result.rows.emplace_back();
-    values.reserve(static_cast<std::size_t>(columns));
-    for (int i = 0; i < columns; ++i) values.push_back(statement.value(i));
-    bytes += bytesOf(values);
-    statement.run_.isResultFull = bytesMax != 0 && bytes > bytesMax;
-    SKEP_TRY(row, statement.step());
-    // Some, which write nothing, do not look up between two rows.
-    if (row && statement.run_.isResultFull) return connection_->resultTooLarge();
+  while (isRow) {
+    result.rows.push_back(std::move(row));
+    row = {};
+    row.reserve(static_cast<std::size_t>(columns));
+    SKEP_TRY(isRow, statement.stepInto(row));
   }
   return result;
 }

@@ -17,6 +17,11 @@ std::size_t sizeOf(const ValueView& value) {
   return value.type() == ValueType::Blob ? value.blob().size() : 0;
 }
 
+/// What a value of a result takes in memory, about.
+std::size_t bytesOf(const Value& value) {
+  return sizeof value + sizeOf(value);
+}
+
 }  // namespace
 
 Statement::Statement(Connection& connection, sqlite3_stmt* statement)
@@ -126,6 +131,21 @@ std::string_view Statement::parameterName(int index) const {
 Result<bool> Statement::step() {
   Connection::Entry entry(*connection_);
   return connection_->step(statement_, kind_, run_);
+}
+
+Result<bool> Statement::stepInto(std::vector<Value>& values) {
+  SKEP_TRY(const bool isRow, step());
+  if (!isRow) return false;
+  // Some, which write nothing, do not look up between two rows.
+  if (run_.isResultFull) return connection_->resultTooLarge();
+  const int columns = columnCount();
+  for (int i = 0; i < columns; ++i) {
+    values.push_back(value(i));
+    run_.keptBytes += bytesOf(values.back());
+  }
+  const std::size_t bytesMax = connection_->options().limits.resultBytesMax;
+  run_.isResultFull = bytesMax != 0 && run_.keptBytes > bytesMax;
+  return true;
 }
 
 void Statement::reset() {

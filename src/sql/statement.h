@@ -44,6 +44,7 @@ struct StatementRun {
   std::uint64_t steps = 0;
   bool timed = false;
   MonotonicTime start;
+  std::size_t keptBytes = 0;  // of the rows that stepInto() has handed out
   bool isResultFull = false;  // another row is one too many
 };
 
@@ -68,6 +69,9 @@ class Statement {
   /// Runs to the next row: true, and the columns can be read; or to the end: false. After an error
   /// or the end the next step() starts over. Suspends.
   Result<bool> step();
+  /// The step of whoever keeps the rows: appends the next one's values to `values`. LimitExceeded
+  /// when a run's rows together take more than Limits::resultBytesMax.
+  Result<bool> stepInto(std::vector<Value>& values);
   /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by
   /// the destructor, which never suspends. A statement that was not run to its end has written all
   /// the same. Outside a transaction that is committed now, or, after the destructor, with the

@@ -170,10 +170,12 @@ Status copyInto(Database& target, std::uint64_t quotaBytes, SourceFile& source,
 
 Status exportDatabase(vfs::Environment& environment, const std::string& name, const ByteSink& sink,
                       const Progress& progress) {
-  SKEP_TRY(auto file, vfs::PagedFile::open(environment, {.name = name,
-                                                         .create = store::Create::Never,
-                                                         .mode = vfs::OpenFile::Mode::ReadOnly,
-                                                         .databaseBytesMax = 0}));
+  SKEP_TRY(const std::unique_ptr<store::PageStore> snapshot, environment.store.snapshot());
+  vfs::Environment reading = environment.withStore(*snapshot);
+  SKEP_TRY(auto file, vfs::PagedFile::open(reading, {.name = name,
+                                                     .create = store::Create::Never,
+                                                     .mode = vfs::OpenFile::Mode::ReadOnly,
+                                                     .databaseBytesMax = 0}));
   Status written = [&]() -> Status {
     for (store::PageNumber page = 1; page <= file->pageCount(); ++page) {
       SKEP_TRY(vfs::PageRef content, file->readPage(page));

@@ -22,7 +22,7 @@ namespace skep::sql {
 using ByteSink = std::function<Status(ByteView bytes)>;
 
 /// Gives the version of `name` that is newest now to `sink`, page by page, without disturbing its
-/// owner. NotFound; SnapshotGone when the owner folded that version away meanwhile: start again.
+/// owner. NotFound; SnapshotGone when the store lost what it held for the reading: start again.
 Status exportDatabase(vfs::Environment& environment, const std::string& name, const ByteSink& sink,
                       const Progress& progress = {});
 

@@ -48,6 +48,7 @@ inline constexpr std::size_t kChunkBytesMax = 100 * 1000;  // encoded; fits a Fo
 inline constexpr std::size_t kNameBytesMax = 1024;
 inline constexpr std::size_t kMetadataBytesMax = 4096;
 inline constexpr std::size_t kHotChunksMax = 16;
+inline constexpr std::uint32_t kFirstChunks = 4;  // that come with every open
 
 inline ChunkNumber chunkOf(PageNumber page) {
   return (page - 1) / kPagesPerChunk;
@@ -119,7 +120,8 @@ struct OpenRequest {
   Claim claim = Claim::None;
   DatabaseId retakeId;  // for Retake, with the epoch
   Epoch retakeEpoch = 0;
-  std::uint32_t firstChunks = 4;  // how many of the first chunks to return along with the hot ones
+  std::uint32_t firstChunks =
+      kFirstChunks;  // how many of the first chunks to return along with the hot ones
 };
 
 struct OpenedDatabase {
@@ -311,6 +313,13 @@ class PageStore {
 
   /// Databases whose alarm is due at or before `nowMs`, earliest first.
   virtual Result<std::vector<DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) = 0;
+
+  /// Everything as it is now, for reading: what later writes change, supersede or destroy stays as it
+  /// was in it. What would change something is refused there (ReadOnly), and so is a snapshot of a
+  /// snapshot (Unsupported). Suspends. It ends before the store does. It holds back the store's
+  /// clean-up of what was superseded since, and on Postgres takes a connection of its own: let it
+  /// go soon. Its reads say SnapshotGone when it was lost with that connection: take another one.
+  virtual Result<std::unique_ptr<PageStore>> snapshot() = 0;
 
   /// "embedded", "postgres", "memory": for messages and metrics.
   virtual std::string_view kind() const = 0;

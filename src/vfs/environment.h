@@ -23,6 +23,11 @@ struct Environment {
   PageCache& cache;
   PagedFileOptions options;
   CommitScheduler scheduler{loop};
+
+  /// The same for reading from another store: a snapshot of this one.
+  Environment withStore(store::PageStore& other) const {
+    return {.loop = loop, .store = other, .pipeline = pipeline, .cache = cache, .options = options};
+  }
 };
 
 }  // namespace skep::vfs

@@ -5,9 +5,6 @@
 namespace skep::vfs {
 namespace {
 
-// These come with every open anyway.
-constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
-
 bool contains(const std::vector<store::ChunkNumber>& chunks, store::ChunkNumber chunk) {
   return std::find(chunks.begin(), chunks.end(), chunk) != chunks.end();
 }
@@ -22,7 +19,8 @@ void forEachPage(store::ChunkNumber chunk, const PageTable& table, Visit visit) 
 }  // namespace
 
 void HotChunks::noteMiss(store::ChunkNumber chunk) {
-  if (misses_.size() == store::kHotChunksMax || chunk < kFirstChunks || contains(misses_, chunk))
+  if (misses_.size() == store::kHotChunksMax || chunk < store::kFirstChunks ||
+      contains(misses_, chunk))
     return;
   misses_.push_back(chunk);
 }
@@ -30,7 +28,7 @@ void HotChunks::noteMiss(store::ChunkNumber chunk) {
 void HotChunks::markUnused(const std::vector<store::ChunkNumber>& hot,
                            const PageTable& table) const {
   for (store::ChunkNumber chunk : hot) {
-    if (chunk >= kFirstChunks)
+    if (chunk >= store::kFirstChunks)
       forEachPage(chunk, table, [](PageBuffer& page) { page.recentlyUsed = false; });
   }
 }

@@ -1,5 +1,7 @@
 #include "skep/vfs/page_cache.h"
 
+#include <bit>
+
 #include "skep/base/check.h"
 #include "skep/store/digest.h"
 
@@ -194,7 +196,7 @@ void PageTable::forget(PageBuffer* buffer) {
 void PageTable::put(PageRef ref) {
   PageBuffer* buffer = ref.get();
   SKEP_DCHECK(buffer->table == nullptr);
-  if ((count_ + 1) * 4 > slots_.size() * 3) grow();
+  if ((count_ + 1) * 4 > slots_.size() * 3) resize(slots_.empty() ? 8 : slots_.size() * 2);
   std::size_t slot = slotOf(buffer->page);
   while (slots_[slot] != nullptr && slots_[slot]->page != buffer->page)
     slot = (slot + 1) & (slots_.size() - 1);
@@ -244,11 +246,11 @@ void PageTable::evictUnpinned() {
   }
   if (idle.size() == count_) return clear();
   for (PageNumber page : idle) erase(page);
+  resize(std::bit_ceil(2 * count_));
 }
 
-void PageTable::grow() {
-  std::vector<PageBuffer*> old =
-      std::exchange(slots_, std::vector<PageBuffer*>(slots_.empty() ? 8 : slots_.size() * 2));
+void PageTable::resize(std::size_t slots) {
+  std::vector<PageBuffer*> old = std::exchange(slots_, std::vector<PageBuffer*>(slots));
   for (PageBuffer* buffer : old) {
     if (buffer == nullptr) continue;
     std::size_t slot = slotOf(buffer->page);

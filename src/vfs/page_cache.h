@@ -102,6 +102,7 @@ struct CacheStats {
 
 /// What the shards of a cache share. Shared, since a shard that trims may outlive its cache.
 struct CacheBudget {
+  explicit CacheBudget(std::size_t limit) : limitBytes(limit) {}
   const std::size_t limitBytes;
   std::atomic<std::size_t> bytes{0};
   std::atomic<std::size_t> shardCount{0};
@@ -191,11 +192,13 @@ class PageTable {
   /// Drops every page that nobody holds and that may be dropped.
   void evictUnpinned();
   std::size_t size() const { return count_; }
+  /// Of the table itself, without the pages.
+  std::size_t memoryBytes() const { return slots_.capacity() * sizeof(PageBuffer*); }
   CacheShard& shard() { return shard_; }
 
  private:
   std::size_t slotOf(PageNumber page) const;
-  void grow();
+  void resize(std::size_t slots);
   void forget(PageBuffer* buffer);
 
   CacheShard& shard_;

@@ -16,14 +16,12 @@ namespace {
 constexpr int kLoadAttemptsMax = 1000;
 constexpr Duration kRetryPause = std::chrono::milliseconds(10);
 
-constexpr std::uint32_t kFirstChunks = store::OpenRequest{}.firstChunks;
-
 }  // namespace
 
 Status PageLoader::installOpened(const std::vector<store::StoredChunk>& opened) {
   const std::vector<store::ChunkNumber>& hot = file_.properties.hotChunks;
   std::set<store::ChunkNumber> chunks(hot.begin(), hot.end());
-  for (store::ChunkNumber chunk = 0; chunk < kFirstChunks; ++chunk) chunks.insert(chunk);
+  for (store::ChunkNumber chunk = 0; chunk < store::kFirstChunks; ++chunk) chunks.insert(chunk);
   PageRef first;
   auto stored = opened.begin();
   for (store::ChunkNumber chunk : chunks) {

@@ -263,8 +263,15 @@ void PagedFile::flushAlarm() {
   writer_.setAlarm(*std::exchange(transactionAlarm_, std::nullopt));
 }
 
+std::size_t PagedFile::tableMemoryBytes() const {
+  return file_.table.memoryBytes() + overlay_.capacity() * sizeof(*overlay_.begin()) +
+         prepared_.capacity() * sizeof(PageRef);
+}
+
 void PagedFile::releaseMemory() {
   file_.table.evictUnpinned();
+  overlay_.shrink_to_fit();
+  prepared_.shrink_to_fit();
   if (isReadOnly()) return file_.log.drop();
   writer_.releaseMemory();
 }

@@ -98,6 +98,8 @@ class PagedFile final {
   void releaseMemory();
   /// What is held beside the pages, about: the log and what is known of it.
   std::size_t logMemoryBytes() const { return writer_.logMemoryBytes(); }
+  /// What the tables of pages take themselves, about.
+  std::size_t tableMemoryBytes() const;
   /// Waits until all is durable (unless broken), folds when that pays, and ends the background
   /// work. Suspends.
   Status close();

@@ -26,8 +26,8 @@ struct PagedFileOptions {
   /// long as commitRetry fails with Overloaded, and its transaction is rolled back.
   std::size_t allUndurableBytesMax = 256 * 1024 * 1024;
   /// Pages that a transaction may have changed in SQLite's own cache before SQLite hands them over
-  /// early.
-  std::size_t dirtyPagesMax = 4096;
+  /// early. Below 4096: at that number SQLite makes its table of pages 64 KiB large, for ever.
+  std::size_t dirtyPagesMax = 4000;
   /// Chunks read at once by a scan, at the most.
   std::size_t readAheadChunksMax = 32;
   /// How long a commit is tried again while the store is unavailable, before the database is

@@ -24,6 +24,7 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::VersionAt, "version_at"},
     {CallKind::Names, "names"},
     {CallKind::DueAlarms, "due_alarms"},
+    {CallKind::Snapshot, "snapshot"},
     {CallKind::Commit, "commit"},
     {CallKind::CommitFold, "commit_fold"},
     {CallKind::Fold, "fold"},
@@ -73,6 +74,7 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
     case CallKind::VersionAt:
     case CallKind::Names:
     case CallKind::DueAlarms:
+    case CallKind::Snapshot:
       return {CrashBefore, Fail};
     case CallKind::Destroy:
       return {Before, Refused, ReadOnly, Lost, After, CrashBefore, CrashAfter};

@@ -31,6 +31,7 @@ enum class CallKind : std::uint8_t {
   VersionAt,   // versionAt()
   Names,       // list()
   DueAlarms,   // dueAlarms()
+  Snapshot,    // snapshot(); what is read from it then counts as any other read
   Commit,      // a new version
   CommitFold,  // a new version, and chunks that let the log be trimmed
   Fold,        // chunks alone
@@ -42,7 +43,7 @@ enum class CallKind : std::uint8_t {
   Properties,  // properties alone
   Destroy,     // destroy()
 };
-inline constexpr std::size_t kCallKinds = 19;
+inline constexpr std::size_t kCallKinds = 20;
 
 enum class FaultAction : std::uint8_t {
   Before,    // Unavailable; not applied

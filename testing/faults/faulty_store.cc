@@ -60,9 +60,17 @@ std::string FaultPlan::describe() const {
 
 FaultyStore::FaultyStore(store::PageStore& inner, Network& network, FaultPlan plan,
                          std::uint64_t seed)
-    : inner_(inner), network_(network), random_(seed) {
-  for (FaultShot& shot : plan.shots) plan_.push_back({.shot = shot});
+    : inner_(inner), network_(network), process_(std::make_shared<SimulatedProcess>()) {
+  process_->random.seed(seed);
+  for (FaultShot& shot : plan.shots) process_->plan.push_back({.shot = shot});
 }
+
+FaultyStore::FaultyStore(std::unique_ptr<store::PageStore> snapshot, Network& network,
+                         std::shared_ptr<SimulatedProcess> process)
+    : snapshot_(std::move(snapshot)),
+      inner_(*snapshot_),
+      network_(network),
+      process_(std::move(process)) {}
 
 /// A call takes a while: others run meanwhile.
 void FaultyStore::travel() {
@@ -86,9 +94,9 @@ void FaultyStore::travel() {
 
 /// The fault that this call meets, if any. Counts the call for every shot that could have hit it.
 std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
-  ++calls_;
+  ++process_->calls;
   std::optional<FaultAction> hit;
-  for (Countdown& countdown : plan_) {
+  for (Countdown& countdown : process_->plan) {
     const FaultShot& shot = countdown.shot;
     if (shot.kind ? *shot.kind != kind : !isFaultPoint(kind, shot.action)) continue;
     ++countdown.seen;
@@ -103,9 +111,10 @@ std::optional<FaultAction> FaultyStore::pass(CallKind kind) {
   ++network_.fired_[point.index()];
   ++network_.firedCount_;
   network_.mayHaveBroken_ |= point.mayBreakOwner();
-  hasFired_ = true;
+  process_->hasFired = true;
   const FaultClass faultClass = point.faultClass();
-  isCertain_ &= faultClass != FaultClass::Ambiguous && faultClass != FaultClass::AfterDurable;
+  process_->isCertain &=
+      faultClass != FaultClass::Ambiguous && faultClass != FaultClass::AfterDurable;
   return hit;
 }
 
@@ -126,6 +135,7 @@ void FaultyStore::traceWrite(const DatabaseWrite& write, const Status& outcome,
 }
 
 void FaultyStore::deliverDelayed() {
+  if (snapshot_) return;
   while (!network_.delayed_.empty()) {
     const DatabaseWrite write = std::move(network_.delayed_.front());
     network_.delayed_.erase(network_.delayed_.begin());
@@ -187,14 +197,14 @@ void FaultyStore::meet(const DatabaseWrite& write, std::size_t index, Batch& bat
       batch.answers[index] = unknown();
       return;
     case FaultAction::CrashLate:
-      crashed_ = true;
+      process_->crashed = true;
       [[fallthrough]];
     case FaultAction::Late:
       network_.late_.push_back(write);
       batch.answers[index] = unknown();
       return;
     case FaultAction::CrashBefore:
-      crashed_ = true;
+      process_->crashed = true;
       return;
     default:
       batch.through.push_back(write);
@@ -204,7 +214,7 @@ void FaultyStore::meet(const DatabaseWrite& write, std::size_t index, Batch& bat
 }
 
 void FaultyStore::conclude(const Batch& batch, std::size_t place, Status outcome, Status& answer) {
-  if (batch.faults[place] == FaultAction::CrashAfter) crashed_ = true;
+  if (batch.faults[place] == FaultAction::CrashAfter) process_->crashed = true;
   answer = batch.faults[place] == FaultAction::After ? Status(unknown()) : std::move(outcome);
 }
 
@@ -212,11 +222,11 @@ std::vector<Status> FaultyStore::write(std::span<const DatabaseWrite> writes) {
   travel();
   Batch batch;
   batch.answers.resize(writes.size());
-  if (!crashed_) {
+  if (!process_->crashed) {
     deliverDelayed();
-    for (std::size_t i = 0; i < writes.size() && !crashed_; ++i) meet(writes[i], i, batch);
+    for (std::size_t i = 0; i < writes.size() && !process_->crashed; ++i) meet(writes[i], i, batch);
   }
-  const bool sent = !crashed_ && !batch.through.empty();
+  const bool sent = !process_->crashed && !batch.through.empty();
   if (sent) {
     Inside inside(network_.callsInside_);
     std::vector<Status> outcomes = inner_.write(batch.through);
@@ -226,8 +236,8 @@ std::vector<Status> FaultyStore::write(std::span<const DatabaseWrite> writes) {
     }
   }
   travel();
-  if (crashed_) {
-    if (sent) isCertain_ = false;  // the process died while the answer was under way
+  if (process_->crashed) {
+    if (sent) process_->isCertain = false;  // the process died while the answer was under way
     std::fill(batch.answers.begin(), batch.answers.end(), Status(crashedError()));
   }
   return std::move(batch.answers);
@@ -247,17 +257,17 @@ Result<store::OpenedDatabase> FaultyStore::openInner(const store::OpenRequest& r
 
 Result<store::OpenedDatabase> FaultyStore::open(const store::OpenRequest& request) {
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   deliverDelayed();
   const std::optional<FaultAction> fault = pass(kindOf(request));
   if (fault == FaultAction::Before) return unavailable();
   if (fault == FaultAction::Lost) return unknown();
-  if (fault == FaultAction::CrashBefore) crashed_ = true;
-  if (crashed_) return crashedError();
+  if (fault == FaultAction::CrashBefore) process_->crashed = true;
+  if (process_->crashed) return crashedError();
   Result<store::OpenedDatabase> opened = openInner(request);
-  if (fault == FaultAction::CrashAfter) crashed_ = true;
+  if (fault == FaultAction::CrashAfter) process_->crashed = true;
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   if (fault == FaultAction::After) return unknown();
   if (fault == FaultAction::Corrupt && opened) flipBit(opened->log, opened->chunks);
   if (fault == FaultAction::LostRecord && opened) loseRecord(opened->log);
@@ -283,11 +293,11 @@ void FaultyStore::loseRecord(std::vector<store::StoredRecord>& log) {
 template <class T, class Call>
 Result<T> FaultyStore::read(CallKind kind, Call call, std::optional<FaultAction>* met) {
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   deliverDelayed();
   const std::optional<FaultAction> fault = pass(kind);
-  if (fault == FaultAction::CrashBefore) crashed_ = true;
-  if (crashed_) return crashedError();
+  if (fault == FaultAction::CrashBefore) process_->crashed = true;
+  if (process_->crashed) return crashedError();
   if (fault == FaultAction::Fail) return unavailable();
   if (met != nullptr) *met = fault;
   Result<T> answer = [&] {
@@ -295,7 +305,7 @@ Result<T> FaultyStore::read(CallKind kind, Call call, std::optional<FaultAction>
     return call();
   }();
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   return answer;
 }
 
@@ -338,9 +348,15 @@ Result<std::vector<store::DueAlarm>> FaultyStore::dueAlarms(std::int64_t nowMs, 
                                             [&] { return inner_.dueAlarms(nowMs, limit); });
 }
 
+Result<std::unique_ptr<store::PageStore>> FaultyStore::snapshot() {
+  SKEP_TRY(auto taken, read<std::unique_ptr<store::PageStore>>(CallKind::Snapshot,
+                                                               [&] { return inner_.snapshot(); }));
+  return std::unique_ptr<store::PageStore>(new FaultyStore(std::move(taken), network_, process_));
+}
+
 /// For whoever looks from outside: passes no fault points.
 Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   Inside inside(network_.callsInside_);
   return inner_.info(name);
 }
@@ -350,22 +366,22 @@ Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
 
 Status FaultyStore::destroy(std::string_view name, std::optional<store::Ownership> onlyAs) {
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   deliverDelayed();
   const std::optional<FaultAction> fault = pass(CallKind::Destroy);
   if (fault == FaultAction::Before) return unavailable();
   if (fault == FaultAction::Refused) return storeFull();
   if (fault == FaultAction::ReadOnly) return readOnly();
   if (fault == FaultAction::Lost) return unknown();
-  if (fault == FaultAction::CrashBefore) crashed_ = true;
-  if (crashed_) return crashedError();
+  if (fault == FaultAction::CrashBefore) process_->crashed = true;
+  if (process_->crashed) return crashedError();
   Status outcome = [&] {
     Inside inside(network_.callsInside_);
     return inner_.destroy(name, onlyAs);
   }();
-  if (fault == FaultAction::CrashAfter) crashed_ = true;
+  if (fault == FaultAction::CrashAfter) process_->crashed = true;
   travel();
-  if (crashed_) return crashedError();
+  if (process_->crashed) return crashedError();
   return fault == FaultAction::After ? Status(unknown()) : outcome;
 }
 

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <random>
@@ -77,13 +78,13 @@ class FaultyStore final : public store::PageStore {
   FaultyStore(store::PageStore& inner, Network& network, FaultPlan plan, std::uint64_t seed);
 
   /// The process dies now, between two calls.
-  void crash() { crashed_ = true; }
-  bool hasCrashed() const { return crashed_; }
+  void crash() { process_->crashed = true; }
+  bool hasCrashed() const { return process_->crashed; }
   /// Whether this process knows what became of each of its writes: no answer was lost on the way.
-  bool isCertain() const { return isCertain_; }
+  bool isCertain() const { return process_->isCertain; }
   /// Fault points passed so far: a plan whose shots all count beyond that never fired.
-  std::uint64_t calls() const { return calls_; }
-  bool hasFired() const { return hasFired_; }
+  std::uint64_t calls() const { return process_->calls; }
+  bool hasFired() const { return process_->hasFired; }
 
   Result<store::OpenedDatabase> open(const store::OpenRequest& request) override;
   std::vector<Status> write(std::span<const store::DatabaseWrite> writes) override;
@@ -100,10 +101,27 @@ class FaultyStore final : public store::PageStore {
   Status destroy(std::string_view name,
                  std::optional<store::Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
+  Result<std::unique_ptr<store::PageStore>> snapshot() override;
   std::string_view kind() const override { return inner_.kind(); }
 
  private:
   struct Batch;
+  struct Countdown {
+    FaultShot shot;
+    std::uint32_t seen = 0;
+  };
+  /// What the store and its snapshots share.
+  struct SimulatedProcess {
+    std::vector<Countdown> plan;
+    std::mt19937_64 random;
+    bool crashed = false;
+    bool isCertain = true;
+    bool hasFired = false;
+    std::uint64_t calls = 0;
+  };
+
+  FaultyStore(std::unique_ptr<store::PageStore> snapshot, Network& network,
+              std::shared_ptr<SimulatedProcess> process);
 
   void travel();
   std::optional<FaultAction> pass(CallKind kind);
@@ -117,20 +135,12 @@ class FaultyStore final : public store::PageStore {
   void loseRecord(std::vector<store::StoredRecord>& log);
   template <class T, class Call>
   Result<T> read(CallKind kind, Call call, std::optional<FaultAction>* fault = nullptr);
-  std::uint64_t random(std::uint64_t below) { return random_() % below; }
+  std::uint64_t random(std::uint64_t below) { return process_->random() % below; }
 
+  std::unique_ptr<store::PageStore> snapshot_;  // when this is one
   store::PageStore& inner_;
   Network& network_;
-  struct Countdown {
-    FaultShot shot;
-    std::uint32_t seen = 0;
-  };
-  std::vector<Countdown> plan_;
-  std::mt19937_64 random_;
-  bool crashed_ = false;
-  bool isCertain_ = true;
-  bool hasFired_ = false;
-  std::uint64_t calls_ = 0;
+  std::shared_ptr<SimulatedProcess> process_;
 };
 
 }  // namespace skep::testing

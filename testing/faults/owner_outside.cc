@@ -22,7 +22,9 @@ bool Owner::openAgain(Operation::Kind kind) {
 
 void Owner::lookAround() {
   const bool isKnown = lineage_.exactly && !lineage_.wasShared && !lineage_.mayBeGone;
-  Result<store::ListPage> names = process_.store().list("", "", kMost);
+  const auto snapshot = process_.store().snapshot();
+  if (!snapshot) return expectCause(snapshot.error(), "snapshot");
+  Result<store::ListPage> names = (*snapshot)->list("", "", kMost);
   if (!names) return expectCause(names.error(), "list");
   const bool isListed = std::ranges::any_of(
       names->databases, [&](const auto& each) { return each.name == lineage_.name; });

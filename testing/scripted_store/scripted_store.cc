@@ -43,5 +43,8 @@ Status ScriptedStore::destroy(std::string_view, std::optional<store::Ownership>)
 Result<std::vector<DueAlarm>> ScriptedStore::dueAlarms(std::int64_t, std::size_t) {
   return writesOnly();
 }
+Result<std::unique_ptr<store::PageStore>> ScriptedStore::snapshot() {
+  return writesOnly();
+}
 
 }  // namespace skep::testing

@@ -39,6 +39,7 @@ class ScriptedStore final : public store::PageStore {
   Result<store::VersionAt> versionAt(store::DatabaseId, std::int64_t) override;
   Status destroy(std::string_view, std::optional<store::Ownership> = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t, std::size_t) override;
+  Result<std::unique_ptr<store::PageStore>> snapshot() override;
   std::string_view kind() const override { return "scripted"; }
 };
 

@@ -71,6 +71,10 @@ class OnFibers final : public store::PageStore {
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override {
     return onFiber([&] { return inner_.dueAlarms(nowMs, limit); });
   }
+  /// Only the taking of it runs on a fiber.
+  Result<std::unique_ptr<store::PageStore>> snapshot() override {
+    return onFiber([&] { return inner_.snapshot(); });
+  }
   std::string_view kind() const override { return inner_.kind(); }
 
  private:

@@ -331,6 +331,37 @@ TEST_F(PostgresFaults, connections_lost_together_are_all_made_again) {
   awaitConnections(*store, kConnections);
 }
 
+// ---- Snapshots
+
+TEST_F(PostgresFaults, a_snapshot_that_loses_its_connection_says_so_and_the_store_goes_on) {
+  const auto store = mustOpen({.url = server_.url()});
+  Bookkeeper owner(*store, "acme");
+  auto snapshot = store->snapshot();
+  ASSERT_EQ(codeOf(snapshot), "ok");
+  EXPECT_EQ(codeOf((*snapshot)->info("acme")), "ok");
+  server_.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(codeOf((*snapshot)->info("acme")), "snapshot_gone");
+  EXPECT_EQ(codeOf(owner.commit()), "ok");
+  snapshot = store->snapshot();
+  ASSERT_EQ(codeOf(snapshot), "ok");
+  EXPECT_EQ((*snapshot)->info("acme")->head.txid, 1u);
+}
+
+TEST_F(PostgresFaults, snapshots_give_their_connections_back) {
+  const auto store = mustOpen({.url = server_.url()});
+  const auto sessions = [&] {
+    return server_.query("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'");
+  };
+  {
+    std::vector<Result<std::unique_ptr<store::PageStore>>> several;
+    for (int i = 0; i < 3; ++i) several.push_back(store->snapshot());
+    for (const auto& each : several) EXPECT_EQ(codeOf(each), "ok");
+    EXPECT_EQ(sessions(), "3");
+  }
+  while (sessions() != "0") std::this_thread::sleep_for(milliseconds(1));
+}
+
 // ---- Servers that go away
 
 TEST_F(PostgresFaults, a_server_restarted_during_commits_loses_and_doubles_nothing) {

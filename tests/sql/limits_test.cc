@@ -286,6 +286,37 @@ TEST_F(LimitsTest, an_idle_database_of_many_tables_holds_little_memory) {
   });
 }
 
+// What grew for it shrinks again, the tables of SQLite and ours alike.
+TEST_F(LimitsTest, an_idle_database_holds_little_memory_after_a_large_transaction) {
+  constexpr int kDatabases = 8;
+  world_.run([&] {
+    const auto fill = [&](Database& db) {
+      ASSERT_OK(
+          db.run("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE INDEX tv ON t(v);"
+                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) "
+                 "INSERT INTO t(v) SELECT randomblob(1000) FROM n"));
+      ASSERT_OK(db.waitDurable());
+    };
+    {
+      auto first = world_.open("first");  // what the process keeps for all
+      fill(*first);
+      first->releaseMemory();
+      ASSERT_OK(first->close());
+    }
+    std::vector<std::unique_ptr<Database>> open;
+    for (int i = 0; i < kDatabases; ++i) open.push_back(world_.open("a" + std::to_string(i)));
+    for (auto& db : open) db->releaseMemory();
+    for (auto& db : open) fill(*db);
+    std::size_t inAll = 0;
+    for (auto& db : open) {
+      db->releaseMemory();
+      inAll += db->memoryBytes() + db->file().logMemoryBytes() + db->file().tableMemoryBytes();
+    }
+    EXPECT_LE(inAll / kDatabases, 64u * 1024);
+    for (auto& db : open) ASSERT_OK(db->close());
+  });
+}
+
 TEST_F(LimitsTest, an_empty_TMPDIR_is_as_none) {
   const auto set = [](const char* name, const std::optional<std::string>& value) {
     value ? setenv(name, value->c_str(), 1) : unsetenv(name);

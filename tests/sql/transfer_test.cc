@@ -155,6 +155,37 @@ TEST_F(TransferTest, an_export_after_a_vacuum_has_the_right_length) {
   });
 }
 
+TEST_F(TransferTest, an_export_shows_one_moment_however_much_its_owner_writes_meanwhile) {
+  vfs::PagedFileOptions folding;
+  folding.logBytesMin = folding.logBytesMax = 0;
+  folding.readAheadChunksMax = 1;
+  WatchedWorld world(folding);
+  world.run([&] {
+    auto owner = world.open("busy");
+    ASSERT_OK(
+        owner->run("CREATE TABLE t(id INTEGER PRIMARY KEY, round, v);"
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+                   "INSERT INTO t(round, v) SELECT 0, randomblob(1000) FROM n"));
+    ASSERT_OK(owner->waitDurable());
+    int rounds = 0;
+    world.watch().beforeRead = [&](const store::ChunkReadRequest& request) -> Status {
+      if (request.epoch != 0) return {};  // the owner's own
+      ++rounds;
+      SKEP_CHECK_OK(owner->run("UPDATE t SET round = round + 1, v = randomblob(900 + round)"));
+      if (rounds % 5 == 0) SKEP_CHECK_OK(owner->run("VACUUM"));
+      return owner->waitDurable();
+    };
+    ASSERT_OK(exportToFile(world.environment(), "busy", path("busy.sqlite")));
+    EXPECT_GT(rounds, 5);
+    world.watch().forgetHooks();
+    ASSERT_OK(owner->close());
+  });
+  PlainSqlite file(path("busy.sqlite"));
+  EXPECT_THAT(file.query("PRAGMA integrity_check"), HasSubstr("ok"));
+  EXPECT_THAT(file.query("SELECT count(*) || ' of round ' || min(round) || max(round) FROM t"),
+              HasSubstr("1500 of round 00"));
+}
+
 TEST_F(TransferTest, an_export_that_fails_leaves_no_file) {
   world_.run([&] {
     auto db = world_.open("a");

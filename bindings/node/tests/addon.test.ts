@@ -72,6 +72,40 @@ describe("SQL", () => {
     expect(seen[0]).toBe(seen[1]);
   });
 
+  test("the columns are those of the table as it is now", async () => {
+    const seen: unknown[] = [];
+    served = await serve({
+      actions: {
+        look: async ({ run }) => {
+          const all = () => native.execute(run, "SELECT * FROM changing", [], true) as any;
+          await sql(run, "CREATE TABLE changing(a)");
+          await sql(run, "INSERT INTO changing VALUES (1)");
+          seen.push(all().columns);
+          await sql(run, "ALTER TABLE changing ADD COLUMN b DEFAULT 2");
+          seen.push(all().columns);
+        },
+      },
+    });
+    expect((await served.call("a", "look")).status).toBe(200);
+    expect(seen).toEqual([["a"], ["a", "b"]]);
+  });
+
+  test("a result that would not end is refused, and the actor goes on", async () => {
+    const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT zeroblob(1000000) FROM n";
+    let told = "";
+    served = await serve({
+      actions: {
+        endless: async ({ run }) => {
+          told = await sql(run, endless).then(String, (error: Error) => error.message);
+        },
+        count,
+      },
+    });
+    expect((await served.call("a", "endless")).status).toBe(200);
+    expect(told).toMatch("larger than 268435456 bytes");
+    expect((await served.call("a", "count")).status).toBe(200);
+  });
+
   test("an error of SQL says where it is, and can be caught: the turn goes on", async () => {
     served = await serve({
       actions: {

@@ -6,6 +6,7 @@
 
 #include "skep/backend/embedded/embedded_store_impl.h"
 #include "skep/store/head_rules.h"
+#include "skep/store/read_only_store.h"
 
 namespace skep::backend {
 
@@ -42,20 +43,21 @@ std::vector<ChunkNumber> chunksToOpen(const OpenRequest& request,
 
 Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(EmbeddedOptions options, Clock& clock) {
   SKEP_TRY(std::unique_ptr<Rocks> rocks, Rocks::open(options));
-  auto impl = std::make_unique<Impl>(options, clock, std::move(rocks));
+  auto impl = std::make_shared<Impl>(options, clock, std::move(rocks));
   impl->giveSpaceBackLater();
   return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(impl)));
 }
 
-EmbeddedStore::EmbeddedStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EmbeddedStore::EmbeddedStore(std::shared_ptr<Impl> impl, Snapshot at)
+    : impl_(std::move(impl)), at_(std::move(at)) {}
 EmbeddedStore::~EmbeddedStore() = default;
 
 Result<OpenedDatabase> EmbeddedStore::open(const OpenRequest& request) {
   SKEP_CHECK_OK(store::checkName(request.name));
   if (request.claim == Claim::None) {
-    SKEP_TRY(std::optional<OpenedDatabase> opened, impl_->readNowOrLater([&](RowReader& reader) {
-      return impl_->openUnclaimed(reader, request);
-    }));
+    SKEP_TRY(std::optional<OpenedDatabase> opened,
+             impl_->readNowOrLater(
+                 at_, [&](RowReader& reader) { return impl_->openUnclaimed(reader, request); }));
     if (opened) {
       SKEP_CHECK_OK(impl_->waitUntilDurable(opened->id));
       return std::move(*opened);
@@ -126,12 +128,12 @@ Result<store::ChunkRead> EmbeddedStore::readChunks(const store::ChunkReadRequest
     SKEP_CHECK_OK(reader.newestChunks(request.id, request.atTxid, request.chunks, found.chunks));
     return found;
   };
-  if (request.chunks.size() > kInlineChunksMax) return impl_->readOnThread(read);
-  return impl_->readNowOrLater(read);
+  if (request.chunks.size() > kInlineChunksMax) return impl_->readOnThread(at_, read);
+  return impl_->readNowOrLater(at_, read);
 }
 
 Result<store::Head> EmbeddedStore::readHead(DatabaseId id) {
-  auto read = impl_->readNowOrLater([&](RowReader& reader) -> Result<store::Head> {
+  auto read = impl_->readNowOrLater(at_, [&](RowReader& reader) -> Result<store::Head> {
     SKEP_TRY(const HeadRow row, reader.existingHead(id));
     return row.head;
   });
@@ -141,7 +143,7 @@ Result<store::Head> EmbeddedStore::readHead(DatabaseId id) {
 
 Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
   SKEP_CHECK_OK(store::checkName(name));
-  auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::DatabaseInfo> {
+  auto read = impl_->readOnThread(at_, [&](RowReader& reader) -> Result<store::DatabaseInfo> {
     SKEP_TRY(std::optional<NameRow> row, reader.name(name));
     if (!row) return noSuchName(name);
     SKEP_TRY(const HeadRow head, reader.existingHead(row->id));
@@ -165,8 +167,8 @@ Result<store::DatabaseInfo> EmbeddedStore::info(std::string_view name) {
 
 Result<store::ListPage> EmbeddedStore::list(std::string_view prefix, std::string_view after,
                                             std::size_t limit) {
-  auto read =
-      impl_->readOnThread([&](RowReader& reader) { return reader.list(prefix, after, limit); });
+  auto read = impl_->readOnThread(
+      at_, [&](RowReader& reader) { return reader.list(prefix, after, limit); });
   if (read.ok()) {
     for (const store::DatabaseInfo& database : read->databases)
       SKEP_CHECK_OK(impl_->waitUntilDurable(database.id));
@@ -177,7 +179,7 @@ Result<store::ListPage> EmbeddedStore::list(std::string_view prefix, std::string
 Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, Txid afterTxid,
                                                                 std::size_t bytesMax) {
   auto read =
-      impl_->readOnThread([&](RowReader& reader) -> Result<std::vector<store::StoredRecord>> {
+      impl_->readOnThread(at_, [&](RowReader& reader) -> Result<std::vector<store::StoredRecord>> {
         SKEP_CHECK_OK(reader.existingBase(id));
         return reader.records(id, afterTxid, kLastTxid, bytesMax);
       });
@@ -187,7 +189,7 @@ Result<std::vector<store::StoredRecord>> EmbeddedStore::readLog(DatabaseId id, T
 
 Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
     DatabaseId id, std::optional<ChunkVersion> after, std::size_t limit) {
-  return impl_->readOnThread([&](RowReader& reader) -> Result<std::vector<ChunkVersion>> {
+  return impl_->readOnThread(at_, [&](RowReader& reader) -> Result<std::vector<ChunkVersion>> {
     SKEP_CHECK_OK(reader.existingBase(id));
     std::vector<ChunkVersion> found;
     embedded::ChunkKeyFields from;
@@ -202,7 +204,7 @@ Result<std::vector<ChunkVersion>> EmbeddedStore::listChunkVersions(
 }
 
 Result<store::VersionAt> EmbeddedStore::versionAt(DatabaseId id, std::int64_t timeMs) {
-  auto read = impl_->readOnThread([&](RowReader& reader) -> Result<store::VersionAt> {
+  auto read = impl_->readOnThread(at_, [&](RowReader& reader) -> Result<store::VersionAt> {
     SKEP_CHECK_OK(reader.existingBase(id));
     SKEP_TRY(const std::optional<store::VersionAt> version, reader.versionAt(id, timeMs));
     if (!version) {
@@ -226,7 +228,15 @@ Status EmbeddedStore::destroy(std::string_view name, std::optional<store::Owners
 
 Result<std::vector<store::DueAlarm>> EmbeddedStore::dueAlarms(std::int64_t nowMs,
                                                               std::size_t limit) {
-  return impl_->readNowOrLater([&](RowReader& reader) { return reader.dueAlarms(nowMs, limit); });
+  return impl_->readNowOrLater(at_,
+                               [&](RowReader& reader) { return reader.dueAlarms(nowMs, limit); });
+}
+
+Result<std::unique_ptr<store::PageStore>> EmbeddedStore::snapshot() {
+  rocksdb::DB& db = impl_->rocks->db();
+  Snapshot now(db.GetSnapshot(), [&db](const auto* taken) { db.ReleaseSnapshot(taken); });
+  return std::unique_ptr<store::PageStore>(std::make_unique<store::ReadOnlyStore>(
+      std::unique_ptr<store::PageStore>(new EmbeddedStore(impl_, std::move(now)))));
 }
 
 Status EmbeddedStore::compact() {

@@ -25,7 +25,8 @@
 
 namespace rocksdb {
 class Env;
-}
+class Snapshot;
+}  // namespace rocksdb
 
 namespace skep::backend {
 
@@ -75,6 +76,7 @@ class EmbeddedStore final : public store::PageStore {
   Status destroy(std::string_view name,
                  std::optional<store::Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
+  Result<std::unique_ptr<store::PageStore>> snapshot() override;
   std::string_view kind() const override { return "embedded"; }
 
   /// Writes everything to files and merges them, so that what was deleted no longer takes space.
@@ -84,8 +86,10 @@ class EmbeddedStore final : public store::PageStore {
 
  private:
   struct Impl;
-  explicit EmbeddedStore(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  using Snapshot = std::shared_ptr<const rocksdb::Snapshot>;
+  explicit EmbeddedStore(std::shared_ptr<Impl> impl, Snapshot at = nullptr);
+  std::shared_ptr<Impl> impl_;  // snapshots share it
+  Snapshot at_;                 // null: reads what is newest
 };
 
 }  // namespace skep::backend

@@ -53,22 +53,28 @@ struct EmbeddedStore::Impl {
         tidier("skep-tidy", 1) {}
   ~Impl() { rocks->cancelCompactions(); }
 
+  using At = std::shared_ptr<const rocksdb::Snapshot>;  // null: what is newest
+
   // Runs `read(RowReader&)`: at once if memory has it all, otherwise on a thread that may block.
   template <class Read>
-  auto readNowOrLater(Read read) -> std::invoke_result_t<Read, RowReader&> {
+  auto readNowOrLater(const At& at, Read read) -> std::invoke_result_t<Read, RowReader&> {
     if (fiber::onFiber()) {
-      RowReader reader(*rocks, embedded::Tier::Memory, embedded::View::Snapshot);
+      RowReader reader = readerAt(at, embedded::Tier::Memory);
       auto result = read(reader);
       if (!reader.missed()) return result;
     }
-    return readOnThread(read);
+    return readOnThread(at, read);
   }
   template <class Read>
-  auto readOnThread(Read read) -> std::invoke_result_t<Read, RowReader&> {
+  auto readOnThread(const At& at, Read read) -> std::invoke_result_t<Read, RowReader&> {
     return fiber::offload(readers, [&] {
-      RowReader reader(*rocks, embedded::Tier::Disk, embedded::View::Snapshot);
+      RowReader reader = readerAt(at, embedded::Tier::Disk);
       return read(reader);
     });
+  }
+  RowReader readerAt(const At& at, embedded::Tier tier) {
+    if (at != nullptr) return RowReader(*rocks, tier, *at);
+    return RowReader(*rocks, tier, embedded::View::Snapshot);
   }
 
   // Reading (embedded_store.cc).

@@ -99,11 +99,16 @@ struct RowReader::Range {
 
 RowReader::RowReader(Rocks& rocks, Tier tier, View view) : rocks_(rocks) {
   if (tier == Tier::Memory) options_.read_tier = rocksdb::kBlockCacheTier;
-  if (view == View::Snapshot) options_.snapshot = rocks_.db().GetSnapshot();
+  if (view == View::Snapshot) options_.snapshot = own_ = rocks_.db().GetSnapshot();
+}
+
+RowReader::RowReader(Rocks& rocks, Tier tier, const rocksdb::Snapshot& at)
+    : RowReader(rocks, tier, View::Latest) {
+  options_.snapshot = &at;
 }
 
 RowReader::~RowReader() {
-  if (options_.snapshot != nullptr) rocks_.db().ReleaseSnapshot(options_.snapshot);
+  if (own_ != nullptr) rocks_.db().ReleaseSnapshot(own_);
 }
 
 Error RowReader::failed(const rocksdb::Status& status) {

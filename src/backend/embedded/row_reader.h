@@ -32,6 +32,8 @@ enum class View : std::uint8_t {
 class RowReader {
  public:
   RowReader(Rocks& rocks, Tier tier, View view);
+  /// All reads are of that snapshot, which outlives the reader.
+  RowReader(Rocks& rocks, Tier tier, const rocksdb::Snapshot& at);
   ~RowReader();
   RowReader(const RowReader&) = delete;
   RowReader& operator=(const RowReader&) = delete;
@@ -95,6 +97,7 @@ class RowReader {
 
   Rocks& rocks_;
   rocksdb::ReadOptions options_;
+  const rocksdb::Snapshot* own_ = nullptr;
   bool missed_ = false;
 };
 

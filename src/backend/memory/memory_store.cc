@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "skep/store/head_rules.h"
+#include "skep/store/read_only_store.h"
 
 namespace skep::backend {
 
@@ -100,9 +101,12 @@ Result<store::OpenedDatabase> MemoryStore::open(const store::OpenRequest& reques
   std::lock_guard lock(mutex_);
   store::OpenedDatabase opened;
   SKEP_TRY(Database * database, findOrCreate(request, opened.created));
-  Head& head = database->head;
-  SKEP_CHECK_OK(store::checkRetake(request, database->id, head.epoch));
-  if (request.claim != Claim::None) ++head.epoch;
+  SKEP_CHECK_OK(store::checkRetake(request, database->id, database->head.epoch));
+  if (request.claim != Claim::None) {
+    database = &toWrite(request.name);
+    ++database->head.epoch;
+  }
+  const Head& head = database->head;
   opened.id = database->id;
   opened.head = head;
   opened.properties = database->properties;
@@ -128,7 +132,7 @@ Result<MemoryStore::Database*> MemoryStore::findOrCreate(const store::OpenReques
   if (request.create == Create::Never || request.claim == Claim::Retake) {
     return Error{ErrorCode::NotFound, "no database is named '" + request.name + "'"};
   }
-  auto database = std::make_unique<Database>();
+  auto database = std::make_shared<Database>();
   database->id = {++lastId_};
   database->name = request.name;
   database->createdMs = clock_.wallMs();
@@ -139,12 +143,22 @@ Result<MemoryStore::Database*> MemoryStore::findOrCreate(const store::OpenReques
   return borrowed;
 }
 
-Result<MemoryStore::Database*> MemoryStore::find(DatabaseId id) {
+Result<const MemoryStore::Database*> MemoryStore::find(DatabaseId id) {
   const auto found = byId_.find(id);
   if (found == byId_.end()) {
     return Error{ErrorCode::NotFound, "there is no database " + std::to_string(id.value)};
   }
   return found->second;
+}
+
+/// The database, which no snapshot shares from now on.
+MemoryStore::Database& MemoryStore::toWrite(std::string_view name) {
+  std::shared_ptr<Database>& database = byName_.find(name)->second;
+  if (database.use_count() > 1) {
+    database = std::make_shared<Database>(*database);
+    byId_[database->id] = database.get();
+  }
+  return *database;
 }
 
 std::vector<Status> MemoryStore::write(std::span<const DatabaseWrite> writes) {
@@ -165,19 +179,20 @@ std::vector<Status> MemoryStore::write(std::span<const DatabaseWrite> writes) {
 }
 
 Status MemoryStore::apply(const DatabaseWrite& write) {
-  SKEP_TRY(Database * database, find(write.id));
-  SKEP_TRY(Head after, store::headAfter(database->head, write));
-  if (store::isPartlyTrimmed(database->head, after)) {
-    after.logBytes -= database->recordBytes(database->head.logStart, after.logStart);
+  SKEP_TRY(const Database* found, find(write.id));
+  SKEP_TRY(Head after, store::headAfter(found->head, write));
+  if (store::isPartlyTrimmed(found->head, after)) {
+    after.logBytes -= found->recordBytes(found->head.logStart, after.logStart);
   }
-  database->appendRecord(write);
-  database->expireRecords(write.expireThrough);
-  database->removeChunks(write, after.txid);
+  Database& database = toWrite(found->name);
+  database.appendRecord(write);
+  database.expireRecords(write.expireThrough);
+  database.removeChunks(write, after.txid);
   for (const StoredChunk& chunk : write.chunks)
-    database->chunks[{chunk.chunk, chunk.txid}] = chunk.bytes;
-  if (write.alarmChanged) setAlarm(*database, after.alarmMs);
-  if (write.properties) database->properties = *write.properties;
-  database->head = after;
+    database.chunks[{chunk.chunk, chunk.txid}] = chunk.bytes;
+  if (write.alarmChanged) setAlarm(database, after.alarmMs);
+  if (write.properties) database.properties = *write.properties;
+  database.head = after;
   return {};
 }
 
@@ -289,8 +304,8 @@ Status MemoryStore::destroy(std::string_view name, std::optional<store::Ownershi
   }
   const Database& database = *found->second;
   SKEP_CHECK_OK(store::checkDestroyer(name, onlyAs, database.id, database.head.epoch));
-  setAlarm(*found->second, std::nullopt);
-  byId_.erase(found->second->id);
+  if (database.head.alarmMs) alarms_.erase({*database.head.alarmMs, database.id});
+  byId_.erase(database.id);
   byName_.erase(found);
   return {};
 }
@@ -303,6 +318,15 @@ Result<std::vector<store::DueAlarm>> MemoryStore::dueAlarms(std::int64_t nowMs, 
     due.push_back({byId_.at(id)->name, id, alarmMs});
   }
   return due;
+}
+
+Result<std::unique_ptr<store::PageStore>> MemoryStore::snapshot() {
+  auto copy = std::make_unique<MemoryStore>(clock_);
+  std::lock_guard lock(mutex_);
+  copy->byName_ = byName_;
+  copy->byId_ = byId_;
+  copy->alarms_ = alarms_;
+  return std::unique_ptr<store::PageStore>(std::make_unique<store::ReadOnlyStore>(std::move(copy)));
 }
 
 }  // namespace skep::backend

@@ -45,21 +45,24 @@ class MemoryStore final : public store::PageStore {
   Status destroy(std::string_view name,
                  std::optional<store::Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
+  /// Shares with this store what neither changes: a database is copied when it is next written to.
+  Result<std::unique_ptr<store::PageStore>> snapshot() override;
   std::string_view kind() const override { return "memory"; }
 
  private:
   struct Database;
 
   Result<Database*> findOrCreate(const store::OpenRequest& request, bool& created);
-  Result<Database*> find(store::DatabaseId id);
+  Result<const Database*> find(store::DatabaseId id);
+  Database& toWrite(std::string_view name);
   Status apply(const store::DatabaseWrite& write);
   void setAlarm(Database& database, std::optional<std::int64_t> alarmMs);
 
   Clock& clock_;
   std::mutex mutex_;
   std::uint64_t lastId_ = 0;
-  std::map<std::string, std::unique_ptr<Database>, std::less<>> byName_;
-  std::map<store::DatabaseId, Database*> byId_;
+  std::map<std::string, std::shared_ptr<Database>, std::less<>> byName_;  // snapshots share them
+  std::map<store::DatabaseId, const Database*> byId_;
   std::set<std::pair<std::int64_t, store::DatabaseId>> alarms_;
 };
 

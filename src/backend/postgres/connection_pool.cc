@@ -24,24 +24,35 @@ Error unavailable(std::string message) {
   return Error{ErrorCode::Unavailable, std::move(message)};
 }
 
-SessionSettings settingsFor(const PostgresOptions& options, ConnectionInfo server) {
+Error lostSnapshot(const Error& why) {
+  return Error{ErrorCode::SnapshotGone,
+               "the connection that showed the store at one moment was lost: " + why.message};
+}
+
+SessionSettings settingsFor(const PostgresOptions& options, ConnectionInfo server,
+                            Purpose purpose) {
   return {.server = std::move(server),
           .schema = options.schema,
           .connectTimeout = milliseconds(options.connectTimeoutMs),
-          .requestTimeout = milliseconds(options.requestTimeoutMs)};
+          .requestTimeout = milliseconds(options.requestTimeoutMs),
+          .isSnapshot = purpose == Purpose::Snapshot};
 }
 
 }  // namespace
 
-ConnectionPool::ConnectionPool(const PostgresOptions& options, ConnectionInfo server, Clock& clock)
+ConnectionPool::ConnectionPool(const PostgresOptions& options, ConnectionInfo server, Clock& clock,
+                               Purpose purpose)
     : options_(options),
-      settings_(settingsFor(options, std::move(server))),
+      settings_(settingsFor(options, std::move(server), purpose)),
       resolver_("skep-pg-resolve", 1),
       loop_(clock),
       watchTimer_(loop_) {
-  const std::array counts = {options.writeConnections, options.readConnections};
+  const std::array<std::size_t, 2> counts =
+      isSnapshot() ? std::array<std::size_t, 2>{0, 1}
+                   : std::array{std::max<std::size_t>(options.writeConnections, 1),
+                                std::max<std::size_t>(options.readConnections, 1)};
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    for (std::size_t n = 0; n < std::max<std::size_t>(counts[i], 1); ++n) {
+    for (std::size_t n = 0; n < counts[i]; ++n) {
       lanes_[i].slots.push_back(std::make_unique<Slot>(lanes_[i]));
     }
   }
@@ -86,10 +97,10 @@ Status ConnectionPool::start() {
 
 void ConnectionPool::connectFirst(fiber::OneShot<Status>& connected) {
   const fiber::GateHolder holder(gate_);
-  Result<PgConnection> first = connect(IfNoSchema::Create);
+  Result<PgConnection> first = connect(isSnapshot() ? IfNoSchema::Fail : IfNoSchema::Create);
   if (!first) return connected.set(std::move(first).error());
   for (LaneState& lane : lanes_) noteOutage(lane, unavailable("the store is starting"));
-  Slot& firstSlot = *lanes_.front().slots.front();
+  Slot& firstSlot = *(isSnapshot() ? lanes_.back() : lanes_.front()).slots.front();
   serve(firstSlot, std::move(first).value());
   for (LaneState& lane : lanes_) {
     for (const auto& slot : lane.slots) {
@@ -109,7 +120,7 @@ void ConnectionPool::keepConnected(Slot& slot) {
       serveUntilBroken(slot);
       pause = kPauseMin;
     }
-    if (closing.isAborted()) return;
+    if (closing.isAborted() || isSnapshot()) return;
     Result<PgConnection> connection = connect(IfNoSchema::Fail);
     if (connection) {
       serve(slot, std::move(connection).value());
@@ -141,7 +152,7 @@ void ConnectionPool::serve(Slot& slot, PgConnection connection) {
 void ConnectionPool::serveUntilBroken(Slot& slot) {
   fiber::waitUntil(slot.broke, [&] { return slot.pipeline->isBroken(); });
   const std::unique_ptr<Pipeline> broken = std::move(slot.pipeline);
-  const Error why = broken->whyBroken();
+  const Error why = isSnapshot() ? lostSnapshot(broken->whyBroken()) : broken->whyBroken();
   auto lost = broken->takeLost();
   if (!closing_.isAborted()) {
     ++counters_.connectionsLost;

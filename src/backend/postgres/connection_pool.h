@@ -9,6 +9,9 @@
 // deadline (and for a server that cannot be reached for at most connectTimeoutMs since that began),
 // and once sent the server must answer within the time limit.
 //
+// A pool for a snapshot is one connection in one read-only transaction; when it is lost, so is the
+// snapshot, and every request fails with SnapshotGone.
+//
 // Threading: ask() may be called from any fiber or thread. Lifetime: outlives the calls of ask().
 
 #pragma once
@@ -43,15 +46,19 @@ struct PoolCounters {
   std::uint64_t connectionsLost = 0;
 };
 
+enum class Purpose : std::uint8_t { Serve, Snapshot };
+
 class ConnectionPool {
  public:
-  ConnectionPool(const PostgresOptions& options, ConnectionInfo server, Clock& clock);
+  ConnectionPool(const PostgresOptions& options, ConnectionInfo server, Clock& clock,
+                 Purpose purpose = Purpose::Serve);
   /// Gives up what is being tried and joins the thread.
   ~ConnectionPool();
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  /// Makes the first connection, and the schema if there is none, then starts with the others.
+  /// Makes the first connection, and the schema if there is none (but not for a snapshot), then
+  /// starts with the others.
   /// Suspends.
   Status start();
 
@@ -99,6 +106,7 @@ class ConnectionPool {
     return lanes_[static_cast<std::size_t>(request.lane)];
   }
   bool isIdle() const;
+  bool isSnapshot() const { return settings_.isSnapshot; }
   void closeAll();
 
   PostgresOptions options_;

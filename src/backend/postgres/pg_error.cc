@@ -16,6 +16,7 @@ constexpr std::array kMappings = {
     Mapping{"28", ErrorCode::AccessDenied},     // invalid_authorization_specification, password
     Mapping{"42501", ErrorCode::AccessDenied},  // insufficient_privilege
     Mapping{"3D000", ErrorCode::NotFound},      // invalid_catalog_name: no such database
+    Mapping{"25P02", ErrorCode::SnapshotGone},  // in_failed_sql_transaction: only a snapshot's
     Mapping{"25006", ErrorCode::ReadOnly},      // read_only_sql_transaction
     Mapping{"53100", ErrorCode::StoreFull},     // disk_full
     Mapping{"53300", ErrorCode::Overloaded},    // too_many_connections
@@ -102,6 +103,7 @@ bool isPermanent(ErrorCode code) {
     case ErrorCode::VersionMismatch:
     case ErrorCode::InvalidArgument:
     case ErrorCode::Unsupported:
+    case ErrorCode::SnapshotGone:
       return true;
     default:
       return false;

@@ -12,6 +12,7 @@
 #include "skep/backend/postgres/write_plan.h"
 #include "skep/base/log.h"
 #include "skep/store/head_rules.h"
+#include "skep/store/read_only_store.h"
 
 namespace skep::backend {
 
@@ -135,10 +136,12 @@ bool mayBeOneWrites(ErrorCode code) {
 }  // namespace
 
 struct PostgresStore::Impl {
-  Impl(PostgresOptions storeOptions, postgres::ConnectionInfo server, Clock& storeClock)
+  Impl(PostgresOptions storeOptions, postgres::ConnectionInfo theServer, Clock& storeClock,
+       postgres::Purpose purpose)
       : options(std::move(storeOptions)),
+        server(std::move(theServer)),
         clock(storeClock),
-        pool(options, std::move(server), clock) {}
+        pool(options, server, clock, purpose) {}
 
   Result<PgResult> read(Statement statement, std::vector<Parameter> parameters);
   Result<std::optional<store::OpenedDatabase>> tryOpen(const store::OpenRequest& request);
@@ -149,6 +152,7 @@ struct PostgresStore::Impl {
   Answer change(Statement statement, std::vector<Parameter> parameters, IfLost ifLost);
 
   PostgresOptions options;
+  const postgres::ConnectionInfo server;
   Clock& clock;
   postgres::ConnectionPool pool;
 };
@@ -158,7 +162,8 @@ PostgresStore::~PostgresStore() = default;
 
 Result<std::unique_ptr<PostgresStore>> PostgresStore::open(PostgresOptions options, Clock& clock) {
   SKEP_TRY(postgres::ConnectionInfo server, postgres::ConnectionInfo::parse(options.url));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(server), clock);
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(server), clock,
+                                     postgres::Purpose::Serve);
   SKEP_CHECK_OK(impl->pool.start());
   impl->pool.runInBackground("postgres sweep",
                              [borrowed = impl.get()] { borrowed->sweepDoomed(); });
@@ -460,6 +465,14 @@ Result<std::vector<store::DueAlarm>> PostgresStore::dueAlarms(std::int64_t nowMs
         {.name = std::string(row.bytes(2)), .id = {row.uint8(0)}, .alarmMs = row.int8(1)});
   }
   return due;
+}
+
+Result<std::unique_ptr<store::PageStore>> PostgresStore::snapshot() {
+  auto impl = std::make_unique<Impl>(impl_->options, impl_->server, impl_->clock,
+                                     postgres::Purpose::Snapshot);
+  SKEP_CHECK_OK(impl->pool.start());
+  return std::unique_ptr<store::PageStore>(std::make_unique<store::ReadOnlyStore>(
+      std::unique_ptr<store::PageStore>(new PostgresStore(std::move(impl)))));
 }
 
 PostgresStore::Counters PostgresStore::counters() {

@@ -49,6 +49,9 @@ class PostgresStore final : public store::PageStore {
   Status destroy(std::string_view name,
                  std::optional<store::Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
+  /// A connection of its own, in one transaction; the server ends it when nothing was read for ten
+  /// minutes. Unavailable, Overloaded (no connection left).
+  Result<std::unique_ptr<store::PageStore>> snapshot() override;
   std::string_view kind() const override { return "postgres"; }
 
   /// What happened between the store and the server so far. Suspends.

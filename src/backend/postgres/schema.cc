@@ -162,4 +162,11 @@ std::string sessionScript(std::string_view schema, long statementTimeoutMs) {
          "SET random_page_cost TO 1;\n";
 }
 
+std::string snapshotScript() {
+  return "SET idle_in_transaction_session_timeout TO '10min';\n"
+         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n"
+         // Its first query is what fixes the moment that it shows.
+         "SELECT 1;\n";
+}
+
 }  // namespace skep::backend::postgres

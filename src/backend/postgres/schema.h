@@ -28,4 +28,7 @@ std::string installScript(std::string_view schema);
 /// Settings of a session that serves a store in that schema.
 std::string sessionScript(std::string_view schema, long statementTimeoutMs);
 
+/// Begins the one transaction of a session that reads a snapshot; it shows this moment.
+std::string snapshotScript();
+
 }  // namespace skep::backend::postgres

@@ -46,6 +46,7 @@ Result<PgConnection> Session::connect(IfNoSchema ifNoSchema, fiber::AbortToken a
       std::chrono::duration_cast<std::chrono::milliseconds>(settings_.requestTimeout);
   SKEP_CHECK_OK(run(sessionScript(settings_.schema, timeout.count())));
   SKEP_CHECK_OK(run(prepareScript()));
+  if (settings_.isSnapshot) SKEP_CHECK_OK(run(snapshotScript()));
   return std::move(connection_);
 }
 

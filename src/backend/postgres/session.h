@@ -35,6 +35,7 @@ struct SessionSettings {
   std::string schema;
   Duration connectTimeout{};
   Duration requestTimeout{};
+  bool isSnapshot = false;  // one read-only transaction from the start on
 };
 
 class Session {

@@ -17,15 +17,17 @@ namespace {
 constexpr const char* kExamples =
     R"(Verifies the checksums of all records and chunks, that the log is one chain up to the head, the digest of all pages, and
 SQLite's own integrity_check. Reads only. One line for each database, or for each problem; the exit status is 1 when
-there is any problem, else 3 when a database was not checked: there is none of that name, or its owner writes all the
-time and folds away what is being read. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
+there is any problem, else 3 when a database was not checked: there is none of that name, or the store lost what it held for
+the reading. Each database is read as it was at one moment, while its owner goes on. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
 
 Examples:
   skep check tenant/acme
   skep check --all --quiet
   skep check --all --prefix tenant/ --mode json)";
 
-constexpr int kTriesMax = 5;  // when the owner folds the version away while it is read
+constexpr int kTriesMax = 3;  // when the store loses the snapshot
+// What was superseded since a snapshot takes space for as long as that is read.
+constexpr std::chrono::minutes kSnapshotTime(1);
 constexpr std::size_t kPageRows = 1000;
 
 struct CheckOptions {
@@ -66,7 +68,8 @@ class CheckRun {
   Status checkAll() {
     std::string after;
     do {
-      SKEP_TRY(const store::ListPage page, engine_.store().list(options_.prefix, after, kPageRows));
+      SKEP_TRY(vfs::Environment * reading, snapshot());
+      SKEP_TRY(const store::ListPage page, reading->store.list(options_.prefix, after, kPageRows));
       for (const store::DatabaseInfo& database : page.databases)
         SKEP_CHECK_OK(checkOne(database.name));
       after = page.next;
@@ -78,12 +81,14 @@ class CheckRun {
     bar_.setLabel(std::to_string(databaseCount_ + 1) + ". " + displayText(name, 40).text);
     Result<sql::CheckReport> report = Error{};
     for (int tries = 0; tries < kTriesMax; ++tries) {
-      report = sql::checkDatabase(engine_.environment(), name,
-                                  [this](std::uint64_t done, std::uint64_t total) {
-                                    bar_.update(done, total);
-                                    return !interrupted_;
-                                  });
+      SKEP_TRY(vfs::Environment * reading, snapshot());
+      report =
+          sql::checkInSnapshot(*reading, name, [this](std::uint64_t done, std::uint64_t total) {
+            bar_.update(done, total);
+            return !interrupted_;
+          });
       if (report.ok() || report.error().code != ErrorCode::SnapshotGone) break;
+      reading_.reset();
     }
     if (interrupted_) return Error{ErrorCode::Aborted, "interrupted"};
     ++databaseCount_;
@@ -102,8 +107,19 @@ class CheckRun {
     return {};
   }
 
-  /// Nothing is wrong with what is stored: the database is gone, or never was, or its owner was
-  /// faster than the check each time.
+  /// The store as it was a moment ago, the same one for many databases.
+  Result<vfs::Environment*> snapshot() {
+    const MonotonicTime now = context_.clock.monotonic();
+    if (reading_ != nullptr && now - takenAt_ < kSnapshotTime) return reading_.get();
+    reading_.reset();
+    SKEP_TRY(snapshot_, engine_.store().snapshot());
+    reading_ = std::make_unique<vfs::Environment>(engine_.environment().withStore(*snapshot_));
+    takenAt_ = now;
+    return reading_.get();
+  }
+
+  /// Nothing is wrong with what is stored: the database is gone, or never was, or the store lost the
+  /// snapshot each time.
   static bool cannotBeChecked(const Error& error) {
     return error.code == ErrorCode::SnapshotGone || error.code == ErrorCode::NotFound;
   }
@@ -136,6 +152,9 @@ class CheckRun {
   const CheckOptions& options_;
   Engine& engine_;
   std::unique_ptr<ResultWriter> writer_;
+  std::unique_ptr<store::PageStore> snapshot_;
+  std::unique_ptr<vfs::Environment> reading_;  // from snapshot_
+  MonotonicTime takenAt_;
   Progress bar_;
   std::atomic<bool> interrupted_ = false;
   InterruptScope scope_;

@@ -19,7 +19,7 @@ Examples:
   skep export tenant/acme acme.sqlite
   skep export tenant/acme - | gzip > acme.sqlite.gz)";
 
-constexpr int kTriesMax = 5;  // when the owner folds the version away while it is read
+constexpr int kTriesMax = 3;  // when the store loses the snapshot
 
 struct ExportOptions {
   std::string name;

@@ -96,6 +96,19 @@ Status runInput(CommandContext& context, const SqlOptions& options, int descript
   return runner.run(script, options.file.empty() ? "<stdin>" : options.file);
 }
 
+int runOn(vfs::Environment& environment, CommandContext& context, const SqlOptions& options,
+          int input) {
+  Result<std::unique_ptr<sql::Database>> database =
+      sql::Database::open(environment, databaseOptions(options));
+  if (!database) return fail(context, database.error());
+  const Status ran = runInput(context, options, input, **database);
+  // Why it broke while it ran was told then.
+  const bool wasBroken = (*database)->brokenBy() != nullptr;
+  const Status closed = (*database)->close();
+  const int closeCode = closed.ok() || wasBroken ? kExitOk : fail(context, closed.error());
+  return ran.ok() ? closeCode : exitCodeOf(ran.error());
+}
+
 int runSql(CommandContext& context, const SqlOptions& options) {
   // A wrong name or file must leave no trace, so they are looked at before the store is opened.
   if (!areNames(context, {&options.name, 1})) return kExitUsage;
@@ -107,15 +120,11 @@ int runSql(CommandContext& context, const SqlOptions& options) {
     return kExitUsage;
   }
   return withEngine(context, [&](fiber::Loop&, Engine& engine) {
-    Result<std::unique_ptr<sql::Database>> database =
-        sql::Database::open(engine.environment(), databaseOptions(options));
-    if (!database) return fail(context, database.error());
-    const Status ran = runInput(context, options, input.get(), **database);
-    // Why it broke while it ran was told then.
-    const bool wasBroken = (*database)->brokenBy() != nullptr;
-    const Status closed = (*database)->close();
-    const int closeCode = closed.ok() || wasBroken ? kExitOk : fail(context, closed.error());
-    return ran.ok() ? closeCode : exitCodeOf(ran.error());
+    if (!options.readOnly) return runOn(engine.environment(), context, options, input.get());
+    Result<std::unique_ptr<store::PageStore>> snapshot = engine.store().snapshot();
+    if (!snapshot) return fail(context, snapshot.error());
+    vfs::Environment reading = engine.environment().withStore(**snapshot);
+    return runOn(reading, context, options, input.get());
   });
 }
 
@@ -134,7 +143,7 @@ void addSqlCommand(CLI::App& app, CommandContext& context) {
       ->excludes(text);
   addModeOption(command, options->mode);
   command.add_flag("--read-only", options->readOnly,
-                   "Read the newest version, beside an owner that goes on writing");
+                   "Read the version that is newest now, beside an owner that goes on writing");
   command.add_flag("--must-exist", options->mustExist,
                    "Do not create the database when it does not exist");
   addMaxSizeOption(command, options->bytesMax);
