@@ -161,7 +161,7 @@ Settled Run::serve(std::function<void()> dispatch) {
     yields_ = false;
     turn_ = invocation_.pause([&] {
       isPaused_ = true;
-      if (socket != nullptr && !isBusy_) socket->letOthersRun();
+      if (socket != nullptr && !isBusy_ && !isDelivering_) socket->letOthersRun();
       waitForWork();
       if (socket != nullptr) socket->waitForOthers();
       isPaused_ = false;

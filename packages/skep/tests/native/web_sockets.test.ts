@@ -14,7 +14,7 @@ const closes = new Map<string, [code: number, reason: string, wasClean: boolean]
 const lobby = actor({
   db: db({ migrations: [{ version: 1, sql: "CREATE TABLE line(id INTEGER PRIMARY KEY, text TEXT)" }] }),
   state: { heard: 0 },
-  createVars: () => ({ sockets: new Set<ActorWebSocket>(), buffered: 0, order: [] as string[] }),
+  createVars: () => ({ sockets: new Set<ActorWebSocket>(), buffered: 0, isFilling: true, order: [] as string[] }),
   onBeforeConnect: (c) => {
     if (c.request.headers.get("x-name") === "mallory") throw new UserError("not you", { code: "not_you" });
   },
@@ -34,11 +34,17 @@ const lobby = actor({
     }
     if (pathname === "/fill") {
       // Until the system keeps no more of a connection that nobody reads.
-      for (let last = -1; socket.bufferedAmount !== last; await c.sleepFor(20)) {
+      for (let last = -1, same = 0; same < 5; await c.sleepFor(20)) {
         while (socket.bufferedAmount < 3 * 1024 * 1024) socket.send(new Uint8Array(256 * 1024));
+        same = socket.bufferedAmount === last ? same + 1 : 0;
         last = socket.bufferedAmount;
       }
       c.vars.buffered = socket.bufferedAmount;
+      // And should it take more after all.
+      while (c.vars.isFilling) {
+        while (socket.bufferedAmount < 2 * 1024 * 1024) socket.send(new Uint8Array(256 * 1024));
+        await c.sleepFor(5);
+      }
     }
     if (pathname === "/question") {
       socket.accept();
@@ -81,6 +87,7 @@ const lobby = actor({
     ],
     order: (c) => c.vars.order,
     buffered: (c) => c.vars.buffered,
+    stopFilling: (c) => void (c.vars.isFilling = false),
     tell: async (c, text: string, fails: boolean) => {
       await c.db.execute("INSERT INTO line(text) VALUES (?)", text);
       for (const socket of c.vars.sockets) socket.with(c).send(text);
@@ -307,6 +314,7 @@ test("a client that does not read is not read from, and is closed when far too m
   other.socket.send("seen");
   await other.hears(1);
   expect((await client.lobby.get(name).look())[1]).toEqual(["seen"]);
+  await client.lobby.get(name).stopFilling();
   slow.read();
   await until(async () => (await client.lobby.get(name).look())[0] === 2);
   const flood = await rawClient(name, "flood");
