@@ -337,10 +337,40 @@ json responses(actor::HttpResponder* responder, std::int64_t command, const json
   }
 }
 
+// ---- Raw WebSockets
+
+json sockets(actor::Invocation& invocation, Run& run, std::int64_t command, const json& a) {
+  // That of this run, or of another one of the same actor.
+  Run* const owner = Run::find(static_cast<Run::Id>(integer(a.at(0))));
+  if (owner == nullptr || owner->socket == nullptr || &owner->actor() != &run.actor()) return {};
+  actor::SocketSession& session = *owner->socket;
+  switch (command) {
+    case 80:
+      unwrap(session.accept(text(a.at(1))));
+      return {};
+    case 81: {
+      const auto kind = a.at(1).get<bool>() ? call::WebSocketMessage::Kind::Text
+                                            : call::WebSocketMessage::Kind::Binary;
+      unwrap(actor::sendTo(session.exchange(), invocation, session.options(),
+                           {.kind = kind, .bytes = bytes(a.at(2))}));
+      return {};
+    }
+    case 82:
+      unwrap(actor::closeTo(
+          session.exchange(), invocation,
+          {.code = static_cast<std::uint16_t>(integer(a.at(1))), .reason = text(a.at(2))}));
+      return {};
+    default:
+      if (owner != &run) invalid("only the code of a WebSocket waits for its client");
+      unwrap(session.drain());
+      return {};
+  }
+}
+
 /// Whether it waits for others, or for time, and with that ends the turn.
 bool endsTurn(std::int64_t command) {
   return command == 31 || (command >= 40 && command <= 42) || (command >= 50 && command <= 52) ||
-         command == 72;
+         command == 72 || command == 83;
 }
 
 json perform(actor::Invocation& invocation, Run& run, std::int64_t command, const json& a) {
@@ -355,6 +385,7 @@ json perform(actor::Invocation& invocation, Run& run, std::int64_t command, cons
   if (command >= 50 && command <= 54) return waits(invocation, command, a);
   if (command >= 60 && command <= 63) return connections(invocation, command, a);
   if (command >= 70 && command <= 72) return responses(run.responder, command, a);
+  if (command >= 80 && command <= 83) return sockets(invocation, run, command, a);
   invalid("there is no command " + std::to_string(command));
 }
 

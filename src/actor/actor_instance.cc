@@ -66,6 +66,7 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
   options.create =
       existence == call::Existence::Get ? store::Create::Never : store::Create::IfMissing;
   options.limits = type_.options.limits;
+  options.extensions = &type_.extensions;
   auto opened = sql::Database::open(environment_, std::move(options));
   if (!opened) {
     if (opened.error().code == ErrorCode::NotFound) {
@@ -196,22 +197,42 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
 }
 
 std::optional<Failure> ActorInstance::letPass(const call::Visit& visit) {
-  if (!type_.hasGate) return std::nullopt;
+  return letPass(visit, nullptr);
+}
+
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit,
+                                              const std::string* guardedQueue) {
+  if (!type_.hasGate && guardedQueue == nullptr) return std::nullopt;
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
   Invocation invocation(*this, type_.options.hookTimeout, {}, "onBeforeConnect");
   if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
-  const Done done = passGate(invocation, visit);
-  return finishCall(invocation, failureIn(done));
+  const Done passed = passGate(invocation, visit);
+  if (failureIn(passed) || guardedQueue == nullptr) {
+    return finishCall(invocation, failureIn(passed));
+  }
+  const auto answer = behavior_->mayPublish(invocation, visit, *guardedQueue);
+  if (auto failed = finishCall(invocation, failureIn(answer))) return failed;
+  return failureIn(permitted(answer, "send to the queue '" + *guardedQueue + "'"));
 }
 
 call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
   if (message.visit) {
-    if (auto refused = letPass(*message.visit)) return *std::move(refused);
+    const auto queue = type_.queues.find(message.queue);
+    const bool isGuarded = queue != type_.queues.end() && queue->second.isGuarded;
+    if (auto refused = letPass(*message.visit, isGuarded ? &message.queue : nullptr)) {
+      return *std::move(refused);
+    }
   }
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return *std::move(refused);
   return services_->dispatcher().send(message);
+}
+
+Done ActorInstance::permitted(const call::Outcome<bool>& answer, const std::string& what) const {
+  if (const auto* failed = std::get_if<Failure>(&answer)) return *failed;
+  if (std::get<bool>(answer)) return {};
+  return Failure(FailureCode::Forbidden, address_.toString() + " does not let this client " + what);
 }
 
 Done ActorInstance::passGate(Invocation& invocation, const call::Visit& visit) {

@@ -95,6 +95,9 @@ class ActorInstance {
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
+  /// Asks the actor whether the open connection may hear an event that is guarded. Suspends. Awake only.
+  std::optional<call::Failure> maySubscribe(const ConnectionPtr& connection,
+                                            const std::string& event);
   /// Runs the hook that hears of a connection's end. Suspends. Awake only.
   void disconnected(const ConnectionPtr& connection);
   /// Suspends until everything committed so far, or up to `txid`, is durable. For the second, the caller is
@@ -193,6 +196,16 @@ class ActorInstance {
   /// The one gate of what clients ask without a connection: within the first turn, before anything else.
   /// `visit` outlives what the invocation runs.
   Done passGate(Invocation& invocation, const call::Visit& visit);
+  /// As letPass(); also asks whether the client may send to that queue, unless it is null.
+  std::optional<call::Failure> letPass(const call::Visit& visit, const std::string* guardedQueue);
+  /// The events of `request` that the connection may hear. Why not the others, of those that it has named.
+  call::Outcome<std::vector<std::string>> allowedOf(Invocation& invocation,
+                                                    const call::ConnectRequest& request,
+                                                    std::vector<call::Failure>& refusals);
+  Status welcome(const ConnectionPtr& connection, const call::ConnectRequest& granted,
+                 const std::vector<call::Failure>& refusals);
+  /// Forbidden, when the actor's code has said no to `what`.
+  Done permitted(const call::Outcome<bool>& answer, const std::string& what) const;
   std::optional<call::Failure> runHook(std::string_view what, FunctionRef<Done(Invocation&)> hook,
                                        const call::Waiting& waiting = {});
   call::Failure explain(const Error& error, const Invocation* invocation);

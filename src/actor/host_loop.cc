@@ -144,6 +144,13 @@ std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
                    [&](ActorInstance& instance) { return instance.letIn(connection, request); });
 }
 
+std::optional<Failure> HostLoop::maySubscribe(const ConnectionPtr& connection,
+                                              const std::string& event) {
+  return withActor(connection->actor(), Existence::Get, std::nullopt, [&](ActorInstance& instance) {
+    return instance.maySubscribe(connection, event);
+  });
+}
+
 void HostLoop::disconnected(const ConnectionPtr& connection) {
   const ActorType* type = typeOf(connection->actor());
   if (type == nullptr || !type->hasOnDisconnect) return;

@@ -61,6 +61,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   }
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request) override;
+  std::optional<call::Failure> maySubscribe(const ConnectionPtr& connection,
+                                            const std::string& event) override;
   void disconnected(const ConnectionPtr& connection) override;
   std::optional<call::Failure> answer(const call::HttpRequest& request,
                                       const HttpExchangePtr& exchange);

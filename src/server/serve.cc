@@ -14,14 +14,13 @@
 
 #include "skep/actor/host.h"
 #include "skep/base/log.h"
-#include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
 #include "skep/fiber/loop_watch.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
 #include "skep/server/engine.h"
+#include "skep/server/health.h"
 #include "skep/server/loop_threads.h"
-#include "skep/server/metrics.h"
 #include "skep/server/serve_settings.h"
 #include "skep/server/store_url.h"
 
@@ -51,13 +50,6 @@ void raiseFileLimit() {
   (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/// The store answers.
-std::optional<call::Failure> checkStore(store::PageStore& store) {
-  const auto listed = store.list("", "", 1);
-  if (listed) return std::nullopt;
-  return call::failureOf(listed.error(), "the store");
-}
-
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
@@ -85,19 +77,9 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
   actor::Host host(registry, environments);
   host.start();
   gateway::Server* front = nullptr;
-  const MonotonicTime started = loop.clock().monotonic();
-  listening.notReady = [&] { return checkStore(engine->store()); };
-  listening.metrics = [&] {
-    return server::formatMetrics(
-        {.host = host.stats(),
-         .gateway = front->stats(),
-         .pipeline = engine->pipelineStats(),
-         .cache = engine->environment().cache.stats(),
-         .loopsHeld = loopsHeld,
-         .residentBytes = residentBytes(),
-         .uptimeSeconds =
-             std::chrono::duration<double>(loop.clock().monotonic() - started).count()});
-  };
+  server::addHealth(
+      listening, *engine, host, loop.clock(), [&] { return front->stats(); },
+      [&] { return loopsHeld.load(); });
   gateway::Server server(loops, host, listening);
   front = &server;
   // Whoever reads that the server listens may tell it to end at once.

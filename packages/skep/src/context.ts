@@ -173,6 +173,16 @@ export interface ActorContext<
   vars: Vars;
 }
 
+/**
+ * What `canSubscribe` and `canPublish` get. They stand before the types of the actor are known: say which part is of
+ * interest, as in `canSubscribe: (c: AccessContext<{ role: string }>) => c.conn?.state.role === "admin"`.
+ */
+export interface AccessContext<ConnState = unknown, State = unknown, Params = unknown>
+  extends ActorContext<State, unknown, ConnState, Params> {
+  /** Of whoever sends to a queue; empty for a subscription. */
+  readonly request: { readonly headers: Headers };
+}
+
 /** What `onBeforeConnect` and `createConnState` get, for which there is no connection yet. */
 export interface ConnectContext<
   State = unknown,

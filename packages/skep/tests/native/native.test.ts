@@ -322,3 +322,27 @@ test("an actor type that no client may spell is refused at the start", async () 
   ).rejects.toThrow("started on this thread already");
   expect(await client.chatRoom.getOrCreate(key()).history()).toEqual([]);
 });
+
+test("the server says how it is, and what it has done", async () => {
+  const get = async (path: string): Promise<string> => {
+    const response = await fetch(`${server.url}${path}`);
+    expect(response.status).toBe(200);
+    return response.text();
+  };
+  await client.worker.getOrCreate(key()).ran();
+  await get("/health");
+  await get("/ready");
+  const metrics = await get("/metrics");
+  const value = (name: string): number => Number(new RegExp(`^${name} (.+)$`, "m").exec(metrics)?.[1]);
+  for (const name of [
+    "skep_actors_awake",
+    "skep_actions_total",
+    "skep_actor_creations_total",
+    "skep_http_requests_total",
+    "skep_commits_total",
+    "skep_page_cache_bytes",
+    "skep_uptime_seconds",
+  ]) {
+    expect.soft(value(name), name).toBeGreaterThan(0);
+  }
+});
