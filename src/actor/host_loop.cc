@@ -146,9 +146,9 @@ std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
 
 std::optional<Failure> HostLoop::maySubscribe(const ConnectionPtr& connection,
                                               const std::string& event) {
-  return withActor(connection->actor(), Existence::Get, std::nullopt, [&](ActorInstance& instance) {
-    return instance.maySubscribe(connection, event);
-  });
+  return withActor(
+      connection->actor(), Existence::Get, std::nullopt, {},
+      [&](ActorInstance& instance) { return instance.maySubscribe(connection, event); });
 }
 
 void HostLoop::disconnected(const ConnectionPtr& connection) {
