@@ -21,9 +21,9 @@
 #include <thread>
 #include <vector>
 
-#include "../gateway/websocket_client.h"
 #include "skep/testing/child_process/child_process.h"
 #include "skep/testing/temp_directory.h"
+#include "websocket_client.h"
 
 namespace skep {
 namespace {
