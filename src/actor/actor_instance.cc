@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "skep/actor/http_responder.h"
 #include "skep/actor/outcome.h"
-#include "skep/actor/raw_head.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
 #include "skep/vfs/paged_file.h"
@@ -238,31 +236,6 @@ Done ActorInstance::permitted(const call::Outcome<bool>& answer, const std::stri
 Done ActorInstance::passGate(Invocation& invocation, const call::Visit& visit) {
   invocation.setVisit(&visit);
   return type_.hasGate ? behavior_->letPass(invocation, visit) : Done();
-}
-
-std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
-                                              const HttpExchangePtr& exchange) {
-  fiber::GateHolder inside(calls_);
-  if (auto refused = refuseCall(inside)) return refused;
-  Invocation invocation(*this, type_.options.actionTimeout, {}, "a raw request");
-  HttpResponder responder(*this, invocation, exchange);
-  const Status begun = invocation.beginAlone();
-  if (!begun && exchange->isOver()) return std::nullopt;  // the client has gone meanwhile
-  if (!begun) return explain(begun.error(), &invocation);
-  const RawHead head(request);
-  const call::Visit visit{.claims = request.claims, .head = &head};
-  Done done = passGate(invocation, visit);
-  if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
-  if (!failureIn(done)) done = outcomeOf(responder.finish(), *database_);
-  if (auto failed = finishCall(invocation, failureIn(done))) return failed;
-  if (responder.hasBegun()) return std::nullopt;
-  if (isDestroyed()) {
-    invocation.leaveLine();
-    inside.leave();
-    if (const auto& failed = waitUntilEnded()) return failed;
-  }
-  exchange->answer(responder.takeResponse());
-  return std::nullopt;
 }
 
 Failure ActorInstance::explain(Failure failure, const Invocation& invocation) const {

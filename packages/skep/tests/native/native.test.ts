@@ -9,6 +9,7 @@ import type { Server } from "skep";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { registry } from "./actors.ts";
+import { key, until } from "./waiting.ts";
 
 let server: Server;
 let client: ReturnType<typeof createClient<typeof registry>>;
@@ -42,13 +43,6 @@ afterAll(async () => {
   vi.restoreAllMocks();
   await rm(directory, { recursive: true });
 });
-
-let count = 0;
-/** A key that nobody has had. */
-const key = (): string => `k${++count}`;
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
-};
 
 describe("an actor", () => {
   test("keeps rows and state together, and forgets both when a call fails", async () => {

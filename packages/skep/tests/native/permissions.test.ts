@@ -4,6 +4,8 @@ import { ActorError, createClient } from "@skep/client";
 import { type AccessContext, actor, event, queue, type Server, setup, UserError } from "skep";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
+import { key, until } from "./waiting.ts";
+
 interface Params {
   name: string;
 }
@@ -76,12 +78,6 @@ afterAll(async () => {
   await server.stop();
   vi.restoreAllMocks();
 });
-
-let count = 0;
-const key = (): string => `k${++count}`;
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 2));
-};
 
 /** A connection, what it hears, and of which errors. */
 function connect(name: string, role?: string) {

@@ -8,6 +8,8 @@ import { actor, db, type ActorWebSocket, type Server, setup, UserError } from "s
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 
+import { key, until } from "./waiting.ts";
+
 /** What closes said, by key. */
 const closes = new Map<string, [code: number, reason: string, wasClean: boolean][]>();
 
@@ -165,12 +167,6 @@ afterAll(async () => {
   await server.stop();
   vi.restoreAllMocks();
 });
-
-let count = 0;
-const key = (): string => `k${++count}`;
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 2));
-};
 
 /** A client's end, which keeps what it hears. */
 class Client {
