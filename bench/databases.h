@@ -98,7 +98,9 @@ class Committers {
       auto& mine = databases_[part];
       mine.resize(share_);
       inParallel(environment.loop, share_, 64, [&](std::size_t i) {
-        mine[i] = openDatabase(environment, "db" + std::to_string(part * share_ + i));
+        // Of its own for each number of loops: a store that outlives the first run has those of that one.
+        mine[i] = openDatabase(
+            environment, std::to_string(loops_.count()) + "/" + std::to_string(part * share_ + i));
         must(mine[i]->run(
             "CREATE TABLE t(a INTEGER PRIMARY KEY, b INTEGER, c TEXT); CREATE INDEX tb ON t(b)"));
         must(mine[i]->waitDurable());

@@ -89,6 +89,7 @@ void commits(benchmark::State& state) {
     for (std::size_t i = 0; i < backend::PostgresOptions{}.writeConnections; ++i) {
       raw.emplace_back(server().url(), bytes);
     }
+    server().query("TRUNCATE raw");
     server().query("CHECKPOINT");
 
     std::uint64_t txid = 1;

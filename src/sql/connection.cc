@@ -188,17 +188,22 @@ void Connection::settle() {
     if (transaction_ == Transaction::Explicit || (transaction_ == Transaction::Turn && turnOpened_))
       transactionLost_ = true;
     undoFrom(0);
-  } else if (sqlite3_get_autocommit(handle_) != 0 && transaction_ != Transaction::Turn) {
-    if (!undo_.empty()) undo_.clear();
+  } else if ((!undo_.empty() || file_->hasAlarm()) && transaction_ != Transaction::Turn &&
+             sqlite3_get_autocommit(handle_) != 0) {
+    undo_.clear();
     file_->flushAlarm();
   }
 }
 
 void Connection::endRun(sqlite3_stmt* statement) {
-  const bool writes = sqlite3_stmt_busy(statement) != 0 && sqlite3_stmt_readonly(statement) == 0;
+  const bool writes = sqlite3_stmt_readonly(statement) == 0 && sqlite3_stmt_busy(statement) != 0;
+  if (!writes) {
+    sqlite3_reset(statement);
+    return;
+  }
   const bool wasInTransaction = sqlite3_get_autocommit(handle_) == 0;
   const int rc = sqlite3_reset(statement);
-  if (!writes || rc == SQLITE_OK) return;
+  if (rc == SQLITE_OK) return;
   if (!endedError_) endedError_ = explain(rc);
   noteFailure(wasInTransaction);
 }
@@ -308,7 +313,8 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
     start(run);
     ++counters_.statements;
   }
-  const std::int64_t changesBefore = sqlite3_total_changes64(handle_);
+  const bool writes = kind != StatementKind::Read;
+  const std::int64_t changesBefore = writes ? sqlite3_total_changes64(handle_) : 0;
   const bool wasInTransaction = sqlite3_get_autocommit(handle_) == 0;
   inVacuum_ = kind == StatementKind::Vacuum;
   isStepping_ = true;
@@ -321,8 +327,10 @@ Result<bool> Connection::step(sqlite3_stmt* statement, StatementKind kind, State
   run_ = nullptr;
   isStepping_ = false;
   inVacuum_ = false;
-  counters_.rowsWritten +=
-      static_cast<std::uint64_t>(sqlite3_total_changes64(handle_) - changesBefore);
+  if (writes) {
+    counters_.rowsWritten +=
+        static_cast<std::uint64_t>(sqlite3_total_changes64(handle_) - changesBefore);
+  }
   if (rc == SQLITE_ROW) {
     ++counters_.rowsRead;
     return true;

@@ -62,19 +62,8 @@ void Statement::release() {
 }
 
 Status Statement::bind(int index, const ValueView& value) {
-  if (index < 1 || index > parameterCount()) {
-    return Error{ErrorCode::InvalidArgument,
-                 "the statement has " + std::to_string(parameterCount()) +
-                     " parameters; there is no parameter " + std::to_string(index)};
-  }
-  // Needs no lock: it touches only this statement. SQLite must not run out of memory here, or it
-  // would end the statement of a fiber that waits inside the database.
-  const vfs::MemoryAccount& account = connection_->account();
-  if (account.bytesMax != 0 && account.bytes + sizeOf(value) + kBindSlack > account.bytesMax) {
-    return connection_->memoryLimitReached();
-  }
-  vfs::AccountScope scope(connection_->account());
-  int rc = SQLITE_OK;
+  // Needs no lock: it touches only this statement.
+  int rc = SQLITE_RANGE;
   switch (value.type()) {
     case ValueType::Null:
       rc = sqlite3_bind_null(statement_, index);
@@ -86,17 +75,39 @@ Status Statement::bind(int index, const ValueView& value) {
       rc = sqlite3_bind_double(statement_, index, value.real());
       break;
     case ValueType::Text:
-      rc = sqlite3_bind_text64(statement_, index, value.text().data(), value.text().size(),
-                               SQLITE_TRANSIENT, SQLITE_UTF8);
-      break;
     case ValueType::Blob:
-      rc = value.blob().empty() ? sqlite3_bind_zeroblob(statement_, index, 0)
-                                : sqlite3_bind_blob64(statement_, index, value.blob().data(),
-                                                      value.blob().size(), SQLITE_TRANSIENT);
-      break;
+      return bindBytes(index, value);
   }
-  if (rc == SQLITE_OK) return {};
-  return connection_->explain(rc);
+  return rc == SQLITE_OK ? Status{} : bindFailure(index, rc);
+}
+
+/// Binds a copy of what the value points to.
+Status Statement::bindBytes(int index, const ValueView& value) {
+  // SQLite must not run out of memory here, or it would end the statement of a fiber that waits
+  // inside the database.
+  const vfs::MemoryAccount& account = connection_->account();
+  if (account.bytesMax != 0 && account.bytes + sizeOf(value) + kBindSlack > account.bytesMax) {
+    return connection_->memoryLimitReached();
+  }
+  vfs::AccountScope scope(connection_->account());
+  int rc = SQLITE_OK;
+  if (value.type() == ValueType::Text) {
+    rc = sqlite3_bind_text64(statement_, index, value.text().data(), value.text().size(),
+                             SQLITE_TRANSIENT, SQLITE_UTF8);
+  } else if (value.blob().empty()) {
+    rc = sqlite3_bind_zeroblob(statement_, index, 0);
+  } else {
+    rc = sqlite3_bind_blob64(statement_, index, value.blob().data(), value.blob().size(),
+                             SQLITE_TRANSIENT);
+  }
+  return rc == SQLITE_OK ? Status{} : bindFailure(index, rc);
+}
+
+Error Statement::bindFailure(int index, int rc) const {
+  if (statement_ != nullptr && rc != SQLITE_RANGE) return connection_->explain(rc);
+  return {ErrorCode::InvalidArgument, "the statement has " + std::to_string(parameterCount()) +
+                                          " parameters; there is no parameter " +
+                                          std::to_string(index)};
 }
 
 Status Statement::bind(std::string_view name, const ValueView& value) {

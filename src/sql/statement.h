@@ -101,6 +101,8 @@ class Statement {
   friend class Database;
   Statement(Connection& connection, sqlite3_stmt* statement);  // null: an empty one
   Statement(Connection& connection, CachedStatement& cached);
+  Status bindBytes(int index, const ValueView& value);
+  Error bindFailure(int index, int rc) const;
   void release();
 
   Connection* connection_ = nullptr;

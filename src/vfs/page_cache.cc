@@ -174,19 +174,6 @@ void CacheShard::destroy(PageBuffer* buffer) {
   spare_.emplace_back(buffer);
 }
 
-std::size_t PageTable::slotOf(PageNumber page) const {
-  // Fibonacci hashing: page numbers are dense, their products spread.
-  return (page * 0x9E3779B9u) & (slots_.size() - 1);
-}
-
-PageBuffer* PageTable::find(PageNumber page) const {
-  if (slots_.empty()) return nullptr;
-  for (std::size_t slot = slotOf(page);; slot = (slot + 1) & (slots_.size() - 1)) {
-    PageBuffer* buffer = slots_[slot];
-    if (buffer == nullptr || buffer->page == page) return buffer;
-  }
-}
-
 void PageTable::forget(PageBuffer* buffer) {
   shard_.unlink(buffer);
   buffer->table = nullptr;

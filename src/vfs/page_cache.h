@@ -184,7 +184,13 @@ class PageTable {
   PageTable(const PageTable&) = delete;
   PageTable& operator=(const PageTable&) = delete;
 
-  PageBuffer* find(PageNumber page) const;
+  PageBuffer* find(PageNumber page) const {
+    if (slots_.empty()) return nullptr;
+    for (std::size_t slot = slotOf(page);; slot = (slot + 1) & (slots_.size() - 1)) {
+      PageBuffer* buffer = slots_[slot];
+      if (buffer == nullptr || buffer->page == page) return buffer;
+    }
+  }
   /// Makes `buffer` the current version of its page, in place of the one before.
   void put(PageRef buffer);
   void erase(PageNumber page);
@@ -197,7 +203,8 @@ class PageTable {
   CacheShard& shard() { return shard_; }
 
  private:
-  std::size_t slotOf(PageNumber page) const;
+  /// Fibonacci hashing: page numbers are dense, their products spread.
+  std::size_t slotOf(PageNumber page) const { return (page * 0x9E3779B9u) & (slots_.size() - 1); }
   void resize(std::size_t slots);
   void forget(PageBuffer* buffer);
 

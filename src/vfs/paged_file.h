@@ -82,6 +82,8 @@ class PagedFile final {
   /// The next timer's time, committed with the open transaction, or by flushAlarm() when it wrote
   /// no page.
   void setAlarm(std::optional<std::int64_t> alarmMs);
+  /// Whether a time was set that is with the writer neither by a commit nor by flushAlarm().
+  bool hasAlarm() const { return transactionAlarm_.has_value(); }
   void flushAlarm();
 
   // --- Durability. ---

@@ -13,8 +13,6 @@
 namespace skep::vfs {
 namespace {
 
-thread_local MemoryAccount* currentAccount = nullptr;
-
 /// In front of each block. Sixteen bytes, so that blocks stay aligned as malloc aligns them.
 struct alignas(16) BlockHeader {
   MemoryAccount* account;
@@ -109,7 +107,7 @@ void freeBlock(void* block, std::size_t bytes) {
 
 void* allocate(int size) {
   const auto bytes = static_cast<std::size_t>(size) + sizeof(BlockHeader);
-  MemoryAccount* account = currentAccount;
+  MemoryAccount* account = chargedAccount;
   if (!charge(account, bytes)) return nullptr;
   auto* header = static_cast<BlockHeader*>(takeBlock(bytes));
   if (header == nullptr) {
@@ -157,24 +155,6 @@ int initialize(void*) {
 void shutdown(void*) {}
 
 }  // namespace
-
-AccountScope::AccountScope(MemoryAccount& account) {
-  SKEP_DCHECK(currentAccount == nullptr, "account scopes do not nest");
-  currentAccount = &account;
-}
-
-AccountScope::~AccountScope() {
-  currentAccount = nullptr;
-}
-
-MemoryAccount* chargedAccount() {
-  return currentAccount;
-}
-
-SuspendGuard::SuspendGuard() : account_(std::exchange(currentAccount, nullptr)) {}
-SuspendGuard::~SuspendGuard() {
-  currentAccount = account_;
-}
 
 void installSqliteMemory() {
   static const sqlite3_mem_methods kMethods{

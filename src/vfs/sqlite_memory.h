@@ -9,6 +9,9 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
+
+#include "skep/base/check.h"
 
 namespace skep::vfs {
 
@@ -22,13 +25,16 @@ struct MemoryAccount {
 };
 
 /// The account that is charged on this thread now; null outside of every scope.
-MemoryAccount* chargedAccount();
+inline constinit thread_local MemoryAccount* chargedAccount = nullptr;
 
 /// Charges SQLite's allocations on this thread to `account` for the scope. Scopes do not nest.
 class AccountScope {
  public:
-  explicit AccountScope(MemoryAccount& account);
-  ~AccountScope();
+  explicit AccountScope(MemoryAccount& account) {
+    SKEP_DCHECK(chargedAccount == nullptr, "account scopes do not nest");
+    chargedAccount = &account;
+  }
+  ~AccountScope() { chargedAccount = nullptr; }
   AccountScope(const AccountScope&) = delete;
   AccountScope& operator=(const AccountScope&) = delete;
 };
@@ -37,8 +43,8 @@ class AccountScope {
 /// account.
 class SuspendGuard {
  public:
-  SuspendGuard();
-  ~SuspendGuard();
+  SuspendGuard() : account_(std::exchange(chargedAccount, nullptr)) {}
+  ~SuspendGuard() { chargedAccount = account_; }
   SuspendGuard(const SuspendGuard&) = delete;
   SuspendGuard& operator=(const SuspendGuard&) = delete;
 

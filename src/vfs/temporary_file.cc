@@ -28,7 +28,7 @@ sqlite3_file* innerFile(sqlite3_file* file) {
 
 /// Remembers that the disk is full, for whoever explains the error.
 int noteFull(int code) {
-  MemoryAccount* account = chargedAccount();
+  MemoryAccount* account = chargedAccount;
   if ((code & 0xff) == SQLITE_FULL && account != nullptr) account->diskWasFull = true;
   return code;
 }
