@@ -14,6 +14,7 @@ Stream::Stream(Socket socket, TlsSession session, fiber::Loop& loop)
 }
 
 void Stream::expiresAfter(Duration duration) {
+  hasExpired_ = false;
   const MonotonicTime before = std::exchange(deadline_, loop_.clock().monotonic() + duration);
   if (!timer_.isPending() || deadline_ < before) armTimer();
 }
@@ -26,8 +27,20 @@ void Stream::expiresNever() {
 void Stream::armTimer() {
   timer_.callAfter(deadline_ - loop_.clock().monotonic(), [this] {
     if (loop_.clock().monotonic() < deadline_) return armTimer();
+    hasExpired_ = true;
     cancel();
   });
+}
+
+Stream::Error Stream::handshake() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(session_.get());
+  if (result == 1) return {};
+  const Error error = sessionError(result);
+  if (isBlocked(error)) {
+    readNeeds_ = SSL_want_write(session_.get()) ? Socket::wait_write : Socket::wait_read;
+  }
+  return error;
 }
 
 std::size_t Stream::readSome(asio::mutable_buffer buffer, Error& error) {
