@@ -6,6 +6,12 @@ namespace skep::gateway {
 
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr Duration kExpireAgain = std::chrono::seconds(1);
+
+}  // namespace
+
 Stream::Stream(Socket socket, TlsSession session, fiber::Loop& loop)
     : socket_(std::move(socket)), session_(std::move(session)), loop_(loop), timer_(loop) {
   Error ignored;
@@ -27,8 +33,17 @@ void Stream::expiresNever() {
 void Stream::armTimer() {
   timer_.callAfter(deadline_ - loop_.clock().monotonic(), [this] {
     if (loop_.clock().monotonic() < deadline_) return armTimer();
-    hasExpired_ = true;
-    cancel();
+    expire();
+  });
+}
+
+/// Again and again: what had come already when the time ran out was not cut, and may be followed by more.
+void Stream::expire() {
+  hasExpired_ = true;
+  cancel();
+  timer_.callAfter(kExpireAgain, [this] {
+    if (loop_.clock().monotonic() < deadline_) return armTimer();
+    expire();
   });
 }
 

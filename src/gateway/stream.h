@@ -78,6 +78,7 @@ class Stream {
   Error sessionError(int result);
   void endSession();
   void armTimer();
+  void expire();
   static bool isBlocked(const Error& error) {
     return error == boost::asio::error::would_block || error == boost::asio::error::try_again;
   }

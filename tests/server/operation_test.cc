@@ -1,5 +1,10 @@
 // What whoever runs a server sees of it: its log, /ready, and what /metrics has counted after known work.
 
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
@@ -175,6 +180,36 @@ TEST_F(OperationTest, a_server_whose_store_does_not_answer_is_not_ready_until_it
   store.start();
   while (ready() != 200) std::this_thread::yield();
   EXPECT_EQ(client.call("waiting/a", "count"), "0");
+  stop();
+}
+
+// ---- Many at once
+
+TEST_F(OperationTest, ten_thousand_connections_in_a_burst_are_all_answered) {
+  rlimit descriptors{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+  const std::size_t count = std::min<std::size_t>(10'000, descriptors.rlim_cur - 200);
+  std::printf("%zu connections\n", count);
+  serve();
+  boost::asio::io_context context;
+  const boost::asio::ip::tcp::endpoint endpoint(boost::asio::ip::make_address("127.0.0.1"), port_);
+  const std::string request =
+      "POST /actors/waiting/a/actions/count HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  std::vector<boost::asio::ip::tcp::socket> sockets;
+  for (std::size_t i = 0; i < count; ++i) {
+    sockets.emplace_back(context).connect(endpoint);
+    boost::asio::write(sockets.back(), boost::asio::buffer(request));
+  }
+  HttpClient other(port_);
+  EXPECT_EQ(other.call("waiting/b", "count"), "0");
+  for (auto& each : sockets) {
+    std::string status(12, ' ');
+    boost::asio::read(each, boost::asio::buffer(status));
+    ASSERT_EQ(status, "HTTP/1.1 200");
+  }
+  while (metric("skep_connections") < static_cast<double>(count)) std::this_thread::yield();
+  sockets.clear();
+  EXPECT_EQ(metric("skep_actions_total"), static_cast<double>(count + 1));
   stop();
 }
 
