@@ -52,7 +52,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void cut();
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Parser = boost::beast::http::request_parser<ArrivingBody>;
 
   void read();
   void readRest();

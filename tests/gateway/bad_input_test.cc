@@ -11,6 +11,7 @@
 
 #include "http_client.h"
 #include "live_server.h"
+#include "skep/gateway/http_message.h"
 #include "websocket_client.h"
 
 namespace skep::testing {
@@ -326,6 +327,19 @@ TEST_F(BadInputTest, bodies_of_all_requests_together_are_bounded) {
         EXPECT_EQ(askWithBigBody(server, "10.0.0.3"), "HTTP/1.1 200");
       },
       withLittleForBodies());
+}
+
+TEST_F(BadInputTest, a_head_takes_no_memory_for_the_body_that_it_promises) {
+  boost::beast::http::request_parser<gateway::ArrivingBody> parser;
+  parser.eager(true);
+  boost::system::error_code error;
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
+  parser.put(boost::asio::buffer(head), error);
+  ASSERT_TRUE(parser.is_header_done());
+  EXPECT_LT(parser.get().body().capacity(), 1000u);
+  parser.put(boost::asio::buffer(std::string(5000, 'x')), error);
+  EXPECT_EQ(parser.get().body(), std::string(5000, 'x'));
+  EXPECT_FALSE(parser.is_done());
 }
 
 TEST_F(BadInputTest, bodies_up_to_the_bound_are_taken) {
