@@ -39,7 +39,7 @@ napi_value Runtime::start() {
   napi_value promise = nullptr;
   napi_create_promise(env_, &starting_, &promise);
   node_.ref();
-  server::applyLogLevel(settings_);
+  server::applyLogSettings(settings_);
   core_ = std::make_unique<server::LoopThreads>(clock_, settings_.threads);
   node_.loop().spawn("start", [this] {
     core_->onEach([&](fiber::Loop& loop, std::size_t) { coreLoops_.push_back(&loop); });

@@ -49,7 +49,7 @@ void Watchdog::tell(Duration since) const {
   const CurrentActor::Name name = current_.name();
   logWarn("actor", "JavaScript does not come back, and all actors of its thread wait",
           {{name.isCurrent ? "actor" : "last_actor", name.actor},
-           {"waited_ms", std::to_string(since.count() / 1'000'000)}});
+           {"waited_ms", since.count() / 1'000'000}});
 }
 
 }  // namespace skep::node

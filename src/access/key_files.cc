@@ -93,8 +93,7 @@ void KeyFiles::reloadIfChanged() {
     return logWarn("access", "the changed keys are not used", {{"error", loaded.error().message}});
   }
   keys_ = std::make_shared<const Keys>(*std::move(loaded));
-  logInfo("access", "the keys for tokens were loaded anew",
-          {{"keys", std::to_string(keys_->size())}});
+  logInfo("access", "the keys for tokens were loaded anew", {{"keys", keys_->size()}});
 }
 
 }  // namespace skep::access

@@ -50,6 +50,7 @@ std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
   }
   Invocation invocation(*this, type_.options.hookTimeout, {}, "onConnect");
   invocation.setConnection(connection);
+  invocation.setRequestId(call::requestIdOf(request.headers));
   if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   Done done = behavior_->admit(invocation, request);
   if (std::holds_alternative<std::monostate>(done)) {
@@ -121,7 +122,9 @@ void ActorInstance::disconnected(const ConnectionPtr& connection) {
       invocation, [&](Invocation& each) { return behavior_->disconnected(each); }, Line::Waits);
   if (!failed) return;
   logWarn("actor", "onDisconnect failed",
-          {{"actor", address_.toString()}, {"error", failed->toString()}});
+          {{"actor", address_.toString()},
+           {"connection", connection->id()},
+           {"error", failed->toString()}});
 }
 
 /// Before the database is closed: what is still to leave leaves, and where the events stand is saved.

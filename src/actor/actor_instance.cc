@@ -110,6 +110,7 @@ std::optional<Failure> ActorInstance::runHook(std::string_view what,
   const bool othersWait = !waiting.callers.empty() && waiting.timeout;
   Invocation invocation(*this, othersWait ? std::min(*waiting.timeout, limit) : limit,
                         waiting.callers, what);
+  invocation.setRequestId(waiting.requestId);
   return runWhole(invocation, hook);
 }
 
@@ -183,6 +184,7 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers,
                         request.action);
   invocation.setConnection(from);
+  invocation.setRequestId(request.requestId);
   if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   call::Reply reply;
   if (request.visit) {
@@ -194,16 +196,18 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
   return reply;
 }
 
-std::optional<Failure> ActorInstance::letPass(const call::Visit& visit) {
-  return letPass(visit, nullptr);
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit,
+                                              std::string_view requestId) {
+  return letPass(visit, requestId, nullptr);
 }
 
-std::optional<Failure> ActorInstance::letPass(const call::Visit& visit,
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit, std::string_view requestId,
                                               const std::string* guardedQueue) {
   if (!type_.hasGate && guardedQueue == nullptr) return std::nullopt;
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
   Invocation invocation(*this, type_.options.hookTimeout, {}, "onBeforeConnect");
+  invocation.setRequestId(requestId);
   if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   const Done passed = passGate(invocation, visit);
   if (failureIn(passed) || guardedQueue == nullptr) {
@@ -218,7 +222,8 @@ call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& messag
   if (message.visit) {
     const auto queue = type_.queues.find(message.queue);
     const bool isGuarded = queue != type_.queues.end() && queue->second.isGuarded;
-    if (auto refused = letPass(*message.visit, isGuarded ? &message.queue : nullptr)) {
+    if (auto refused = letPass(*message.visit, message.waiting.requestId,
+                               isGuarded ? &message.queue : nullptr)) {
       return *std::move(refused);
     }
   }
@@ -312,11 +317,16 @@ Failure ActorInstance::explain(const Error& error, const Invocation* invocation)
   if (isDestroyed() && isStopped) {
     return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
   }
-  Failure failure = call::failureOf(error, address_.toString());
+  Failure failure =
+      call::failureOf(error, invocation != nullptr ? invocation->reference() : address_.toString());
   if (invocation != nullptr) failure = explain(std::move(failure), *invocation);
   if (failure.is(FailureCode::Internal)) {
-    logWarn("actor", "internal error",
-            {{"actor", address_.toString()}, {"error", error.toString()}});
+    const bool isCall = invocation != nullptr;
+    logError("actor", "internal error",
+             {{"actor", address_.toString()},
+              {"request", isCall ? invocation->requestId() : std::string_view()},
+              {"connection", isCall ? invocation->connectionId() : std::string_view()},
+              {"error", error.toString()}});
     owner_.noteError(address_, error.toString());
   }
   return failure;

@@ -81,7 +81,7 @@ class ActorInstance {
   call::Reply run(const call::ActionRequest& request, const ConnectionPtr& from = nullptr);
   /// Runs the hook that lets clients from outside in, for one that has no connection and asks for something
   /// else than an action; waits for durability. What it refused. Suspends. Awake only.
-  std::optional<call::Failure> letPass(const call::Visit& visit);
+  std::optional<call::Failure> letPass(const call::Visit& visit, std::string_view requestId);
   /// Puts a message into a queue of the actor: durable when it returns. Suspends. Awake only.
   call::Outcome<call::QueueSent> send(const call::QueueSend& message);
   /// Answers a raw request; what is left to tell the client's end is a failure, or nothing. Suspends. Awake
@@ -197,7 +197,8 @@ class ActorInstance {
   /// `visit` outlives what the invocation runs.
   Done passGate(Invocation& invocation, const call::Visit& visit);
   /// As letPass(); also asks whether the client may send to that queue, unless it is null.
-  std::optional<call::Failure> letPass(const call::Visit& visit, const std::string* guardedQueue);
+  std::optional<call::Failure> letPass(const call::Visit& visit, std::string_view requestId,
+                                       const std::string* guardedQueue);
   /// The events of `request` that the connection may hear. Why not the others, of those that it has named.
   call::Outcome<std::vector<std::string>> allowedOf(Invocation& invocation,
                                                     const call::ConnectRequest& request,

@@ -13,6 +13,7 @@ std::optional<call::Failure> ActorInstance::request(const call::HttpRequest& req
   fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
   Invocation invocation(*this, type_.options.actionTimeout, {}, "a raw request");
+  invocation.setRequestId(call::requestIdOf(request.headers));
   HttpResponder responder(*this, invocation, exchange);
   const Status begun = invocation.beginAlone();
   if (!begun && exchange->isOver()) return std::nullopt;  // the client has gone meanwhile
@@ -38,6 +39,7 @@ std::optional<call::Failure> ActorInstance::talk(const call::HttpRequest& reques
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
   Invocation invocation(*this, type_.options.actionTimeout, {}, "a raw WebSocket");
+  invocation.setRequestId(call::requestIdOf(request.headers));
   SocketSession session(*this, invocation, request, exchange);
   const Status begun = invocation.beginAlone();
   if (!begun && exchange->isOver()) return std::nullopt;  // the client has gone meanwhile

@@ -71,6 +71,7 @@ call::Outcome<call::QueueSent> Dispatcher::send(const call::QueueSend& message) 
   const Duration limit = instance_.type().options.hookTimeout;
   Invocation invocation(instance_, std::min(message.waiting.timeout.value_or(limit), limit),
                         message.waiting.callers, "sending to a queue");
+  invocation.setRequestId(message.waiting.requestId);
   Status done = invocation.begin();
   if (done) {
     const auto id = queues_.send(message.queue, std::get<Bytes>(std::move(body)), message.delay);

@@ -35,8 +35,8 @@ struct HostStats {
   std::uint64_t actions = 0;
   std::uint64_t actionsFailed = 0;
   std::uint64_t broken = 0;  // actors that ended because a commit failed
-  LatencyHistogram::Counts actionTime;
-  LatencyHistogram::Counts wakeTime;
+  LatencyCounts actionTime;
+  LatencyCounts wakeTime;
 };
 
 class Host final : public call::Router {

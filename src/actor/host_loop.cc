@@ -108,7 +108,8 @@ std::optional<Failure> HostLoop::refuseCycle(const call::ActorAddress& actor,
 }
 
 call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPtr& from) {
-  const call::Waiting waiting{.callers = request.callers, .timeout = request.timeout};
+  const call::Waiting waiting{
+      .callers = request.callers, .timeout = request.timeout, .requestId = request.requestId};
   return withActor(request.actor, request.existence, request.input, waiting,
                    [&](ActorInstance& instance) -> call::Reply {
                      bump(actions_);
@@ -140,7 +141,8 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
 
 std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
                                        const call::ConnectRequest& request) {
-  return withActor(request.actor, request.existence, request.input, {},
+  return withActor(request.actor, request.existence, request.input,
+                   {.requestId = call::requestIdOf(request.headers)},
                    [&](ActorInstance& instance) { return instance.letIn(connection, request); });
 }
 
@@ -173,7 +175,8 @@ std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
     return Failure(FailureCode::RouteNotFound,
                    "actor type '" + type->name + "' does not answer raw requests");
   }
-  return withActor(request.actor, request.existence, std::nullopt, {},
+  return withActor(request.actor, request.existence, std::nullopt,
+                   {.requestId = call::requestIdOf(request.headers)},
                    [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
@@ -184,7 +187,8 @@ std::optional<Failure> HostLoop::talk(const call::HttpRequest& request,
     return Failure(FailureCode::RouteNotFound,
                    "actor type '" + type->name + "' does not speak raw WebSocket");
   }
-  return withActor(request.actor, request.existence, std::nullopt, {},
+  return withActor(request.actor, request.existence, std::nullopt,
+                   {.requestId = call::requestIdOf(request.headers)},
                    [&](ActorInstance& instance) { return instance.talk(request, exchange); });
 }
 
@@ -209,7 +213,7 @@ call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence
   bool created = false;
   const auto whenDurable = [&](ActorInstance& instance) -> call::Outcome<bool> {
     if (visit != nullptr) {
-      if (auto refused = instance.letPass(*visit)) return *std::move(refused);
+      if (auto refused = instance.letPass(*visit, waiting.requestId)) return *std::move(refused);
     }
     if (auto lost = instance.waitDurable()) return *std::move(lost);
     return created;

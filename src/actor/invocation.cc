@@ -198,7 +198,7 @@ Answer Invocation::askOthers(Ask ask) {
 }
 
 call::Waiting Invocation::waiting() const {
-  call::Waiting waiting{.callers = callers_, .timeout = timeLeft()};
+  call::Waiting waiting{.callers = callers_, .timeout = timeLeft(), .requestId = requestId_};
   waiting.callers.push_back(instance_.databaseName());
   return waiting;
 }
@@ -207,6 +207,7 @@ call::Reply Invocation::call(call::ActionRequest request) {
   call::Waiting mine = waiting();
   request.timeout = std::min(request.timeout.value_or(*mine.timeout), *mine.timeout);
   request.callers = std::move(mine.callers);
+  request.requestId = mine.requestId;
   return askOthers<call::Reply>([&] { return instance_.router().run(std::move(request)); });
 }
 
@@ -235,6 +236,16 @@ const call::Claims* Invocation::claims() const {
 
 bool Invocation::hasAction(const std::string& name) const {
   return instance_.behavior().hasAction(name);
+}
+
+std::string_view Invocation::connectionId() const {
+  return connection_ == nullptr ? std::string_view() : connection_->id();
+}
+
+std::string Invocation::reference() const {
+  if (!requestId_.empty()) return std::string(requestId_);
+  if (connection_ != nullptr) return std::string(connectionId());
+  return actor().toString();
 }
 
 void Invocation::noteError(std::string_view message) {

@@ -73,6 +73,8 @@ class Invocation : public boost::intrusive::list_base_hook<
   void setConnection(ConnectionPtr connection) { connection_ = std::move(connection); }
   /// What a client from outside asks for. Outlives this.
   void setVisit(const call::Visit* visit) { visit_ = visit; }
+  /// What the log calls the request from outside that this belongs to. Outlives this.
+  void setRequestId(std::string_view id) { requestId_ = id; }
   /// Aborts abortToken() and interrupts running SQL. `why` is told to the code. Does not suspend.
   void stop(std::string why = "the actor is on its way out");
   /// It has no time limit any more; instead it is told to stop when the actor goes to sleep.
@@ -128,6 +130,12 @@ class Invocation : public boost::intrusive::list_base_hook<
   Status setState(const ConnectionPtr& connection, std::string state);
   Status setTags(const ConnectionPtr& connection, std::set<std::string> tags);
 
+  /// Empty: this belongs to no request.
+  std::string_view requestId() const { return requestId_; }
+  /// Of its connection; empty: it has none.
+  std::string_view connectionId() const;
+  /// Under what the log tells of it: the request, else the connection, else the actor.
+  std::string reference() const;
   /// Keeps what went wrong for whoever runs the server (call::ActorDetails).
   void noteError(std::string_view message);
   /// The actor and everything of it is removed, if this turn is committed: once this invocation, which goes
@@ -152,6 +160,7 @@ class Invocation : public boost::intrusive::list_base_hook<
   std::vector<std::string> callers_;
   ConnectionPtr connection_;
   const call::Visit* visit_ = nullptr;
+  std::string_view requestId_;
   fiber::AbortSource abort_;
   fiber::Timer timer_;
   bool inTurn_ = false;

@@ -171,7 +171,7 @@ void Outbox::flush() {
     Item item = std::move(oldest.item);
     bytes_ -= oldest.bytes;
     pending_.pop_front();
-    std::visit([this](auto& each) { leave(each); }, item);
+    std::visit([this](auto& each) { this->leave(each); }, item);
   }
 }
 

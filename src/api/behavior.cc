@@ -27,7 +27,7 @@ class TypedBehavior final : public actor::Behavior {
     return guarded(invocation, [&](Context& c) {
       if (!parts_->onCreate) return;
       std::optional<Value> value;
-      if (input) value = fromCaller([&] { return parse(*input); });
+      if (input) value = fromCaller([&] { return parseFromCaller(*input); });
       parts_->onCreate(*actor_, c, value ? &*value : nullptr);
     });
   }
@@ -51,7 +51,7 @@ class TypedBehavior final : public actor::Behavior {
     }
     call::Reply reply;
     const Done done = guarded(invocation, [&](Context& c) {
-      const Value arguments = fromCaller([&] { return parse(request.arguments); });
+      const Value arguments = fromCaller([&] { return parseFromCaller(request.arguments); });
       reply = format(found->second(*actor_, c, arguments), request.replyEncoding);
     });
     if (const auto* failure = std::get_if<Failure>(&done)) return *failure;
@@ -67,7 +67,7 @@ class TypedBehavior final : public actor::Behavior {
                      "the actor type has no queue named '" + queue + "'");
     }
     try {
-      const Value value = fromCaller([&] { return parse(body); });
+      const Value value = fromCaller([&] { return parseFromCaller(body); });
       return toStored(found->second.check(value));
     } catch (const ActorError& wrong) {
       return wrong.failure();
@@ -180,11 +180,14 @@ class TypedBehavior final : public actor::Behavior {
   }
 
   static Failure masked(Invocation& invocation, const char* what) {
-    logWarn("actor", "the actor's code threw",
-            {{"actor", invocation.actor().toString()}, {"what", what}});
+    logError("actor", "the actor's code threw",
+             {{"actor", invocation.actor().toString()},
+              {"request", invocation.requestId()},
+              {"connection", invocation.connectionId()},
+              {"error", what}});
     invocation.noteError(what);
     return {FailureCode::Internal,
-            "an internal error; the server's log has more under " + invocation.actor().toString()};
+            "an internal error; the server's log has more under " + invocation.reference()};
   }
 
   const std::shared_ptr<const ActorParts> parts_;

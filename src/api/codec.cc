@@ -7,6 +7,7 @@
 
 #include "skep/base/base64.h"
 #include "skep/base/raw_value.h"
+#include "skep/base/utf8.h"
 
 namespace skep {
 
@@ -60,6 +61,16 @@ Value parse(const call::Payload& payload) {
 
 namespace {
 
+bool isText(const Value& value) {
+  if (value.is_string()) return isValidUtf8(value.get_ref<const std::string&>());
+  if (value.is_array()) return std::all_of(value.begin(), value.end(), isText);
+  if (!value.is_object()) return true;
+  const auto& object = value.get_ref<const Value::object_t&>();
+  return std::all_of(object.begin(), object.end(), [](const auto& each) {
+    return isValidUtf8(each.first) && isText(each.second);
+  });
+}
+
 bool hasBytes(const Value& value) {
   if (value.is_binary()) return true;
   if (!value.is_structured()) return false;
@@ -77,6 +88,14 @@ Value withText(const Value& value) {
 }
 
 }  // namespace
+
+Value parseFromCaller(const call::Payload& payload) {
+  Value value = parse(payload);
+  if (payload.encoding == call::Encoding::Cbor && !isText(value)) {
+    throw InvalidValue("CBOR", "has text that is no UTF-8");
+  }
+  return value;
+}
 
 call::Payload format(const Value& value, call::Encoding encoding) {
   call::Payload payload{.encoding = encoding};

@@ -51,6 +51,8 @@ namespace skep::api {
 
 /// InvalidValue when the bytes are no JSON or CBOR.
 Value parse(const call::Payload& payload);
+/// The same of what a client sends: text in it has to be UTF-8, which CBOR by itself does not see to.
+Value parseFromCaller(const call::Payload& payload);
 call::Payload format(const Value& value, call::Encoding encoding);
 
 /// Fields of objects that the C++ type has not.

@@ -77,7 +77,7 @@ std::optional<std::string> Visitor::header(std::string_view name) const {
 }
 
 Value Visitor::parameterValue() const {
-  if (parameters_ != nullptr) return api::parse(*parameters_);
+  if (parameters_ != nullptr) return api::parseFromCaller(*parameters_);
   auto text = header("x-skep-params");
   if (!text) return Value();
   return api::parse({.encoding = call::Encoding::Json, .bytes = *std::move(text)});

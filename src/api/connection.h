@@ -136,7 +136,7 @@ class Connection {
   template <class T>
   T parameters() const {
     return api::fromCaller([&] {
-      const Value value = api::parse(connection_->parameters());
+      const Value value = api::parseFromCaller(connection_->parameters());
       return api::Codec<T>::decode(value, api::Place("parameters"));
     });
   }

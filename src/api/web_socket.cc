@@ -19,8 +19,8 @@ void check(const Status& done) {
 }  // namespace
 
 Value WebSocketMessage::value() const {
-  return api::parse({.encoding = isText() ? call::Encoding::Json : call::Encoding::Cbor,
-                     .bytes = message_.bytes});
+  return api::parseFromCaller({.encoding = isText() ? call::Encoding::Json : call::Encoding::Cbor,
+                               .bytes = message_.bytes});
 }
 
 // ---- WebSocketSender

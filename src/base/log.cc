@@ -1,71 +1,76 @@
 #include "skep/base/log.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <chrono>
 
 namespace skep {
 namespace {
 
+std::atomic<LogFormat> format = LogFormat::Text;
+
+/// Writes lines as they are: they have all that they need.
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-    auto made = std::make_shared<spdlog::logger>("skep", std::move(sink));
+    auto made =
+        std::make_shared<spdlog::logger>("skep", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_level(spdlog::level::warn);
+    made->set_pattern("%v");
     return made;
   }();
   return *instance;
 }
 
-void write(spdlog::level::level_enum level, std::string_view component, std::string_view event,
-           std::initializer_list<LogField> fields) {
-  spdlog::logger& target = logger();
-  if (!target.should_log(level)) return;
-  std::string line;
-  line.append(component).append(": ").append(event);
-  for (const LogField& field : fields) {
-    line.append(" ").append(field.name).append("=");
-    if (field.value.find_first_of(" \"\n=") == std::string::npos) {
-      line += field.value;
-      continue;
-    }
-    line += '"';
-    for (char c : field.value) {
-      if (c == '"' || c == '\\') line += '\\';
-      line += c == '\n' ? ' ' : c;
-    }
-    line += '"';
+spdlog::level::level_enum levelOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::Debug:
+      return spdlog::level::debug;
+    case LogLevel::Info:
+      return spdlog::level::info;
+    case LogLevel::Warn:
+      return spdlog::level::warn;
+    case LogLevel::Error:
+      return spdlog::level::err;
+    case LogLevel::Off:
+      break;
   }
-  target.log(level, line);
+  return spdlog::level::off;
+}
+
+void write(LogLevel level, std::string_view component, std::string_view event, LogFields fields) {
+  if (!isLogged(level)) return;
+  using std::chrono::system_clock;
+  const auto sinceEpoch =
+      std::chrono::duration_cast<std::chrono::milliseconds>(system_clock::now().time_since_epoch());
+  logger().log(levelOf(level),
+               formatLogLine(format, level, sinceEpoch.count(), component, event, fields));
 }
 
 }  // namespace
 
 void setLogLevel(LogLevel level) {
-  switch (level) {
-    case LogLevel::Debug:
-      return logger().set_level(spdlog::level::debug);
-    case LogLevel::Info:
-      return logger().set_level(spdlog::level::info);
-    case LogLevel::Warn:
-      return logger().set_level(spdlog::level::warn);
-    case LogLevel::Error:
-      return logger().set_level(spdlog::level::err);
-    case LogLevel::Off:
-      return logger().set_level(spdlog::level::off);
-  }
+  logger().set_level(levelOf(level));
+}
+void setLogFormat(LogFormat chosen) {
+  format = chosen;
+}
+bool isLogged(LogLevel level) {
+  return logger().should_log(levelOf(level));
 }
 
-void logDebug(std::string_view component, std::string_view event,
-              std::initializer_list<LogField> fields) {
-  write(spdlog::level::debug, component, event, fields);
+void logDebug(std::string_view component, std::string_view event, LogFields fields) {
+  write(LogLevel::Debug, component, event, fields);
 }
-void logInfo(std::string_view component, std::string_view event,
-             std::initializer_list<LogField> fields) {
-  write(spdlog::level::info, component, event, fields);
+void logInfo(std::string_view component, std::string_view event, LogFields fields) {
+  write(LogLevel::Info, component, event, fields);
 }
-void logWarn(std::string_view component, std::string_view event,
-             std::initializer_list<LogField> fields) {
-  write(spdlog::level::warn, component, event, fields);
+void logWarn(std::string_view component, std::string_view event, LogFields fields) {
+  write(LogLevel::Warn, component, event, fields);
+}
+void logError(std::string_view component, std::string_view event, LogFields fields) {
+  write(LogLevel::Error, component, event, fields);
 }
 
 }  // namespace skep

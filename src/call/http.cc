@@ -30,6 +30,12 @@ bool isOfTheGateway(std::string_view name) {
 
 }  // namespace
 
+std::string_view requestIdOf(const Headers& headers) {
+  const auto found = std::find_if(headers.begin(), headers.end(),
+                                  [](const auto& each) { return each.first == "x-request-id"; });
+  return found == headers.end() ? std::string_view() : found->second;
+}
+
 Status checkHead(const HttpHead& head) {
   if (head.status < 200 || head.status > 599) {
     return Error{ErrorCode::InvalidArgument,

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "skep/base/result.h"
 #include "skep/call/address.h"
@@ -37,6 +38,9 @@ struct HttpRequest {
   Claims claims;                    // of the client
   std::int64_t claimsExpireMs = 0;  // when they end, and a stream with them; 0: never
 };
+
+/// The name of a request for the log, which is in its field X-Request-Id; empty: it has none.
+std::string_view requestIdOf(const Headers& headers);
 
 struct HttpHead {
   unsigned status = 200;

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -28,10 +29,12 @@
 
 namespace skep::call {
 
-/// Of a request that an actor makes: who waits for it, and for how long.
+/// Who waits for a request, and for how long.
 struct Waiting {
   std::vector<std::string> callers = {};  // databases of the actors that wait, outermost first
   std::optional<Duration> timeout = std::nullopt;  // the actor type's own when absent
+  /// What the log calls the request from outside that this belongs to; empty: none does. Outlives the call.
+  std::string_view requestId = {};
 };
 
 struct ActionRequest {
@@ -45,6 +48,7 @@ struct ActionRequest {
   std::vector<std::string> callers;  // databases of the actors that wait for this, outermost first
   /// There when a client from outside asks, which must pass the actor's gate (onBeforeConnect).
   std::optional<Visit> visit;
+  std::string_view requestId = {};  // as in Waiting
 };
 
 /// A message for one of an actor's queues.

@@ -192,6 +192,7 @@ void ActorAnswer::fail(const call::Failure& failure) {
 
 void ActorAnswer::begin(const call::HttpHead& head) {
   hasBegun_ = true;
+  status_ = head.status;
   http::response<http::empty_body> response(static_cast<http::status>(head.status),
                                             request_.version());
   addFields(head.headers, response);
@@ -258,6 +259,7 @@ void ActorAnswer::flush() {
 }
 
 void ActorAnswer::write(HttpResponse& response) {
+  status_ = response.result_int();
   response.keep_alive(request_.keep_alive() && !isClosing_);
   await([&](auto handler) { http::async_write(stream_, response, std::move(handler)); });
   mayGoOn_ = !isOver_;

@@ -38,6 +38,8 @@ class ActorAnswer {
   /// The server closes: streams of events end, as they never would by themselves.
   void finish();
   void cut();
+  /// What the client was told; 0: nothing.
+  unsigned status() const { return status_; }
 
  private:
   class Inbox;
@@ -69,6 +71,7 @@ class ActorAnswer {
   bool isOver_ = false;
   bool mayGoOn_ = false;  // the client knows where the response ends
   bool hasBegun_ = false;
+  unsigned status_ = 0;
   bool isBodyless_ = false;
   bool isChunked_ = false;
   bool neverEnds_ = false;                   // by itself

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "skep/base/check.h"
+#include "skep/gateway/common_fields.h"
 #include "skep/gateway/http_handler.h"
 #include "skep/gateway/text.h"
 #include "skep/wire/actor_message.h"
@@ -26,9 +27,6 @@ HttpResponse done(const HttpRequest& request, const call::Outcome<T>& outcome) {
 }  // namespace
 
 HttpResponse AdminHandler::handle(const HttpRequest& request, const Route& route) {
-  if (const auto failure = credentials_.refuseAdmin(request)) {
-    return failureResponse(request, *failure);
-  }
   switch (route.kind) {
     case Route::Kind::AdminList:
       return list(request, route);
@@ -44,7 +42,6 @@ HttpResponse AdminHandler::handle(const HttpRequest& request, const Route& route
 }
 
 HttpResponse AdminHandler::list(const HttpRequest& request, const Route& route) {
-  if (request.method() != http::verb::get) return methodNotAllowed(request, "GET");
   const auto listed = router_.list(route.actor.type, route.after, route.limit);
   if (const auto* failure = std::get_if<Failure>(&listed)) {
     return failureResponse(request, *failure);
@@ -58,7 +55,6 @@ HttpResponse AdminHandler::actor(const HttpRequest& request, const Route& route)
   if (request.method() == http::verb::delete_) {
     return done(request, router_.destroy(route.actor));
   }
-  if (request.method() != http::verb::get) return methodNotAllowed(request, "GET, DELETE");
   return info(request, route);
 }
 
@@ -73,12 +69,11 @@ HttpResponse AdminHandler::info(const HttpRequest& request, const Route& route) 
 }
 
 HttpResponse AdminHandler::wake(const HttpRequest& request, const Route& route) {
-  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
-  return done(request, router_.resolve(route.actor, call::Existence::Get, std::nullopt, nullptr));
+  return done(request, router_.resolve(route.actor, call::Existence::Get, std::nullopt, nullptr,
+                                       {.requestId = requestIdOf(request)}));
 }
 
 HttpResponse AdminHandler::sleep(const HttpRequest& request, const Route& route) {
-  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
   return done(request, router_.sleep(route.actor));
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "skep/call/router.h"
-#include "skep/gateway/credentials.h"
 #include "skep/gateway/http_message.h"
 #include "skep/gateway/route.h"
 
@@ -13,10 +12,9 @@ namespace skep::gateway {
 
 class AdminHandler {
  public:
-  /// Both outlive it.
-  AdminHandler(call::Router& router, const Credentials& credentials)
-      : router_(router), credentials_(credentials) {}
-  /// For a route that isAdmin().
+  /// `router` outlives it.
+  explicit AdminHandler(call::Router& router) : router_(router) {}
+  /// Of a client that showed the admin token.
   HttpResponse handle(const HttpRequest& request, const Route& route);
 
  private:
@@ -27,7 +25,6 @@ class AdminHandler {
   HttpResponse sleep(const HttpRequest& request, const Route& route);
 
   call::Router& router_;
-  const Credentials& credentials_;
 };
 
 }  // namespace skep::gateway

@@ -1,10 +1,10 @@
-// BodyBudget: how many bytes of requests' bodies the server has in memory, or waits for, at once.
+// BodyBudget: how many bytes of requests' bodies the server has in memory at once.
 //
-// One client may have half of it, so that others get through. A lease is taken before a body is read
-// and given back when the request has been answered. Any thread.
+// One client may have half of it, so that others get through. A lease grows with what arrives and is given
+// back when the request has been answered. Any thread.
 //
-//   BodyLease lease = budget.take(client, bytes);
-//   if (!lease) return overloaded;
+//   BodyLease lease(budget, client);
+//   if (lease.growTo(arrived) != BodyLease::Growth::Granted) return tooMuch;
 
 #pragma once
 
@@ -19,14 +19,19 @@ namespace skep::gateway {
 
 class BodyBudget;
 
-/// A part of the budget; gives it back when it goes. False: there was none.
+/// A part of the budget; gives it back when it goes. One thread at a time.
 class BodyLease {
  public:
+  enum class Growth { Granted, ClientHasTooMuch, ServerHasTooMuch };
+
+  /// None, of no budget.
   BodyLease() = default;
+  BodyLease(BodyBudget& budget, std::shared_ptr<Client> client)
+      : budget_(&budget), client_(std::move(client)) {}
   BodyLease(BodyLease&& other) noexcept
       : budget_(std::exchange(other.budget_, nullptr)),
         client_(std::move(other.client_)),
-        bytes_(other.bytes_) {}
+        bytes_(std::exchange(other.bytes_, 0)) {}
   BodyLease& operator=(BodyLease other) noexcept {
     std::swap(budget_, other.budget_);
     std::swap(client_, other.client_);
@@ -34,13 +39,11 @@ class BodyLease {
     return *this;
   }
   ~BodyLease();
-  explicit operator bool() const { return budget_ != nullptr; }
+
+  /// Never shrinks. When it is not granted it stays as large as it was.
+  Growth growTo(std::size_t bytes);
 
  private:
-  friend class BodyBudget;
-  BodyLease(BodyBudget& budget, std::shared_ptr<Client> client, std::size_t bytes)
-      : budget_(&budget), client_(std::move(client)), bytes_(bytes) {}
-
   BodyBudget* budget_ = nullptr;
   std::shared_ptr<Client> client_;  // shared with its connections
   std::size_t bytes_ = 0;
@@ -52,21 +55,16 @@ class BodyBudget {
   BodyBudget(const BodyBudget&) = delete;
   BodyBudget& operator=(const BodyBudget&) = delete;
 
-  BodyLease take(const std::shared_ptr<Client>& client, std::size_t bytes) {
-    if (!tryAdd(client->bodyBytes(), bytes, bytesMax_ / 2)) return {};
-    if (tryAdd(bytes_, bytes, bytesMax_)) return {*this, client, bytes};
-    client->bodyBytes() -= bytes;
-    return {};
-  }
   std::size_t bytes() const { return bytes_; }
 
  private:
   friend class BodyLease;
-  static bool tryAdd(std::atomic<std::size_t>& sum, std::size_t bytes, std::size_t max) {
-    // What is larger than all of it goes alone.
-    const std::size_t before = sum.fetch_add(bytes);
-    if (before == 0 || before + bytes <= max) return true;
-    sum -= bytes;
+  /// `mine` of the sum is the lease's own: what is larger than all of it goes alone.
+  static bool tryAdd(std::atomic<std::size_t>& sum, std::size_t mine, std::size_t more,
+                     std::size_t max) {
+    const std::size_t before = sum.fetch_add(more);
+    if (before == mine || before + more <= max) return true;
+    sum -= more;
     return false;
   }
 
@@ -74,8 +72,23 @@ class BodyBudget {
   std::atomic<std::size_t> bytes_ = 0;
 };
 
+inline BodyLease::Growth BodyLease::growTo(std::size_t bytes) {
+  if (bytes <= bytes_) return Growth::Granted;
+  const std::size_t more = bytes - bytes_;
+  std::atomic<std::size_t>& ofClient = client_->bodyBytes();
+  if (!BodyBudget::tryAdd(ofClient, bytes_, more, budget_->bytesMax_ / 2)) {
+    return Growth::ClientHasTooMuch;
+  }
+  if (!BodyBudget::tryAdd(budget_->bytes_, bytes_, more, budget_->bytesMax_)) {
+    ofClient -= more;
+    return Growth::ServerHasTooMuch;
+  }
+  bytes_ = bytes;
+  return Growth::Granted;
+}
+
 inline BodyLease::~BodyLease() {
-  if (budget_ == nullptr) return;
+  if (bytes_ == 0) return;
   budget_->bytes_ -= bytes_;
   client_->bodyBytes() -= bytes_;
 }

@@ -63,6 +63,10 @@ void nameRequest(HttpRequest& request) {
   if (!isGoodId(view(request[kRequestId]))) request.set(kRequestId, randomId());
 }
 
+std::string_view requestIdOf(const HttpRequest& request) {
+  return view(request[kRequestId]);
+}
+
 std::optional<call::Failure> checkOrigin(const HttpRequest& request, const OriginRules& origins) {
   const std::string_view host = view(request[http::field::host]);
   if (!origins.allowsHost(host)) {

@@ -6,6 +6,7 @@
 
 #include <boost/beast/http/fields.hpp>
 #include <optional>
+#include <string_view>
 
 #include "skep/call/failure.h"
 #include "skep/call/message.h"
@@ -20,6 +21,9 @@ call::Headers headersOf(const boost::beast::http::fields& fields);
 /// Gives the request the field X-Request-Id, unless it came with one that can be used: 1 to 128 of the
 /// characters of a token.
 void nameRequest(HttpRequest& request);
+
+/// The name that it has since then.
+std::string_view requestIdOf(const HttpRequest& request);
 
 /// Forbidden: another site's page sent this, or sent it by a name that is not this server's.
 std::optional<call::Failure> checkOrigin(const HttpRequest& request, const OriginRules& origins);

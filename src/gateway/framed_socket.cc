@@ -64,6 +64,7 @@ void FramedSocket::readBytes() {
   if (error) return end();
   heard_ = true;
   process({buffer.data(), bytes});
+  watchMessage();
   awaitBytes();
 }
 
@@ -91,8 +92,22 @@ std::size_t FramedSocket::processFrames(std::span<char> bytes) {
       return bytes.size();
     }
     take(std::get<FrameDecoder::Message>(next));
+    if (!decoder_.isInMessage()) messageSince_.reset();
   }
   return bytes.size() - rest.size();
+}
+
+/// One that has begun has to come whole in time; what is not read because of us is no fault of the client's.
+/// Looked at as bytes come: who sends none at all is asked for a sign of life, which it cannot give within
+/// a frame.
+void FramedSocket::watchMessage() {
+  const bool isPart = !unread_.empty() || decoder_.isInMessage();
+  if (!isPart || !mayProcess()) return messageSince_.reset();
+  const MonotonicTime now = loop_.clock().monotonic();
+  if (!messageSince_) messageSince_ = now;
+  if (now - *messageSince_ <= shared_.options.messageTimeout) return;
+  isDeaf_ = true;
+  close(CloseCode::Policy, "a message did not come whole in time");
 }
 
 void FramedSocket::take(const FrameDecoder::Message& message) {
@@ -225,6 +240,8 @@ void FramedSocket::tick() {
   if (!mayGoOn()) return;
   const bool isAlive = std::exchange(heard_, false) || !mayProcess();
   if (!isAlive && askedForSign_) return end();
+  watchMessage();
+  if (phase_ != Phase::Talking) return;
   askedForSign_ = !isAlive;
   if (askedForSign_) send(std::make_shared<const std::string>(encodeFrame(Opcode::Ping, {})));
   if (phase_ != Phase::Talking) return;

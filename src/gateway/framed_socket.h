@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -124,12 +125,14 @@ class FramedSocket : public std::enable_shared_from_this<FramedSocket>,
   void process(std::span<char> bytes);
   std::size_t processFrames(std::span<char> bytes);
   void take(const FrameDecoder::Message& message);
+  void watchMessage();
   void runDue();
   void write();
   void awaitSpace();
 
   FrameDecoder decoder_;
-  std::string unread_;  // has arrived, and could not be taken yet
+  std::string unread_;                         // has arrived, and could not be taken yet
+  std::optional<MonotonicTime> messageSince_;  // of which a part has come
   SendQueue queue_;
   bool isDue_ = false;
   bool isAwaitingBytes_ = false;

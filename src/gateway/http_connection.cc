@@ -6,7 +6,9 @@
 #include <boost/beast/http/write.hpp>
 #include <utility>
 
+#include "skep/base/log.h"
 #include "skep/fiber/fiber.h"
+#include "skep/gateway/common_fields.h"
 #include "skep/gateway/raw_websocket.h"
 #include "skep/gateway/text.h"
 #include "skep/gateway/websocket.h"
@@ -21,6 +23,7 @@ using call::FailureCode;
 namespace {
 
 constexpr std::size_t kReadBytes = 4096;
+constexpr unsigned kSwitchingProtocols = 101;
 
 // A client that still sends while it is refused may do so for a while, unread.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
@@ -73,12 +76,21 @@ HttpConnection::~HttpConnection() {
   --shared_.connectionCount;
 }
 
+void HttpConnection::start() {
+  if (!stream_->isEncrypted()) return read();
+  stream_->expiresAfter(shared_.front.options.tlsTimeout);
+  stream_->asyncHandshake([self = shared_from_this()](beast::error_code error) {
+    if (error) return self->shutDown();
+    self->read();
+  });
+}
+
 void HttpConnection::read() {
   if (shared_.isClosing) return shutDown();
   parser_.emplace();
   parser_->eager(true);
   wasToldToContinue_ = false;
-  isHeadChecked_ = false;
+  admission_.reset();
   body_ = {};
   parser_->header_limit(static_cast<std::uint32_t>(shared_.front.options.headerBytesMax));
   parser_->body_limit(shared_.front.options.bodyBytesMax);
@@ -94,7 +106,7 @@ void HttpConnection::read() {
 }
 
 void HttpConnection::readRest() {
-  stream_->expiresAfter(shared_.front.options.readTimeout);
+  stream_->expiresAfter(shared_.front.options.headTimeout);
   readMore();
 }
 
@@ -102,39 +114,70 @@ void HttpConnection::readMore() {
   http::async_read_some(*stream_, buffer_, *parser_,
                         [self = shared_from_this()](beast::error_code error, std::size_t) {
                           if (error || self->parser_->is_done()) return self->received(error);
-                          if (const auto failure = self->checkHead()) {
-                            self->endBegun();
-                            return self->refuse(*failure);
-                          }
-                          if (self->wantsToBeTold()) return self->tellToContinue();
-                          self->readMore();
+                          self->readPart();
                         });
 }
 
-/// Why the body, of which more is to come, is not read. A request that came at once is looked at when it is
-/// handled.
-std::optional<Failure> HttpConnection::checkHead() {
-  if (isHeadChecked_ || !parser_->is_header_done()) return std::nullopt;
-  isHeadChecked_ = true;
-  const HttpRequest& request = parser_->get();
-  if (auto failure = checkHost(request)) return failure;
-  begun_ = clientOf(request);
-  if (!begun_->tryBegin(shared_.loop.clock().monotonic())) {
-    begun_.reset();
-    return tooMuch();
+/// More of the request is to come. One that came at once is looked at when it is handled.
+void HttpConnection::readPart() {
+  if (!parser_->is_header_done()) return readMore();
+  if (!admission_ && !admitHead()) return;
+  if (const auto failure = holdBody()) {
+    endBegun();
+    return refuse(*failure);
   }
-  if (auto failure = shared_.front.handler.checkHead(request)) return failure;
-  const auto length = parser_->content_length();
-  body_ = shared_.front.bodies.take(begun_, length ? *length : shared_.front.options.bodyBytesMax);
-  if (body_) return std::nullopt;
-  return Failure(FailureCode::ActorOverloaded,
-                 "too many large requests are under way on this node");
+  if (wantsToBeTold()) return tellToContinue();
+  readMore();
 }
 
-std::shared_ptr<Client> HttpConnection::clientOf(const HttpRequest& request) {
-  if (peer_.client != nullptr) return peer_.client;
-  return shared_.front.clients.clientOf(peer_.address, forwardedForOf(request),
-                                        shared_.loop.clock().monotonic());
+/// False: it is answered already, and its body is not read.
+bool HttpConnection::admitHead() {
+  HttpRequest& request = parser_->get();
+  if (isUpgrade(request)) {
+    refuse({FailureCode::InvalidRequest, "a request that opens a WebSocket has no body"});
+    return false;
+  }
+  if (const auto failure = begin()) {
+    refuse(*failure);
+    return false;
+  }
+  admission_ = shared_.front.handler.admit(request);
+  if (auto* response = std::get_if<HttpResponse>(&*admission_)) {
+    endBegun();
+    sendLast(std::move(*response));
+    return false;
+  }
+  body_ = BodyLease(shared_.front.bodies, begun_);
+  stream_->expiresAfter(shared_.front.options.bodyTimeout);
+  return true;
+}
+
+/// What has come of the body takes its part of the memory for all of them.
+std::optional<Failure> HttpConnection::holdBody() {
+  switch (body_.growTo(parser_->get().body().size())) {
+    case BodyLease::Growth::Granted:
+      return std::nullopt;
+    case BodyLease::Growth::ClientHasTooMuch:
+      return Failure(FailureCode::RateLimited, "this client sends too many large requests at once");
+    case BodyLease::Growth::ServerHasTooMuch:
+      return Failure(FailureCode::ActorOverloaded,
+                     "too many large requests are under way on this node");
+  }
+  SKEP_UNREACHABLE();
+}
+
+/// The request counts for its client, until endBegun() or until it is answered.
+std::optional<Failure> HttpConnection::begin() {
+  const HttpRequest& request = parser_->get();
+  if (auto failure = checkHost(request)) return failure;
+  const MonotonicTime now = shared_.loop.clock().monotonic();
+  std::shared_ptr<Client> client =
+      peer_.client != nullptr
+          ? peer_.client
+          : shared_.front.clients.clientOf(peer_.address, forwardedForOf(request), now);
+  if (!client->tryBegin(now)) return tooMuch();
+  begun_ = std::move(client);
+  return std::nullopt;
 }
 
 /// Of a request that is not handled after all.
@@ -159,36 +202,40 @@ void HttpConnection::tellToContinue() {
                            });
 }
 
-void HttpConnection::received(beast::error_code error) {
-  const bool isUpgrading = !error && isUpgrade(parser_->get());
-  if (error || isUpgrading) endBegun();
+/// Null: the client has gone, or said nothing.
+std::optional<Failure> HttpConnection::explain(beast::error_code error) const {
+  if (stream_->hasExpired()) {
+    return Failure(FailureCode::RequestTimedOut, "the request did not come whole in time");
+  }
   if (error == http::error::body_limit) {
-    return refuse({FailureCode::BodyTooLarge,
+    return Failure(FailureCode::BodyTooLarge,
                    "a request's body has at most " +
-                       std::to_string(shared_.front.options.bodyBytesMax) + " bytes"});
+                       std::to_string(shared_.front.options.bodyBytesMax) + " bytes");
   }
   if (error == http::error::header_limit) {
-    return refuse({FailureCode::BodyTooLarge,
+    return Failure(FailureCode::BodyTooLarge,
                    "a request's head has at most " +
-                       std::to_string(shared_.front.options.headerBytesMax) + " bytes"});
+                       std::to_string(shared_.front.options.headerBytesMax) + " bytes");
   }
   const bool isMalformed =
-      error && error != http::error::end_of_stream && error != http::error::partial_message &&
+      error != http::error::end_of_stream && error != http::error::partial_message &&
       error.category() == http::make_error_code(http::error::bad_method).category();
-  if (isMalformed) {
-    return refuse({FailureCode::InvalidRequest, "the request is malformed: " + error.message()});
-  }
-  if (error) return shutDown();
-  if (const auto failure = checkHost(parser_->get())) {
+  if (!isMalformed) return std::nullopt;
+  return Failure(FailureCode::InvalidRequest, "the request is malformed: " + error.message());
+}
+
+/// All of the request, or what is wrong with it.
+void HttpConnection::received(beast::error_code error) {
+  if (error) {
     endBegun();
-    return refuse(*failure);
+    if (const auto failure = explain(error)) return refuse(*failure);
+    return shutDown();
   }
-  if (isUpgrading) return upgrade();
+  if (isUpgrade(parser_->get())) return upgrade();
+  if (begun_ == nullptr) {
+    if (const auto failure = begin()) return refuse(*failure);
+  }
   std::shared_ptr<Client> client = std::exchange(begun_, nullptr);
-  if (client == nullptr) {
-    client = clientOf(parser_->get());
-    if (!client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
-  }
   if (!shared_.requests.tryEnter()) {
     client->end();
     return shutDown();
@@ -208,9 +255,9 @@ void HttpConnection::received(beast::error_code error) {
 /// The connection goes on as a WebSocket, if that is allowed.
 void HttpConnection::upgrade() {
   ++shared_.requestCount;
-  const HttpRequest& request = parser_->get();
-  auto checked = checkUpgrade(request, shared_.front.origins, shared_.front.credentials);
-  if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
+  HttpRequest& request = parser_->get();
+  nameRequest(request);
+  if (const auto failure = checkHost(request)) return refuse(*failure);
   if (shared_.isClosing) return shutDown();
   if (peer_.client == nullptr) {
     peer_.client = shared_.front.clients.open(peer_.address, forwardedForOf(request),
@@ -219,10 +266,13 @@ void HttpConnection::upgrade() {
       return refuse({FailureCode::RateLimited, "this client has too many connections"});
     }
   }
-  if (auto* raw = std::get_if<RawUpgrade>(&checked)) return becomeRaw(std::move(*raw));
-  // It counts as a request that is answered at once.
+  // It counts as a request also when it is refused: to check a token is work.
   if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
+  auto checked = checkUpgrade(request, shared_.front.origins, shared_.front.credentials);
+  if (auto* raw = std::get_if<RawUpgrade>(&checked)) return becomeRaw(std::move(*raw));
   peer_.client->end();
+  if (std::holds_alternative<WebSocketUpgrade>(checked)) log(request, kSwitchingProtocols);
+  if (const auto* failure = std::get_if<Failure>(&checked)) return refuse(*failure);
   std::string received = beast::buffers_to_string(buffer_.data());
   const auto socket = std::make_shared<WebSocket>(std::move(stream_),
                                                   std::get<WebSocketUpgrade>(std::move(checked)),
@@ -230,9 +280,8 @@ void HttpConnection::upgrade() {
   socket->start(std::move(received));
 }
 
-/// Opening one runs an actor's code, so it counts as a request.
+/// Opening one runs an actor's code: the request that began stays under way meanwhile.
 void HttpConnection::becomeRaw(RawUpgrade upgrade) {
-  if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
   std::string received = beast::buffers_to_string(buffer_.data());
   const auto socket = std::make_shared<RawWebSocket>(std::move(stream_), std::move(upgrade),
                                                      parser_->release(), std::move(peer_.client),
@@ -244,16 +293,16 @@ void HttpConnection::becomeRaw(RawUpgrade upgrade) {
 void HttpConnection::handle(Client& client) {
   HttpRequest request = parser_->release();
   ++shared_.requestCount;
-  HttpHandler::Answer answer = shared_.front.handler.handle(request);
+  HttpHandler& handler = shared_.front.handler;
+  HttpHandler::Answer answer =
+      handler.handle(request, admission_ ? *std::move(admission_) : handler.admit(request));
   bool goesOn = false;
   if (auto* asked = std::get_if<call::HttpRequest>(&answer)) {
     goesOn = relay(request, std::move(*asked));
     client.end();
   } else {
     client.end();
-    auto& response = std::get<HttpResponse>(answer);
-    if (shared_.isClosing) response.keep_alive(false);
-    goesOn = write(response) && response.keep_alive();
+    goesOn = this->answer(request, std::get<HttpResponse>(answer));
   }
   isHandling_ = false;
   if (goesOn) {
@@ -263,6 +312,12 @@ void HttpConnection::handle(Client& client) {
   }
 }
 
+bool HttpConnection::answer(const HttpRequest& request, HttpResponse& response) {
+  if (shared_.isClosing) response.keep_alive(false);
+  log(request, response.result_int());
+  return write(response) && response.keep_alive();
+}
+
 /// An actor's own code answers.
 bool HttpConnection::relay(const HttpRequest& request, call::HttpRequest asked) {
   ActorAnswer answer(*stream_, buffer_, shared_.front, request, shared_.isClosing,
@@ -270,6 +325,7 @@ bool HttpConnection::relay(const HttpRequest& request, call::HttpRequest asked) 
   answer_ = &answer;
   const bool goesOn = answer.serve(std::move(asked));
   answer_ = nullptr;
+  log(request, answer.status());
   return goesOn;
 }
 
@@ -280,12 +336,19 @@ bool HttpConnection::write(HttpResponse& response) {
   return !error;
 }
 
-/// Answers what could not be read or taken, and closes: where the next request starts may be unknown. Takes
-/// no fiber, unless the client still sends: those may be what there is too little of.
+/// Answers what could not be read or taken.
 void HttpConnection::refuse(const Failure& failure) {
+  HttpRequest& request = parser_->get();
+  nameRequest(request);
+  sendLast(shared_.front.handler.refuse(request, failure));
+}
+
+/// Answers, and closes: where the next request starts may be unknown. Takes no fiber, unless the client still
+/// sends: those may be what there is too little of.
+void HttpConnection::sendLast(HttpResponse last) {
   if (!shared_.requests.tryEnter()) return shutDown();
-  auto response =
-      std::make_shared<HttpResponse>(shared_.front.handler.refuse(parser_->get(), failure));
+  log(parser_->get(), last.result_int());
+  auto response = std::make_shared<HttpResponse>(std::move(last));
   response->keep_alive(false);
   const auto answer = [self = shared_from_this(), response] {
     if (self->write(*response)) self->linger();
@@ -314,6 +377,18 @@ void HttpConnection::linger() {
       stream_->async_read_some(buffer_.prepare(kLingerBytes), std::move(handler));
     });
   }
+}
+
+/// Not the query, which may say what nobody else should read.
+void HttpConnection::log(const HttpRequest& request, unsigned status) const {
+  if (!isLogged(LogLevel::Debug)) return;
+  const std::string_view target = view(request.target());
+  logDebug("gateway", "request",
+           {{"request", requestIdOf(request)},
+            {"method", view(request.method_string())},
+            {"path", target.substr(0, target.find('?'))},
+            {"status", status},
+            {"client", peer_.address.to_string()}});
 }
 
 void HttpConnection::finish() {

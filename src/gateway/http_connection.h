@@ -44,31 +44,38 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
   HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared& shared);
   ~HttpConnection();
-  /// Waits for the next request. Does not suspend.
-  void read();
+  /// Waits for the first request, in TLS once that is agreed upon. Does not suspend.
+  void start();
   /// No more requests: closes at once when there is none under way.
   void finish();
   /// Ends whatever is under way.
   void cut();
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Parser = boost::beast::http::request_parser<ArrivingBody>;
 
+  void read();
   void readRest();
   void readMore();
-  std::optional<call::Failure> checkHead();
-  std::shared_ptr<Client> clientOf(const HttpRequest& request);
+  void readPart();
+  bool admitHead();
+  std::optional<call::Failure> begin();
   void endBegun();
+  std::optional<call::Failure> holdBody();
+  std::optional<call::Failure> explain(boost::beast::error_code error) const;
   void linger();
   bool wantsToBeTold() const;
   void tellToContinue();
   void received(boost::beast::error_code error);
   void handle(Client& client);
   bool relay(const HttpRequest& request, call::HttpRequest asked);
+  bool answer(const HttpRequest& request, HttpResponse& response);
   void upgrade();
   void becomeRaw(RawUpgrade upgrade);
   bool write(HttpResponse& response);
   void refuse(const call::Failure& failure);
+  void sendLast(HttpResponse response);
+  void log(const HttpRequest& request, unsigned status) const;
   void shutDown();
 
   std::unique_ptr<Stream> stream_;  // until a WebSocket has it
@@ -79,7 +86,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   ActorAnswer* answer_ = nullptr;  // that is relayed now
   bool isHandling_ = false;
   bool wasToldToContinue_ = false;
-  bool isHeadChecked_ = false;
+  std::optional<HttpHandler::Admission>
+      admission_;                  // of a request of which a part is still to come
   std::shared_ptr<Client> begun_;  // whose request is being read and counts already
   BodyLease body_;                 // of the request that is read or handled
 };

@@ -22,6 +22,37 @@ using call::FailureCode;
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kCbor = "application/cbor";
+/// What may be done with what a route names.
+struct Methods {
+  const char* names;
+  http::verb first;
+  http::verb second;
+  bool has(http::verb method) const { return method == first || method == second; }
+};
+constexpr Methods kPost = {"POST", http::verb::post, http::verb::post};
+constexpr Methods kGet = {"GET", http::verb::get, http::verb::get};
+constexpr Methods kGetPut = {"GET, PUT", http::verb::get, http::verb::put};
+constexpr Methods kGetDelete = {"GET, DELETE", http::verb::get, http::verb::delete_};
+
+/// Null: anything.
+const Methods* methodsOf(Route::Kind kind) {
+  switch (kind) {
+    case Route::Kind::Action:
+    case Route::Kind::Queue:
+    case Route::Kind::AdminWake:
+    case Route::Kind::AdminSleep:
+      return &kPost;
+    case Route::Kind::Actor:
+      return &kGetPut;
+    case Route::Kind::AdminList:
+      return &kGet;
+    case Route::Kind::AdminActor:
+      return &kGetDelete;
+    default:
+      return nullptr;
+  }
+}
+
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything but CBOR is read as JSON: `curl -d` says that it sends a form.
@@ -65,13 +96,6 @@ HttpResponse respond(const HttpRequest& request, unsigned status, Encoding encod
   return response;
 }
 
-HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allowed) {
-  HttpResponse response = failureResponse(
-      request, {FailureCode::MethodNotAllowed, "allowed here: " + std::string(allowed)});
-  response.set(http::field::allow, allowed);
-  return response;
-}
-
 HttpResponse failureResponse(const HttpRequest& request, const Failure& failure) {
   const Encoding encoding = replyEncoding(request);
   HttpResponse response = respond(request, static_cast<unsigned>(failure.httpStatus), encoding,
@@ -87,52 +111,24 @@ HttpResponse failureResponse(const HttpRequest& request, const Failure& failure)
   return response;
 }
 
-HttpHandler::Answer HttpHandler::handle(HttpRequest& request) {
-  nameRequest(request);
-  Answer given = answer(request);
-  if (auto* response = std::get_if<HttpResponse>(&given)) {
-    addCommonFields(request, origins_, *response);
-  }
-  return given;
-}
-
 HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& failure) const {
   HttpResponse response = failureResponse(request, failure);
   addCommonFields(request, origins_, response);
   return response;
 }
 
-std::optional<Failure> HttpHandler::checkHead(const HttpRequest& request) const {
-  if (auto failure = checkOrigin(request, origins_)) return failure;
-  if (isPreflight(request)) return std::nullopt;
-  auto parsed = parseRoute(view(request.target()));
-  if (auto* failure = std::get_if<Failure>(&parsed)) {
-    return page(request) ? std::nullopt : std::optional(std::move(*failure));
+// ---- The head
+
+HttpHandler::Admission HttpHandler::admit(HttpRequest& request) const {
+  nameRequest(request);
+  Admission admission = look(request);
+  if (auto* response = std::get_if<HttpResponse>(&admission)) {
+    addCommonFields(request, origins_, *response);
   }
-  switch (std::get<Route>(parsed).kind) {
-    case Route::Kind::Action:
-    case Route::Kind::Queue:
-      if (request.method() != http::verb::post) {
-        return Failure(FailureCode::MethodNotAllowed, "allowed here: POST");
-      }
-      [[fallthrough]];
-    case Route::Kind::Actor:
-    case Route::Kind::Request: {
-      auto shown = credentials_.ofRequest(request);
-      if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
-      return std::nullopt;
-    }
-    case Route::Kind::AdminList:
-    case Route::Kind::AdminActor:
-    case Route::Kind::AdminWake:
-    case Route::Kind::AdminSleep:
-      return credentials_.refuseAdmin(request);
-    default:
-      return std::nullopt;
-  }
+  return admission;
 }
 
-HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
+HttpHandler::Admission HttpHandler::look(const HttpRequest& request) const {
   if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
   if (isPreflight(request)) return preflightResponse(request);
@@ -141,7 +137,67 @@ HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
     if (auto found = page(request)) return *std::move(found);
     return failureResponse(request, *failure);
   }
-  Route& route = std::get<Route>(parsed);
+  Admitted admitted{.route = std::get<Route>(std::move(parsed)), .token = {}};
+  if (const auto failure = identify(request, admitted)) return failureResponse(request, *failure);
+  const Methods* methods = methodsOf(admitted.route.kind);
+  if (methods != nullptr && !methods->has(request.method())) {
+    HttpResponse response = failureResponse(
+        request, {FailureCode::MethodNotAllowed, "allowed here: " + std::string(methods->names)});
+    response.set(http::field::allow, methods->names);
+    return response;
+  }
+  return admitted;
+}
+
+/// Who asks.
+std::optional<Failure> HttpHandler::identify(const HttpRequest& request, Admitted& admitted) const {
+  switch (admitted.route.kind) {
+    case Route::Kind::Health:
+    case Route::Kind::Ready:
+    case Route::Kind::Metrics:
+      return std::nullopt;
+    case Route::Kind::AdminList:
+    case Route::Kind::AdminActor:
+    case Route::Kind::AdminWake:
+    case Route::Kind::AdminSleep:
+      return credentials_.refuseAdmin(request);
+    case Route::Kind::Connect: {
+      // What the same request would get as an upgrade, for clients that are not told of that.
+      const auto shown = credentials_.ofUpgrade(request);
+      if (const auto* failure = std::get_if<Failure>(&shown)) return *failure;
+      return Failure(FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket");
+    }
+    case Route::Kind::Actor:
+    case Route::Kind::Action:
+    case Route::Kind::Queue:
+    case Route::Kind::Request: {
+      auto shown = credentials_.ofRequest(request);
+      if (const auto* failure = std::get_if<Failure>(&shown)) return *failure;
+      admitted.token = std::get<ClientToken>(std::move(shown));
+      return std::nullopt;
+    }
+  }
+  SKEP_UNREACHABLE();
+}
+
+// ---- What is asked for
+
+HttpHandler::Answer HttpHandler::handle(HttpRequest& request, Admission admission) {
+  if (auto* response = std::get_if<HttpResponse>(&admission)) return std::move(*response);
+  Answer given = answer(request, std::get<Admitted>(admission));
+  if (auto* response = std::get_if<HttpResponse>(&given)) {
+    addCommonFields(request, origins_, *response);
+  }
+  return given;
+}
+
+HttpHandler::Answer HttpHandler::answer(HttpRequest& request, Admitted& admitted) {
+  Route& route = admitted.route;
+  const HeadOf head(request);
+  // Who asks is known, and passes the actor's gate.
+  const auto visit = [&] {
+    return call::Visit{.claims = std::move(admitted.token.claims), .head = &head};
+  };
   switch (route.kind) {
     case Route::Kind::Health:
       return respond(request, 200, Encoding::Json, "{\"status\":\"ok\"}");
@@ -155,23 +211,17 @@ HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
     case Route::Kind::AdminSleep:
       return admin_.handle(request, route);
     case Route::Kind::Actor:
+      return actor(request, route, visit());
     case Route::Kind::Action:
+      return action(request, route, visit());
     case Route::Kind::Queue:
-      return visit(request, route);
+      return send(request, route, visit());
     case Route::Kind::Request:
-      return raw(request, route);
+      return raw(request, admitted);
     case Route::Kind::Connect:
-      return upgradeRequired(request);
+      break;  // is never admitted
   }
   SKEP_UNREACHABLE();
-}
-
-/// What the same request would get as an upgrade, for clients that are not told.
-HttpResponse HttpHandler::upgradeRequired(const HttpRequest& request) const {
-  const auto shown = credentials_.ofUpgrade(request);
-  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
-  return failureResponse(request,
-                         {FailureCode::UpgradeRequired, "a connection to an actor is a WebSocket"});
 }
 
 std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const {
@@ -199,6 +249,9 @@ std::optional<HttpResponse> HttpHandler::page(const HttpRequest& request) const 
 }
 
 HttpResponse HttpHandler::ready(const HttpRequest& request) const {
+  if (isEnding_) {
+    return failureResponse(request, {FailureCode::ShuttingDown, "this node is shutting down"});
+  }
   const auto wrong = options_.notReady ? options_.notReady() : std::nullopt;
   if (wrong) return failureResponse(request, *wrong);
   return respond(request, 200, Encoding::Json, "{\"status\":\"ready\"}");
@@ -213,18 +266,7 @@ HttpResponse HttpHandler::metrics(const HttpRequest& request) const {
   return response;
 }
 
-HttpResponse HttpHandler::visit(HttpRequest& request, Route& route) {
-  auto shown = credentials_.ofRequest(request);
-  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
-  const HeadOf head(request);
-  call::Visit visit{.claims = std::get<ClientToken>(std::move(shown)).claims, .head = &head};
-  if (route.kind == Route::Kind::Action) return action(request, route, std::move(visit));
-  if (route.kind == Route::Kind::Queue) return send(request, route, std::move(visit));
-  return actor(request, route, visit);
-}
-
 HttpResponse HttpHandler::action(HttpRequest& request, Route& route, call::Visit visit) {
-  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
   const Encoding encoding = replyEncoding(request);
   call::Payload arguments = takeBody(request);
   if (arguments.bytes.empty()) arguments = {.encoding = Encoding::Json, .bytes = "[]"};
@@ -233,13 +275,13 @@ HttpResponse HttpHandler::action(HttpRequest& request, Route& route, call::Visit
                                    .action = std::move(route.action),
                                    .arguments = std::move(arguments),
                                    .replyEncoding = encoding,
-                                   .visit = std::move(visit)});
+                                   .visit = std::move(visit),
+                                   .requestId = requestIdOf(request)});
   if (const auto* failure = std::get_if<Failure>(&reply)) return failureResponse(request, *failure);
   return respond(request, 200, encoding, std::move(std::get<call::Payload>(reply).bytes));
 }
 
 HttpResponse HttpHandler::send(HttpRequest& request, Route& route, call::Visit visit) {
-  if (request.method() != http::verb::post) return methodNotAllowed(request, "POST");
   const Encoding encoding = replyEncoding(request);
   call::Payload body = takeBody(request);
   if (body.bytes.empty()) body = {.encoding = Encoding::Json, .bytes = "null"};
@@ -250,35 +292,31 @@ HttpResponse HttpHandler::send(HttpRequest& request, Route& route, call::Visit v
                                   .delay = route.delay,
                                   .replyTimeout = route.replyTimeout,
                                   .replyEncoding = encoding,
-                                  .visit = std::move(visit)});
+                                  .visit = std::move(visit),
+                                  .waiting = {.requestId = requestIdOf(request)}});
   if (const auto* failure = std::get_if<Failure>(&sent)) return failureResponse(request, *failure);
   return respond(request, 200, encoding,
                  wire::encodeSent(std::get<call::QueueSent>(sent), encoding));
 }
 
-HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
-  auto shown = credentials_.ofRequest(request);
-  if (const auto* failure = std::get_if<Failure>(&shown)) return failureResponse(request, *failure);
-  auto asked = rawRequest(request, route);
+HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Admitted& admitted) {
+  auto asked = rawRequest(request, admitted.route);
   if (const auto* failure = std::get_if<Failure>(&asked)) return failureResponse(request, *failure);
   auto& raw = std::get<call::HttpRequest>(asked);
   raw.body = std::move(request.body());
-  ClientToken& token = std::get<ClientToken>(shown);
-  raw.claims = std::move(token.claims);
-  raw.claimsExpireMs = token.expiresMs;
+  raw.claims = std::move(admitted.token.claims);
+  raw.claimsExpireMs = admitted.token.expiresMs;
   return std::move(raw);
 }
 
 HttpResponse HttpHandler::actor(HttpRequest& request, Route& route, const call::Visit& visit) {
   const Encoding encoding = replyEncoding(request);
   const bool puts = request.method() == http::verb::put;
-  if (!puts && request.method() != http::verb::get) {
-    return methodNotAllowed(request, "GET, PUT");
-  }
   std::optional<call::Payload> input;
   if (puts && !request.body().empty()) input = takeBody(request);
-  const auto resolved = router_.resolve(route.actor, puts ? route.existence : call::Existence::Get,
-                                        std::move(input), &visit);
+  const auto resolved =
+      router_.resolve(route.actor, puts ? route.existence : call::Existence::Get, std::move(input),
+                      &visit, {.requestId = requestIdOf(request)});
   if (const auto* failure = std::get_if<Failure>(&resolved)) {
     return failureResponse(request, *failure);
   }

@@ -1,10 +1,14 @@
 // HttpHandler: from one HTTP request to its response, by way of the Router.
 //
+// In two steps: admit() looks at the head, as soon as that is there, and handle() does what is asked for, once
+// all of the request is there.
+//
 // Bodies are JSON, or CBOR where the request says so (Content-Type for what it sends, Accept for what
 // it wants). Called on a fiber of any loop. Suspends.
 
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <variant>
 
@@ -29,24 +33,36 @@ class HttpHandler {
         origins_(origins),
         credentials_(credentials),
         pages_(pages),
-        admin_(router, credentials) {}
+        admin_(router) {}
+
+  /// What a request asks for, which it may: its client is known, or the admin, and its method is one of the
+  /// route's. Goes with the request.
+  struct Admitted {
+    Route route;
+    ClientToken token;  // of those that are for an actor
+  };
+  /// Or the response to one that needs no body for it: most often why not.
+  using Admission = std::variant<Admitted, HttpResponse>;
+  /// Names the request, and looks at its head. Does not suspend.
+  Admission admit(HttpRequest& request) const;
+
   /// The response, or what an actor's own code is to answer.
   using Answer = std::variant<HttpResponse, call::HttpRequest>;
-  Answer handle(HttpRequest& request);
-  /// What can be told of a request before its body is there. Does not suspend.
-  std::optional<call::Failure> checkHead(const HttpRequest& request) const;
-  /// What could not even be handled. Does not suspend.
+  /// Suspends.
+  Answer handle(HttpRequest& request, Admission admission);
+  /// From now on the server is not ready for more. Any thread.
+  void announceEnd() { isEnding_ = true; }
+  /// Of a request that was named. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
 
  private:
-  Answer answer(HttpRequest& request);
-  /// What is meant for an actor: who asks is known from here on, and passes the actor's gate.
-  HttpResponse visit(HttpRequest& request, Route& route);
+  Admission look(const HttpRequest& request) const;
+  std::optional<call::Failure> identify(const HttpRequest& request, Admitted& admitted) const;
+  Answer answer(HttpRequest& request, Admitted& admitted);
   HttpResponse action(HttpRequest& request, Route& route, call::Visit visit);
   HttpResponse send(HttpRequest& request, Route& route, call::Visit visit);
   HttpResponse actor(HttpRequest& request, Route& route, const call::Visit& visit);
-  Answer raw(HttpRequest& request, Route& route);
-  HttpResponse upgradeRequired(const HttpRequest& request) const;
+  Answer raw(HttpRequest& request, Admitted& admitted);
   /// The file that the path names, if there is one.
   std::optional<HttpResponse> page(const HttpRequest& request) const;
   HttpResponse ready(const HttpRequest& request) const;
@@ -58,6 +74,7 @@ class HttpHandler {
   const Credentials& credentials_;
   const StaticFiles& pages_;
   AdminHandler admin_;
+  std::atomic<bool> isEnding_ = false;
 };
 
 /// A failure as the response to `request`.
@@ -65,7 +82,6 @@ HttpResponse failureResponse(const HttpRequest& request, const call::Failure& fa
 /// Any other response to it; `body` is in that encoding.
 HttpResponse respond(const HttpRequest& request, unsigned status, call::Encoding encoding,
                      std::string body);
-HttpResponse methodNotAllowed(const HttpRequest& request, std::string_view allowed);
 /// In which encoding its client wants the response.
 call::Encoding replyEncoding(const HttpRequest& request);
 

@@ -5,6 +5,7 @@
 
 #include "skep/fiber/fiber.h"
 #include "skep/fiber/timer.h"
+#include "skep/gateway/turn_away.h"
 
 namespace skep::gateway {
 
@@ -33,7 +34,10 @@ void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
   const MonotonicTime now = shared_.loop.clock().monotonic();
   const bool isProxy = front.clients.isProxy(peer);
   std::shared_ptr<Client> client = isProxy ? nullptr : front.clients.open(peer, {}, now);
-  if (client == nullptr && !isProxy) return;
+  if (client == nullptr && !isProxy) {
+    return turnAway(socket.native_handle(), front,
+                    {call::FailureCode::RateLimited, "this client has too many open connections"});
+  }
   TlsSession session;
   if (front.tls != nullptr) {
     front.tls->reloadIfChanged(now);
@@ -44,7 +48,7 @@ void LoopConnections::serve(boost::asio::ip::tcp::socket socket) {
       std::make_unique<Stream>(std::move(socket), std::move(session), shared_.loop),
       Peer{peer, std::move(client)}, shared_);
   connections_.push_back(*connection);
-  connection->read();
+  connection->start();
 }
 
 void LoopConnections::close() {

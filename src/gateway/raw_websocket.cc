@@ -117,7 +117,7 @@ void RawWebSocket::takeArrived() {
 
 void RawWebSocket::take(const Accepted& accepted) {
   enqueue(std::make_shared<const std::string>(
-      upgradeResponse(upgrade_->acceptValue, accepted.subprotocol)));
+      upgradeResponse(*request_, upgrade_->acceptValue, accepted.subprotocol)));
   endOpening();
   phase_ = Phase::Talking;
   tick();

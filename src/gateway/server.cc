@@ -8,7 +8,9 @@
 #include "skep/base/log.h"
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
+#include "skep/gateway/keep_alive.h"
 #include "skep/gateway/loop_connections.h"
+#include "skep/gateway/turn_away.h"
 
 namespace skep::gateway {
 
@@ -50,6 +52,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
       return Error{code, "cannot listen on " + options.address + ":" +
                              std::to_string(options.port) + ": " + error.message()};
     }
+    SKEP_CHECK_OK(expectSignsOfLife(acceptor_, options.vanishedTimeout));
     accept();
     return {};
   }
@@ -63,11 +66,15 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
   ServerStats stats() const {
     ServerStats stats;
     for (const auto& loop : loops_) loop->addTo(stats);
+    stats.bodyBytes = front_.bodies.bytes();
     return stats;
   }
 
+  void announceEnd() { front_.handler.announceEnd(); }
+
   void close() {
     isClosing_ = true;
+    announceEnd();
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     retry_.cancel();
@@ -96,6 +103,9 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
       if (!std::exchange(isStuck_, true)) {
         logWarn("gateway", "cannot accept connections", {{"error", error.message()}});
       }
+      const bool isFull = error == asio::error::no_descriptors ||
+                          error == boost::system::errc::too_many_files_open_in_system;
+      if (isFull && spare_.turnAwayOne(acceptor_, front_)) return accept();
       retry_.callAfter(kAcceptRetry, [this] { accept(); });
       return;
     }
@@ -132,6 +142,7 @@ class Server::Listener : public std::enable_shared_from_this<Server::Listener> {
   bool isClosing_ = false;
   bool isStuck_ = false;  // the last connection could not be accepted
   tcp::acceptor acceptor_;
+  SpareDescriptor spare_;
   fiber::Timer retry_;
 };
 
@@ -151,6 +162,9 @@ std::uint16_t Server::port() const {
 }
 ServerStats Server::stats() const {
   return listener_->stats();
+}
+void Server::announceEnd() {
+  listener_->announceEnd();
 }
 void Server::close() {
   listener_->close();

@@ -35,6 +35,7 @@ struct WebSocketOptions {
   Duration connectTimeout = std::chrono::seconds(10);  // until the connect message has come
   Duration pingInterval = std::chrono::seconds(30);    // a silent client is given up after two more
   Duration closeTimeout = std::chrono::seconds(5);     // for the client's answer to a close
+  Duration messageTimeout = std::chrono::seconds(60);  // for a message to come whole
   std::size_t messageBytesMax = 1024 * 1024;           // of a message that a client sends
   std::size_t sendBytesMax = 4 * 1024 * 1024;          // may wait to be written when more comes
   std::size_t callsMax = 100;  // under way; no more messages are read meanwhile
@@ -49,10 +50,15 @@ struct ServerOptions {
   std::size_t bodyBytesMax = 20 * 1024 * 1024;
   std::size_t bodiesBytesMax =
       512 * 1024 * 1024;  // of all requests; one client may have half of it
-  Duration readTimeout = std::chrono::seconds(30);   // for a whole request, from its first byte
-  Duration idleTimeout = std::chrono::seconds(75);   // between two requests
-  Duration writeTimeout = std::chrono::seconds(30);  // for a whole response
-  Duration drainTime = std::chrono::seconds(10);     // that close() gives requests under way
+  Duration tlsTimeout = std::chrono::seconds(10);   // for the handshake of TLS
+  Duration headTimeout = std::chrono::seconds(10);  // for a request's head, from its first byte
+  Duration bodyTimeout = std::chrono::seconds(60);  // for its body, from the head's end
+  Duration idleTimeout = std::chrono::seconds(75);  // between two requests
+  Duration writeTimeout =
+      std::chrono::seconds(30);  // for a whole response, or one write of a stream
+  /// A client whose machine has acknowledged nothing for so long has gone without a word; zero: never.
+  Duration vanishedTimeout = std::chrono::seconds(60);
+  Duration drainTime = std::chrono::seconds(10);  // that close() gives requests under way
   WebSocketOptions webSocket = {};
   ClientLimitOptions clients = {};
   std::optional<TlsFiles> tls;  // plain text without
@@ -75,6 +81,7 @@ struct ServerStats {
   std::size_t webSockets = 0;
   std::uint64_t requests = 0;
   std::uint64_t messages = 0;  // from WebSockets
+  std::size_t bodyBytes = 0;   // of requests' bodies, as ServerOptions::bodiesBytesMax counts them
 };
 
 class Server {
@@ -92,6 +99,8 @@ class Server {
   std::uint16_t port() const;
   ServerStats stats() const;  // any thread
 
+  /// From now on /ready says that the server is about to end; all else goes on. Any thread.
+  void announceEnd();
   /// Stops accepting, closes idle connections and WebSockets, waits for requests under way (at most drainTime, then
   /// cuts them off). Suspends.
   void close();

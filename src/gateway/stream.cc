@@ -6,6 +6,12 @@ namespace skep::gateway {
 
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr Duration kExpireAgain = std::chrono::seconds(1);
+
+}  // namespace
+
 Stream::Stream(Socket socket, TlsSession session, fiber::Loop& loop)
     : socket_(std::move(socket)), session_(std::move(session)), loop_(loop), timer_(loop) {
   Error ignored;
@@ -14,6 +20,7 @@ Stream::Stream(Socket socket, TlsSession session, fiber::Loop& loop)
 }
 
 void Stream::expiresAfter(Duration duration) {
+  hasExpired_ = false;
   const MonotonicTime before = std::exchange(deadline_, loop_.clock().monotonic() + duration);
   if (!timer_.isPending() || deadline_ < before) armTimer();
 }
@@ -26,8 +33,29 @@ void Stream::expiresNever() {
 void Stream::armTimer() {
   timer_.callAfter(deadline_ - loop_.clock().monotonic(), [this] {
     if (loop_.clock().monotonic() < deadline_) return armTimer();
-    cancel();
+    expire();
   });
+}
+
+/// Again and again: what had come already when the time ran out was not cut, and may be followed by more.
+void Stream::expire() {
+  hasExpired_ = true;
+  cancel();
+  timer_.callAfter(kExpireAgain, [this] {
+    if (loop_.clock().monotonic() < deadline_) return armTimer();
+    expire();
+  });
+}
+
+Stream::Error Stream::handshake() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(session_.get());
+  if (result == 1) return {};
+  const Error error = sessionError(result);
+  if (isBlocked(error)) {
+    readNeeds_ = SSL_want_write(session_.get()) ? Socket::wait_write : Socket::wait_read;
+  }
+  return error;
 }
 
 std::size_t Stream::readSome(asio::mutable_buffer buffer, Error& error) {

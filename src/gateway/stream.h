@@ -38,6 +38,12 @@ class Stream {
   /// Cuts the operation that is under way after so much time, unless this is called again before.
   void expiresAfter(Duration duration);
   void expiresNever();
+  /// The last operation was cut because its time ran out.
+  bool hasExpired() const { return hasExpired_; }
+
+  /// handler(error) when TLS is agreed upon; at once in plain text. Not from within this call.
+  template <class Handler>
+  void asyncHandshake(Handler handler);
 
   /// What is there; would_block when nothing is, eof behind the last byte.
   std::size_t readSome(boost::asio::mutable_buffer buffer, Error& error);
@@ -67,10 +73,12 @@ class Stream {
  private:
   static constexpr std::size_t kRecordBytes = 16 * 1024;  // of TLS, at most
 
+  Error handshake();
   std::size_t encrypt(const char* bytes, std::size_t count, Error& error);
   Error sessionError(int result);
   void endSession();
   void armTimer();
+  void expire();
   static bool isBlocked(const Error& error) {
     return error == boost::asio::error::would_block || error == boost::asio::error::try_again;
   }
@@ -84,6 +92,7 @@ class Stream {
   fiber::Loop& loop_;
   fiber::Timer timer_;
   MonotonicTime deadline_;  // while the timer is pending
+  bool hasExpired_ = false;
   /// Was taken, but the socket did not: the session wants exactly these bytes again.
   std::string unsent_;
   bool isSessionBroken_ = false;
@@ -99,6 +108,19 @@ std::size_t Stream::writeSome(const Buffers& buffers, Error& error) {
   std::array<char, kRecordBytes> record;
   const std::size_t gathered = boost::asio::buffer_copy(boost::asio::buffer(record), buffers);
   return gathered == 0 ? 0 : encrypt(record.data(), gathered, error);
+}
+
+template <class Handler>
+void Stream::asyncHandshake(Handler handler) {
+  const Error error = session_ == nullptr ? Error() : handshake();
+  if (!isBlocked(error)) {
+    return boost::asio::post(get_executor(),
+                             [handler = std::move(handler), error]() mutable { handler(error); });
+  }
+  socket_.async_wait(readNeeds_, [this, handler = std::move(handler)](Error failed) mutable {
+    if (failed) return handler(failed);
+    asyncHandshake(std::move(handler));
+  });
 }
 
 template <class Handler>

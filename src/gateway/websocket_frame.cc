@@ -135,7 +135,7 @@ FrameDecoder::Next FrameDecoder::finishControl(const Frame& frame) const {
 }
 
 FrameDecoder::Next FrameDecoder::add(const Frame& frame) {
-  const bool isOpen = fragmented_ != Opcode::Continuation;
+  const bool isOpen = isInMessage();
   if (isOpen != (frame.opcode == Opcode::Continuation)) {
     return Broken{CloseCode::ProtocolError,
                   isOpen ? "a message begins within another" : "a continuation of no message"};

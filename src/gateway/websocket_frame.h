@@ -66,6 +66,8 @@ class FrameDecoder {
   /// Takes from the front of `bytes`, which it unmasks in place. A fragment that completes nothing is
   /// taken too. After Broken nothing more may be asked.
   Next next(std::span<char>& bytes);
+  /// The first frames of a message have come, and not the last.
+  bool isInMessage() const { return fragmented_ != Opcode::Continuation; }
 
  private:
   struct Frame {

@@ -45,7 +45,8 @@ bool isUpgrade(const HttpRequest& request) {
   return boost::beast::websocket::is_upgrade(request);
 }
 
-std::string upgradeResponse(std::string_view accepted, std::string_view subprotocol) {
+std::string upgradeResponse(const HttpRequest& request, std::string_view accepted,
+                            std::string_view subprotocol) {
   std::string response =
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: ";
@@ -53,7 +54,8 @@ std::string upgradeResponse(std::string_view accepted, std::string_view subproto
   if (!subprotocol.empty()) {
     response.append("Sec-WebSocket-Protocol: ").append(subprotocol).append("\r\n");
   }
-  return response += "\r\n";
+  response.append("X-Request-Id: ").append(requestIdOf(request));
+  return response += "\r\n\r\n";
 }
 
 std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpRequest& request,
@@ -101,7 +103,7 @@ std::variant<WebSocketUpgrade, RawUpgrade, Failure> checkUpgrade(const HttpReque
                            .headers = headersOf(request),
                            .token = std::get<std::optional<ClientToken>>(std::move(shown)),
                            .response = {}};
-  upgrade.response = upgradeResponse(acceptValue(key), namesProtocol ? kSubprotocol : "");
+  upgrade.response = upgradeResponse(request, acceptValue(key), namesProtocol ? kSubprotocol : "");
   return upgrade;
 }
 

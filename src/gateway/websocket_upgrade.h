@@ -38,7 +38,8 @@ bool isUpgrade(const HttpRequest& request);
 /// Checks the whole handshake, the path too. What is refused is answered with failureResponse().
 std::variant<WebSocketUpgrade, RawUpgrade, call::Failure> checkUpgrade(
     const HttpRequest& request, const OriginRules& origins, const Credentials& credentials);
-/// The bytes that let the client in. `subprotocol`: the chosen one, or empty.
-std::string upgradeResponse(std::string_view acceptValue, std::string_view subprotocol);
+/// The bytes that let the client of that request in. `subprotocol`: the chosen one, or empty.
+std::string upgradeResponse(const HttpRequest& request, std::string_view acceptValue,
+                            std::string_view subprotocol);
 
 }  // namespace skep::gateway

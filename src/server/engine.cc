@@ -24,16 +24,16 @@ Result<std::unique_ptr<Engine>> Engine::open(fiber::Loop& loop, const StoreUrl& 
 
 Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
                store::CommitPipelineOptions pipelineOptions, EngineOptions options)
-    : store_(std::move(store)),
+    : store_(std::move(store), loop.clock()),
       cache_(options.cacheBytes),
-      pipeline_(loop, *store_, pipelineOptions),
+      pipeline_(loop, store_, pipelineOptions),
       environment_(makeEnvironment(loop)) {}
 
 Engine::~Engine() = default;
 
 std::unique_ptr<vfs::Environment> Engine::makeEnvironment(fiber::Loop& loop) {
   return std::unique_ptr<vfs::Environment>(new vfs::Environment{
-      .loop = loop, .store = *store_, .pipeline = pipeline_, .cache = cache_, .options = {}});
+      .loop = loop, .store = store_, .pipeline = pipeline_, .cache = cache_, .options = {}});
 }
 
 void Engine::close() {

@@ -14,6 +14,7 @@
 #include "skep/fiber/loop.h"
 #include "skep/server/store_url.h"
 #include "skep/store/commit_pipeline.h"
+#include "skep/store/measured_store.h"
 #include "skep/vfs/environment.h"
 #include "skep/vfs/page_cache.h"
 
@@ -36,7 +37,8 @@ class Engine {
   vfs::Environment& environment() { return *environment_; }
   /// For another loop, on which the caller is.
   std::unique_ptr<vfs::Environment> makeEnvironment(fiber::Loop& loop);
-  store::PageStore& store() { return *store_; }
+  store::PageStore& store() { return store_; }
+  store::StoreStats storeStats() const { return store_.stats(); }
   store::CommitPipelineStats pipelineStats() const { return pipeline_.stats(); }
 
   /// Waits for what is under way in the pipeline. Suspends. Every database must be closed before.
@@ -46,7 +48,7 @@ class Engine {
   Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
          store::CommitPipelineOptions pipelineOptions, EngineOptions options);
 
-  std::unique_ptr<store::PageStore> store_;
+  store::MeasuredStore store_;
   vfs::PageCache cache_;
   store::CommitPipeline pipeline_;
   const std::unique_ptr<vfs::Environment> environment_;  // of the first loop

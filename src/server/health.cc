@@ -29,6 +29,7 @@ void addHealth(gateway::ServerOptions& options, Engine& engine, const actor::Hos
         {.host = host.stats(),
          .gateway = gateway(),
          .pipeline = engine.pipelineStats(),
+         .store = engine.storeStats(),
          .cache = engine.environment().cache.stats(),
          .loopsHeld = loopsHeld(),
          .residentBytes = residentBytes(),

@@ -21,14 +21,23 @@ class Families {
   void gauge(std::string name, std::string help, double value) {
     add(std::move(name), std::move(help), MetricType::Gauge).gauge.value = value;
   }
-  void histogram(std::string name, std::string help, const LatencyHistogram::Counts& counts) {
-    auto& histogram = add(std::move(name), std::move(help), MetricType::Histogram).histogram;
+  void histogram(std::string name, std::string help, const LatencyCounts& counts) {
+    fill(add(std::move(name), std::move(help), MetricType::Histogram), counts);
+  }
+  /// For a family of which each has a label.
+  std::vector<ClientMetric>& family(std::string name, std::string help, MetricType type) {
+    families_.push_back(
+        {.name = std::move(name), .help = std::move(help), .type = type, .metric = {}});
+    return families_.back().metric;
+  }
+  static void fill(ClientMetric& metric, const LatencyCounts& counts) {
+    auto& histogram = metric.histogram;
     std::uint64_t total = 0;
-    for (std::size_t i = 0; i < LatencyHistogram::kBoundsUs.size(); ++i) {
+    for (std::size_t i = 0; i < LatencyCounts::kBoundsUs.size(); ++i) {
       total += counts.each[i];
       histogram.bucket.push_back(
           {.cumulative_count = total,
-           .upper_bound = static_cast<double>(LatencyHistogram::kBoundsUs[i]) / 1e6});
+           .upper_bound = static_cast<double>(LatencyCounts::kBoundsUs[i]) / 1e6});
     }
     histogram.sample_count = total + counts.each.back();
     histogram.sample_sum = std::chrono::duration<double>(counts.sum).count();
@@ -37,9 +46,7 @@ class Families {
 
  private:
   ClientMetric& add(std::string name, std::string help, MetricType type) {
-    families_.push_back(
-        {.name = std::move(name), .help = std::move(help), .type = type, .metric = {{}}});
-    return families_.back().metric.front();
+    return family(std::move(name), std::move(help), type).emplace_back();
   }
   std::vector<MetricFamily> families_;
 };
@@ -47,6 +54,30 @@ class Families {
 template <class Number>
 double number(Number value) {
   return static_cast<double>(value);
+}
+
+ClientMetric::Label label(const char* name, std::string_view value) {
+  return {.name = name, .value = std::string(value)};
+}
+
+/// Of each kind of call that was made.
+void addStore(Families& f, const store::StoreStats& measured) {
+  auto& times =
+      f.family("skep_store_seconds", "Time that the store takes for a call", MetricType::Histogram);
+  for (std::size_t i = 0; i < measured.time.size(); ++i) {
+    if (measured.time[i].total() == 0) continue;
+    ClientMetric& metric = times.emplace_back();
+    metric.label = {label("call", storeCallName(static_cast<store::StoreCall>(i)))};
+    Families::fill(metric, measured.time[i]);
+  }
+  auto& errors = f.family("skep_store_errors_total", "Calls of the store, or writes, that failed",
+                          MetricType::Counter);
+  for (const auto& each : measured.errors) {
+    ClientMetric& metric = errors.emplace_back();
+    metric.label = {label("call", storeCallName(each.call)),
+                    label("error", errorCodeName(each.code))};
+    metric.counter.value = number(each.count);
+  }
 }
 
 }  // namespace
@@ -70,6 +101,8 @@ std::string formatMetrics(const Measurements& m) {
 
   f.gauge("skep_connections", "Open client connections", number(m.gateway.connections));
   f.counter("skep_http_requests_total", "HTTP requests", number(m.gateway.requests));
+  f.gauge("skep_request_body_bytes", "Bytes of requests' bodies that count against --bodies-max",
+          number(m.gateway.bodyBytes));
 
   f.gauge("skep_websockets", "Open WebSockets", number(m.gateway.webSockets));
   f.counter("skep_websocket_messages_total", "Messages of clients over WebSockets",
@@ -86,6 +119,8 @@ std::string formatMetrics(const Measurements& m) {
   f.gauge("skep_commits_queued", "Commits that wait for a batch", number(m.pipeline.writesQueued));
   f.gauge("skep_commits_in_flight", "Commits that the store works on",
           number(m.pipeline.writesInFlight));
+
+  addStore(f, m.store);
 
   f.counter("skep_page_cache_hits_total", "Pages found in memory", number(m.cache.hits));
   f.counter("skep_page_cache_misses_total", "Pages read from the store", number(m.cache.misses));

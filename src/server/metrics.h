@@ -8,6 +8,7 @@
 #include "skep/actor/host.h"
 #include "skep/gateway/server.h"
 #include "skep/store/commit_pipeline.h"
+#include "skep/store/measured_store.h"
 #include "skep/vfs/page_cache.h"
 
 namespace skep::server {
@@ -16,6 +17,7 @@ struct Measurements {
   actor::HostStats host;
   gateway::ServerStats gateway;
   store::CommitPipelineStats pipeline;
+  store::StoreStats store;
   vfs::CacheStats cache;
   std::uint64_t loopsHeld = 0;
   std::size_t residentBytes = 0;

@@ -17,6 +17,7 @@
 #include "skep/fiber/loop.h"
 #include "skep/fiber/loop_watch.h"
 #include "skep/fiber/sync.h"
+#include "skep/fiber/timer.h"
 #include "skep/gateway/server.h"
 #include "skep/server/engine.h"
 #include "skep/server/health.h"
@@ -36,6 +37,13 @@ class EndSignals {
     fiber::suspend([&](fiber::Waker waker) {
       signals_.async_wait([waker](boost::system::error_code, int) mutable { waker.wake(); });
     });
+  }
+  /// The same, but no longer than that.
+  void waitFor(fiber::Loop& loop, Duration duration) {
+    if (duration <= Duration::zero()) return;
+    fiber::Timer timer(loop);
+    timer.callAfter(duration, [this] { signals_.cancel(); });
+    wait();
   }
 
  private:
@@ -72,7 +80,7 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     logWarn("server", "code does not give its loop back, and all actors there wait",
             {{"actor", held.actor},
              {"action", held.what},
-             {"waited_ms", std::to_string(held.time.count() / 1'000'000)}});
+             {"waited_ms", held.time.count() / 1'000'000}});
   });
   actor::Host host(registry, environments);
   host.start();
@@ -89,7 +97,10 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     std::printf("Skep listens on %s\n", server::urlOf(listening, server.port()).c_str());
     std::fflush(stdout);
     signals->wait();
-    signals.reset();  // a second one ends the process where it stands
+    server.announceEnd();
+    // Whoever distributes requests learns of it meanwhile. A second signal means: now.
+    signals->waitFor(loop, server::secondsOf(settings.seconds.notice));
+    signals.reset();  // one more ends the process where it stands
     logInfo("server", "shutting down", {});
     // So early that what they are told still leaves.
     host.stopCallsAfter(listening.drainTime * 9 / 10);
@@ -112,7 +123,7 @@ int serve(int argc, char** argv, Registry registry) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   }
-  server::applyLogLevel(settings);
+  server::applyLogSettings(settings);
   raiseFileLimit();
   SystemClock clock;
   Status served;

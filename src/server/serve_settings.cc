@@ -1,14 +1,11 @@
 #include "skep/server/serve_settings.h"
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
-#include <charconv>
 #include <cstdlib>
 #include <map>
 #include <thread>
 #include <utility>
 
-#include "skep/access/token_check.h"
 #include "skep/base/log.h"
 #include "skep/server/engine.h"
 
@@ -21,67 +18,42 @@ const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::Debug},
                                                     {"error", LogLevel::Error},
                                                     {"off", LogLevel::Off}};
 
-Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
-}
+const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::Text},
+                                                      {"json", LogFormat::Json}};
 
-/// "127.0.0.1:6420", "[::1]:6420", or a port alone.
-Status parseListen(const std::string& text, gateway::ServerOptions& options) {
-  const std::size_t colon = text.rfind(':');
-  std::string port = text;
-  if (colon != text.npos) {
-    options.address = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (options.address.starts_with('[') && options.address.ends_with(']')) {
-      options.address = options.address.substr(1, options.address.size() - 2);
-    }
-  }
-  int number = -1;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc() || end != port.data() + port.size() || number < 0 || number > 65535) {
-    return Error{ErrorCode::InvalidArgument,
-                 "'" + text + "' is no address to listen on: write HOST:PORT or PORT"};
-  }
-  options.port = static_cast<std::uint16_t>(number);
-  return {};
-}
-
-/// Whoever reaches the port may call every actor: other machines only with a token, or when that is said.
-Status checkExposure(const boost::asio::ip::address& address, const ServeSettings& settings) {
-  if (address.is_loopback() || settings.isInsecure || !settings.jwtKeys.isEmpty()) return {};
-  return Error{
-      ErrorCode::InvalidArgument,
-      "listening on " + address.to_string() +
-          " lets other machines in, and nothing asks who they are: give --jwt-secret-file, "
-          "--jwt-key-file or --jwt-jwks-file, or say --insecure if that is meant"};
-}
-
-Status addAccess(const ServeSettings& settings, Clock& clock, gateway::ServerOptions& options) {
-  SKEP_TRY(options.adminToken,
-           adminToken(settings.adminTokenFile, std::getenv("SKEP_ADMIN_TOKEN")));
-  if (settings.jwtKeys.isEmpty()) {
-    if (settings.jwtIssuer.empty() && settings.jwtAudiences.empty()) return {};
-    return Error{ErrorCode::InvalidArgument,
-                 "--jwt-issuer and --jwt-audience need keys: --jwt-secret-file, --jwt-key-file or "
-                 "--jwt-jwks-file"};
-  }
-  SKEP_TRY(options.tokens,
-           access::TokenCheck::open({.keys = settings.jwtKeys,
-                                     .rules = {.issuer = settings.jwtIssuer,
-                                               .audiences = settings.jwtAudiences,
-                                               .leeway = seconds(settings.jwtLeewaySeconds)}},
-                                    clock));
-  return {};
+double inSeconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
 }
 
 }  // namespace
 
+TimeSettings::TimeSettings() {
+  const gateway::ServerOptions usual;
+  tls = inSeconds(usual.tlsTimeout);
+  head = inSeconds(usual.headTimeout);
+  body = inSeconds(usual.bodyTimeout);
+  idle = inSeconds(usual.idleTimeout);
+  write = inSeconds(usual.writeTimeout);
+  vanished = inSeconds(usual.vanishedTimeout);
+  connect = inSeconds(usual.webSocket.connectTimeout);
+  message = inSeconds(usual.webSocket.messageTimeout);
+  ping = inSeconds(usual.webSocket.pingInterval);
+  close = inSeconds(usual.webSocket.closeTimeout);
+  drain = inSeconds(usual.drainTime);
+}
+
 ServeSettings::ServeSettings()
     : threads(std::max(1u, std::thread::hardware_concurrency())),
-      cacheBytes(EngineOptions{}.cacheBytes),
-      bodyBytesMax(gateway::ServerOptions{}.bodyBytesMax),
-      bodiesBytesMax(gateway::ServerOptions{}.bodiesBytesMax),
-      messageBytesMax(gateway::WebSocketOptions{}.messageBytesMax) {}
+      cacheBytes(EngineOptions{}.cacheBytes) {
+  const gateway::ServerOptions usual;
+  headBytesMax = usual.headerBytesMax;
+  bodyBytesMax = usual.bodyBytesMax;
+  bodiesBytesMax = usual.bodiesBytesMax;
+  messageBytesMax = usual.webSocket.messageBytesMax;
+  sendBytesMax = usual.webSocket.sendBytesMax;
+  receiveBytesMax = usual.webSocket.receiveBytesMax;
+  socketCallsMax = usual.webSocket.callsMax;
+}
 
 void addSettings(CLI::App& app, ServeSettings& settings) {
   app.set_config("--config", "", "settings in a TOML file: store = \"memory:\"", false);
@@ -92,6 +64,11 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
   const auto addSize = [&](const char* name, auto& value, const char* help, const char* variable) {
     return add(name, value, help, variable)->transform(CLI::AsSizeValue(false));
   };
+  const auto addSeconds = [&](const char* name, double& value, const char* help,
+                              const char* variable) {
+    // Longer than a year is no limit that anybody means.
+    add(name, value, help, variable)->check(CLI::Range(0.001, 31'536'000.0));
+  };
   const auto addList = [&](const char* name, std::vector<std::string>& values, const char* help,
                            const char* variable) {
     app.add_option(name, values, help)
@@ -100,22 +77,56 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->capture_default_str();
   };
+  const auto addTimes = [&] {
+    TimeSettings& time = settings.seconds;
+    addSeconds("--tls-seconds", time.tls, "for TLS to be agreed upon", "SKEP_TLS_SECONDS");
+    addSeconds("--head-seconds", time.head, "for the head of a request to come",
+               "SKEP_HEAD_SECONDS");
+    addSeconds("--body-seconds", time.body, "for the body of a request to come",
+               "SKEP_BODY_SECONDS");
+    addSeconds("--idle-seconds", time.idle, "between two requests of a connection",
+               "SKEP_IDLE_SECONDS");
+    addSeconds("--write-seconds", time.write, "for a response to be taken, or a part of a stream",
+               "SKEP_WRITE_SECONDS");
+    add("--vanished-seconds", time.vanished,
+        "a client whose machine gives no sign for so long is gone; 0: never",
+        "SKEP_VANISHED_SECONDS")
+        ->check(CLI::Range(0.0, 32'767.0));
+    addSeconds("--connect-seconds", time.connect, "until a WebSocket's first message",
+               "SKEP_CONNECT_SECONDS");
+    addSeconds("--message-seconds", time.message, "for a message of a WebSocket to come whole",
+               "SKEP_MESSAGE_SECONDS");
+    addSeconds("--ping-seconds", time.ping,
+               "a WebSocket that is silent so long is asked for a sign", "SKEP_PING_SECONDS");
+    addSeconds("--close-seconds", time.close, "for a client to answer a WebSocket's close",
+               "SKEP_CLOSE_SECONDS");
+    add("--notice-seconds", time.notice,
+        "before a shutdown, in which /ready says no and all else goes on", "SKEP_NOTICE_SECONDS")
+        ->check(CLI::NonNegativeNumber);
+    add("--drain-seconds", time.drain, "time that requests get at shutdown", "SKEP_DRAIN_SECONDS")
+        ->check(CLI::NonNegativeNumber);
+  };
   add("--store", settings.store, "embedded:DIR, postgres://… or memory:", "SKEP_STORE");
   add("--listen", settings.listen, "HOST:PORT or PORT", "SKEP_LISTEN");
   add("--threads", settings.threads, "event loops that run actors and connections", "SKEP_THREADS")
       ->check(CLI::Range(1, 1024));
   addSize("--cache", settings.cacheBytes, "memory for pages of databases, as 256MB", "SKEP_CACHE");
+  addSize("--head-max", settings.headBytesMax, "largest head of a request, as 16kb",
+          "SKEP_HEAD_MAX")
+      ->check(CLI::Range(1024, 16 * 1024 * 1024));
   addSize("--body-max", settings.bodyBytesMax, "largest request body, as 20MB", "SKEP_BODY_MAX");
   addSize("--bodies-max", settings.bodiesBytesMax,
           "bodies of all requests at once, of one client half of it", "SKEP_BODIES_MAX");
   addSize("--message-max", settings.messageBytesMax, "largest message of a WebSocket, as 1MB",
           "SKEP_MESSAGE_MAX");
-  add("--ping-seconds", settings.pingSeconds,
-      "a WebSocket that is silent so long is asked for a sign", "SKEP_PING_SECONDS")
-      ->check(CLI::PositiveNumber);
-  add("--drain-seconds", settings.drainSeconds, "time that requests get at shutdown",
-      "SKEP_DRAIN_SECONDS")
-      ->check(CLI::NonNegativeNumber);
+  addSize("--send-max", settings.sendBytesMax,
+          "what waits to be sent over a WebSocket before its client is too slow", "SKEP_SEND_MAX");
+  addSize("--receive-max", settings.receiveBytesMax,
+          "messages of a raw WebSocket that wait for its actor", "SKEP_RECEIVE_MAX");
+  add("--socket-calls", settings.socketCallsMax, "calls over one WebSocket at once",
+      "SKEP_SOCKET_CALLS")
+      ->check(CLI::Range(1, 1'000'000));
+  addTimes();
   addList("--allowed-origins", settings.allowedOrigins,
           "whose pages may talk to this server: https://example.org, https://*.example.org, "
           "loopback, *",
@@ -154,6 +165,8 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
           "addresses or networks whose X-Forwarded-For counts", "SKEP_TRUSTED_PROXIES");
   add("--log-level", settings.logLevel, "debug, info, warn, error or off", "SKEP_LOG_LEVEL")
       ->check(CLI::IsMember(kLogLevels));
+  add("--log-format", settings.logFormat, "text or json", "SKEP_LOG_FORMAT")
+      ->check(CLI::IsMember(kLogFormats));
   app.add_flag("--insecure", settings.isInsecure,
                "let other machines in without asking who they are")
       ->envname("SKEP_INSECURE")
@@ -189,59 +202,13 @@ Result<ServeSettings> readSettings(const std::vector<std::string>& commandLine,
   return otherwise;
 }
 
-Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,
-                                                       const char* environmentVariable) {
-  std::optional<access::SharedSecret> token;
-  if (!file.empty()) {
-    SKEP_TRY(token, access::SharedSecret::read(file));
-  } else if (environmentVariable != nullptr && *environmentVariable != '\0') {
-    auto made = access::SharedSecret::make(environmentVariable);
-    if (!made) {
-      return Error{ErrorCode::InvalidArgument,
-                   "SKEP_ADMIN_TOKEN cannot be used: " + made.error().message};
-    }
-    token = *std::move(made);
-  }
-  return token;
-}
-
-Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings, Clock& clock) {
-  gateway::ServerOptions options;
-  SKEP_CHECK_OK(parseListen(settings.listen, options));
-  boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address(options.address, error);
-  if (error) {
-    return Error{ErrorCode::InvalidArgument, "'" + options.address + "' is no IP address"};
-  }
-  SKEP_CHECK_OK(checkExposure(address, settings));
-  SKEP_CHECK_OK(addAccess(settings, clock, options));
-  if (address.is_loopback()) options.hosts = gateway::OriginRules::Hosts::OfThisMachine;
-  if (settings.tlsCertificate.empty() != settings.tlsKey.empty()) {
-    return Error{ErrorCode::InvalidArgument, "--tls-certificate and --tls-key go together"};
-  }
-  if (!settings.tlsKey.empty()) {
-    options.tls = gateway::TlsFiles{settings.tlsCertificate, settings.tlsKey};
-  }
-  SKEP_CHECK_OK(gateway::ClientLimits::checkProxies(settings.clients.trustedProxies));
-  options.clients = settings.clients;
-  options.allowedOrigins = settings.allowedOrigins;
-  options.pages = settings.pages;
-  options.bodyBytesMax = settings.bodyBytesMax;
-  options.bodiesBytesMax = settings.bodiesBytesMax;
-  options.drainTime = seconds(settings.drainSeconds);
-  options.webSocket.messageBytesMax = settings.messageBytesMax;
-  options.webSocket.pingInterval = seconds(settings.pingSeconds);
-  return options;
-}
-
-std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port) {
-  const bool isV6 = options.address.find(':') != std::string::npos;
-  const std::string host = isV6 ? "[" + options.address + "]" : options.address;
-  return (options.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
-}
-
-void applyLogLevel(const ServeSettings& settings) {
+void applyLogSettings(const ServeSettings& settings) {
   setLogLevel(kLogLevels.at(settings.logLevel));
+  setLogFormat(kLogFormats.at(settings.logFormat));
+}
+
+Duration secondsOf(double count) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
 }
 
 }  // namespace skep::server

@@ -17,6 +17,24 @@
 
 namespace skep::server {
 
+/// Times in seconds: how long clients may take, and what happens at the end.
+struct TimeSettings {
+  TimeSettings();
+
+  double tls;  // for TLS to be agreed upon
+  double head;
+  double body;
+  double idle;  // between two requests
+  double write;
+  double vanished;  // without a sign of the client's machine; 0: any
+  double connect;   // until a WebSocket says to whom; as the rest for WebSockets
+  double message;   // for one to come whole
+  double ping;
+  double close;
+  double notice = 0;  // in which /ready says that the server is about to end
+  double drain;
+};
+
 struct ServeSettings {
   ServeSettings();
 
@@ -24,10 +42,12 @@ struct ServeSettings {
   std::string listen = "127.0.0.1:6420";
   std::size_t threads;  // as many as processors
   std::size_t cacheBytes;
+  std::size_t headBytesMax;
   std::size_t bodyBytesMax;
   std::size_t bodiesBytesMax;
-  double drainSeconds = 10;
+  TimeSettings seconds = {};
   std::string logLevel = "info";
+  std::string logFormat = "text";
   bool isInsecure = false;
   access::KeyFilePaths jwtKeys;
   std::string jwtIssuer;
@@ -40,8 +60,12 @@ struct ServeSettings {
   std::string pages;
   gateway::ClientLimitOptions clients = {};
   std::size_t messageBytesMax;
-  double pingSeconds = 30;
+  std::size_t sendBytesMax;
+  std::size_t receiveBytesMax;
+  std::size_t socketCallsMax;
 };
+
+Duration secondsOf(double count);
 
 /// Adds --store and all others to the application; `settings` outlives it.
 void addSettings(CLI::App& app, ServeSettings& settings);
@@ -69,7 +93,7 @@ Result<std::optional<access::SharedSecret>> adminToken(const std::string& file,
 /// Where a server that listens is reached: "http://127.0.0.1:6420".
 std::string urlOf(const gateway::ServerOptions& options, std::uint16_t port);
 
-/// Of a good settings.logLevel.
-void applyLogLevel(const ServeSettings& settings);
+/// Of good settings.
+void applyLogSettings(const ServeSettings& settings);
 
 }  // namespace skep::server

@@ -16,7 +16,7 @@ void FileState::breakWith(Error error) {
   std::string message = described() + " must be opened again: " + error.message;
   logWarn(
       "vfs", "database broken",
-      {{"database", options.name}, {"code", errorCodeName(error.code)}, {"reason", error.message}});
+      {{"database", options.name}, {"code", errorCodeName(error.code)}, {"error", error.message}});
   broken = Error{code, std::move(message)};
   progress.notifyAll();
 }

@@ -93,7 +93,7 @@ Status VersionCleaner::expireSome() {
   if (removal && *removal) return remove(std::move(**removal));
   if (!removal) {
     logWarn("vfs", "old versions are kept for now",
-            {{"database", file_.options.name}, {"why", removal.error().message}});
+            {{"database", file_.options.name}, {"error", removal.error().message}});
   }
   expiry_.reset();
   isExpiryDue_ = false;

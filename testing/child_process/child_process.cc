@@ -15,7 +15,8 @@ extern char** environ;
 
 namespace skep::testing {
 
-ChildProcess::ChildProcess(const std::vector<std::string>& arguments) {
+ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
+                           const std::string& errorFile) {
   int toChild[2];
   int fromChild[2];
   SKEP_CHECK(::pipe2(toChild, O_CLOEXEC) == 0 && ::pipe2(fromChild, O_CLOEXEC) == 0, "no pipe");
@@ -23,6 +24,10 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, fromChild[1], STDOUT_FILENO);
+  if (!errorFile.empty()) {
+    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errorFile.c_str(),
+                                       O_WRONLY | O_CREAT | O_APPEND, 0600);
+  }
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

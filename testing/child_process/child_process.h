@@ -1,7 +1,7 @@
 // ChildProcess: another program that a test starts, talks to line by line, and may kill.
 //
-// Its standard input and output are pipes; its errors go to the test's. Killed and waited for by
-// the destructor. One thread uses it.
+// Its standard input and output are pipes; its errors go to the test's, or to a file. Killed and waited for
+// by the destructor. One thread uses it.
 //
 //   ChildProcess child({SKEP_STORE_PROCESS, "hold", directory});
 //   ASSERT_EQ(child.readLine(), "ready");
@@ -18,8 +18,10 @@ namespace skep::testing {
 
 class ChildProcess {
  public:
-  /// `arguments[0]` is the program's path.
-  explicit ChildProcess(const std::vector<std::string>& arguments);
+  /// `arguments[0]` is the program's path. `errorFile` gets what it writes to standard error; empty: the
+  /// test's own.
+  explicit ChildProcess(const std::vector<std::string>& arguments,
+                        const std::string& errorFile = {});
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;

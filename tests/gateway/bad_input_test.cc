@@ -5,10 +5,13 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <filesystem>
+#include <map>
 #include <optional>
 
 #include "http_client.h"
 #include "live_server.h"
+#include "skep/gateway/http_message.h"
 #include "websocket_client.h"
 
 namespace skep::testing {
@@ -224,6 +227,12 @@ TEST_F(BadInputTest, a_body_that_is_in_vain_is_not_read) {
     };
     EXPECT_EQ(statusOf("POST /nowhere"), "HTTP/1.1 404");
     EXPECT_EQ(statusOf("GET " + kVictim + "/actions/echo"), "HTTP/1.1 405");
+    RawClient refused(server.port());
+    refused.write("GET " + kVictim +
+                  "/actions/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n"
+                  "X-Request-Id: mine\r\n\r\n[");
+    EXPECT_THAT(refused.readAll(),
+                AllOf(HasSubstr("\r\nAllow: POST\r\n"), HasSubstr("\r\nX-Request-Id: mine\r\n")));
     EXPECT_EQ(statusOf("POST /admin/actors"), "HTTP/1.1 403");
     RawClient waits(server.port());
     waits.write(
@@ -246,32 +255,91 @@ TEST_F(BadInputTest, who_sends_all_before_it_reads_hears_why_it_was_refused) {
   });
 }
 
-TEST_F(BadInputTest, bodies_of_all_requests_together_are_bounded) {
+/// A client behind a proxy: the head of a request with a body of 400,000 bytes.
+std::string bigPost(const std::string& client) {
+  return post("echo", "X-Forwarded-For: " + client + "\r\nContent-Length: 400000\r\n", "");
+}
+
+const std::string kBigBody = "[\"" + std::string(399'996, 'x') + "\"]";
+
+gateway::ServerOptions withLittleForBodies() {
   gateway::ServerOptions options;
   options.bodiesBytesMax = 1'000'000;
+  options.clients.trustedProxies = {"127.0.0.1"};
+  return options;
+}
+
+void awaitBodies(LiveServer& server, std::size_t bytes) {
+  while (server.stats().bodyBytes != bytes) std::this_thread::sleep_for(1ms);
+}
+
+/// What one more client gets for a body of that size.
+std::string askWithBigBody(LiveServer& server, const std::string& client) {
+  RawClient asking(server.port());
+  asking.write(bigPost(client));
+  asking.write(kBigBody);
+  return asking.readHead().substr(0, 12);
+}
+
+TEST_F(BadInputTest, bodies_take_of_what_there_is_for_all_as_they_arrive) {
   serve(
       [](LiveServer& server) {
-        const std::string text(400'000, 'x');
-        const std::string request =
-            post("echo", "Content-Length: " + std::to_string(text.size() + 4) + "\r\n", "");
+        std::vector<std::unique_ptr<RawClient>> told;
+        for (int i = 0; i < 20; ++i) {
+          told.push_back(std::make_unique<RawClient>(server.port()));
+          told.back()->write(bigPost("10.0.0.1") + "[");
+        }
+        EXPECT_EQ(askWithBigBody(server, "10.0.0.1"), "HTTP/1.1 200");
+        awaitBodies(server, told.size());
+        told.clear();
+        awaitBodies(server, 0);
+
         RawClient first(server.port());
-        first.write(request + "[\"");
-        const auto ask = [&] {
-          RawClient second(server.port());
-          second.write(request + "[\"");
-          second.write(text + "\"]");
-          return second.readHead().substr(0, 12);
-        };
-        // The first one's part is taken when its head has arrived.
-        std::string status = ask();
-        while (status == "HTTP/1.1 200") status = ask();
-        EXPECT_EQ(status, "HTTP/1.1 503");
+        first.write(bigPost("10.0.0.1") + kBigBody.substr(0, 300'000));
+        awaitBodies(server, 300'000);
+        EXPECT_EQ(askWithBigBody(server, "10.0.0.1"), "HTTP/1.1 429") << "one client has a half";
         EXPECT_EQ(call(server, "a", "two", "[1, 2]").body(), "3") << "small ones go on";
-        first.write(text + "\"]");
+        awaitBodies(server, 300'000);
+        first.write(kBigBody.substr(300'000));
         EXPECT_THAT(first.readHead(), StartsWith("HTTP/1.1 200 "));
-        while (status != "HTTP/1.1 200") status = ask();
+        awaitBodies(server, 0);
+        EXPECT_EQ(askWithBigBody(server, "10.0.0.1"), "HTTP/1.1 200");
       },
-      options);
+      withLittleForBodies());
+}
+
+TEST_F(BadInputTest, bodies_of_all_requests_together_are_bounded) {
+  serve(
+      [](LiveServer& server) {
+        RawClient first(server.port());
+        first.write(bigPost("10.0.0.1") + kBigBody.substr(0, 399'000));
+        RawClient second(server.port());
+        second.write(bigPost("10.0.0.2") + kBigBody.substr(0, 399'000));
+        awaitBodies(server, 798'000);
+        EXPECT_EQ(askWithBigBody(server, "10.0.0.3"), "HTTP/1.1 503");
+        EXPECT_EQ(call(server, "a", "two", "[1, 2]").body(), "3") << "small ones go on";
+        awaitBodies(server, 798'000);
+        first.write(kBigBody.substr(399'000));
+        EXPECT_THAT(first.readHead(), StartsWith("HTTP/1.1 200 "));
+        second.write(kBigBody.substr(399'000));
+        EXPECT_THAT(second.readHead(), StartsWith("HTTP/1.1 200 "));
+        awaitBodies(server, 0);
+        EXPECT_EQ(askWithBigBody(server, "10.0.0.3"), "HTTP/1.1 200");
+      },
+      withLittleForBodies());
+}
+
+TEST_F(BadInputTest, a_head_takes_no_memory_for_the_body_that_it_promises) {
+  boost::beast::http::request_parser<gateway::ArrivingBody> parser;
+  parser.eager(true);
+  boost::system::error_code error;
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
+  parser.put(boost::asio::buffer(head), error);
+  ASSERT_TRUE(parser.is_header_done());
+  EXPECT_LT(parser.get().body().capacity(), 1000u);
+  parser.put(boost::asio::buffer(std::string(5000, 'x')), error);
+  EXPECT_EQ(parser.get().body(), std::string(5000, 'x'));
+  EXPECT_FALSE(parser.is_done());
 }
 
 TEST_F(BadInputTest, bodies_up_to_the_bound_are_taken) {
@@ -288,7 +356,8 @@ TEST_F(BadInputTest, bodies_up_to_the_bound_are_taken) {
 
 TEST_F(BadInputTest, who_sends_head_or_body_byte_by_byte_is_let_go_in_time) {
   gateway::ServerOptions options;
-  options.readTimeout = 200ms;
+  options.headTimeout = 200ms;
+  options.bodyTimeout = 200ms;
   serve(
       [](LiveServer& server) {
         for (const std::string& request :
@@ -303,7 +372,8 @@ TEST_F(BadInputTest, who_sends_head_or_body_byte_by_byte_is_let_go_in_time) {
             }
           });
           EXPECT_EQ(call(server, "c", "two", "[1, 2]").body(), "3");
-          EXPECT_THAT(slow.readAll(), AnyOf(IsEmpty(), StartsWith("HTTP/1.1 408 ")));
+          EXPECT_THAT(slow.readAll(),
+                      AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("X-Request-Id: ")));
           isClosed = true;
           writer.join();
         }
@@ -354,6 +424,8 @@ TEST_F(BadInputTest, a_burst_of_connections_is_taken_and_others_are_served_meanw
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &descriptors), 0);
   // Both ends are of this process.
   const std::size_t count = std::min<std::size_t>(10'000, (descriptors.rlim_cur - 200) / 2);
+  RecordProperty("connections", static_cast<int>(count));
+  std::printf("%zu connections\n", count);
   serve(
       [&](LiveServer& server) {
         boost::asio::io_context context;
@@ -378,7 +450,60 @@ TEST_F(BadInputTest, a_burst_of_connections_is_taken_and_others_are_served_meanw
           ASSERT_EQ(std::string(status, sizeof status), "HTTP/1.1 200");
         }
       },
-      {.readTimeout = 5min});
+      {.headTimeout = 5min});
+}
+
+std::size_t openDescriptors() {
+  const auto all = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+/// Fewer files may be open meanwhile.
+class FileLimit {
+ public:
+  explicit FileLimit(rlim_t count) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    rlimit less = before_;
+    less.rlim_cur = count;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &less), 0);
+  }
+  ~FileLimit() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(BadInputTest, connections_beyond_what_the_system_allows_are_answered_and_the_others_served) {
+  serve([](LiveServer& server) {
+    constexpr std::size_t kClients = 200;
+    constexpr std::size_t kRoom = 50;
+    boost::asio::io_context context;
+    std::vector<boost::asio::ip::tcp::socket> sockets;
+    for (std::size_t i = 0; i < kClients; ++i) {
+      sockets.emplace_back(context).open(boost::asio::ip::tcp::v4());
+    }
+    const boost::asio::ip::tcp::endpoint endpoint(boost::asio::ip::make_address("127.0.0.1"),
+                                                  server.port());
+    std::map<std::string, std::size_t> statuses;
+    {
+      const FileLimit limit(openDescriptors() + kRoom);
+      const std::string request = "GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
+      for (auto& each : sockets) {
+        each.connect(endpoint);
+        boost::system::error_code ignored;  // it may have been closed already
+        boost::asio::write(each, boost::asio::buffer(request), ignored);
+      }
+      for (auto& each : sockets) {
+        char status[12] = {};
+        boost::system::error_code ignored;
+        boost::asio::read(each, boost::asio::buffer(status), ignored);
+        ++statuses[std::string(status, sizeof status)];
+      }
+    }
+    EXPECT_EQ(statuses["HTTP/1.1 200"] + statuses["HTTP/1.1 503"], kClients);
+    EXPECT_GT(statuses["HTTP/1.1 200"], kRoom / 2);
+    EXPECT_GT(statuses["HTTP/1.1 503"], kClients / 2);
+  });
 }
 
 // ---- What is asked for
@@ -425,6 +550,11 @@ TEST_F(BadInputTest, calls_that_make_no_sense_say_what_is_wrong) {
         outcomeOf(call(server, "a", "two", "\x82\x01",
                        {{"Content-Type", "application/cbor"}, {"Accept", "application/json"}})),
         "400 request.invalid_arguments");
+    EXPECT_EQ(
+        outcomeOf(call(server, "a", "echo", "\x81\x61\xff",
+                       {{"Content-Type", "application/cbor"}, {"Accept", "application/json"}})),
+        "400 request.invalid_arguments")
+        << "text that is no UTF-8";
     EXPECT_EQ(socket.call(++id, "two", {1, 2})["result"], 3);
   });
 }

@@ -324,11 +324,44 @@ TEST(FrontTest, a_client_with_too_many_connections_gets_no_more) {
     {
       BeastClient second(server.port(), "/actors/echo/a/connect");
       EXPECT_TRUE(second.isOpen());
-      EXPECT_TRUE(HttpClient(server.port()).isClosed());
+      HttpClient third(server.port());
+      const auto refused = third.receive();
+      EXPECT_EQ(refused.result_int(), 429u);
+      EXPECT_THAT(refused.body(), HasSubstr("too many open connections"));
+      EXPECT_EQ(refused["X-Request-Id"].size(), 16u);
+      EXPECT_TRUE(third.isClosed());
       second.close();
     }
     while (server.stats().webSockets > 0) std::this_thread::yield();
     EXPECT_EQ(HttpClient(server.port()).ask(Verb::get, "/health").result_int(), 200u);
+  });
+}
+
+TEST(FrontTest, an_opening_that_is_refused_counts_too) {
+  serveEcho({.clients = {.perSecondMax = 0.001}}, [](LiveServer& server) {
+    BeastClient refused(server.port(), "/nowhere");
+    EXPECT_EQ(refused.status(), 404u);
+    BeastClient another(server.port(), "/actors/echo/a/connect");
+    EXPECT_EQ(another.status(), 429u);
+  });
+}
+
+TEST(FrontTest, openings_and_what_is_refused_early_are_named_too) {
+  serveEcho({}, [](LiveServer& server) {
+    const auto isName = [](const std::string& id) { return id.size() == 16u; };
+    BeastClient open(server.port(), "/actors/echo/a/connect");
+    EXPECT_TRUE(isName(open.header("X-Request-Id")));
+    BeastClient refused(server.port(), "/nowhere");
+    EXPECT_TRUE(isName(refused.header("X-Request-Id")));
+    for (const char* early : {"G@T / HTTP/1.1\r\n\r\n", "GET /health HTTP/1.1\r\n\r\n",
+                              "POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n",
+                              "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\n"}) {
+      HttpClient client(server.port());
+      client.sendRaw(early);
+      const auto response = client.receive();
+      EXPECT_GE(response.result_int(), 400u) << early;
+      EXPECT_TRUE(isName(std::string(response["X-Request-Id"]))) << early;
+    }
   });
 }
 

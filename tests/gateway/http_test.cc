@@ -279,11 +279,12 @@ TEST_F(HttpTest, a_client_that_is_too_slow_is_let_go) {
       [&](std::uint16_t port) {
         Client slow(port);
         slow.sendRaw("POST /actors/t/k/actions/x HTTP/1.1\r\n");
+        EXPECT_EQ(slow.receive().result_int(), 408u);
         EXPECT_TRUE(slow.isClosed());
         Client idle(port);
         EXPECT_TRUE(idle.isClosed());
       },
-      {.readTimeout = std::chrono::milliseconds(50), .idleTimeout = std::chrono::milliseconds(50)});
+      {.headTimeout = std::chrono::milliseconds(50), .idleTimeout = std::chrono::milliseconds(50)});
 }
 
 TEST_F(HttpTest, closing_waits_for_the_request_under_way) {

@@ -6,6 +6,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace skep::testing {
@@ -17,10 +18,12 @@ class HttpClient {
     boost::beast::error_code error;
     socket_.connect({boost::asio::ip::make_address("127.0.0.1"), port}, error);
   }
+  using Fields = std::map<std::string, std::string>;
   std::string ask(boost::beast::http::verb verb, const std::string& target,
-                  const std::string& body = "") {
+                  const std::string& body = "", const Fields& fields = {}) {
     boost::beast::http::request<boost::beast::http::string_body> request(verb, target, 11);
     request.set(boost::beast::http::field::host, "localhost");
+    for (const auto& [name, value] : fields) request.set(name, value);
     request.body() = body;
     request.prepare_payload();
     boost::beast::error_code error;
@@ -28,6 +31,7 @@ class HttpClient {
     boost::beast::http::response<boost::beast::http::string_body> response;
     if (!error) boost::beast::http::read(socket_, buffer_, response, error);
     status = error ? 0 : response.result_int();
+    requestId = std::string(response["X-Request-Id"]);
     return error ? "" : response.body();
   }
   /// The reply of an action, as JSON.
@@ -36,7 +40,9 @@ class HttpClient {
     return ask(boost::beast::http::verb::post, "/actors/" + actor + "/actions/" + action,
                arguments);
   }
+  // Of the last response.
   unsigned status = 0;
+  std::string requestId;
 
  private:
   boost::asio::io_context context_;

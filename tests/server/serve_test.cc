@@ -13,10 +13,8 @@
 #include <sstream>
 #include <thread>
 
-#include "http_client.h"
+#include "serve_fixture.h"
 #include "skep/server/serve_settings.h"
-#include "skep/testing/child_process/child_process.h"
-#include "skep/testing/temp_directory.h"
 
 namespace skep {
 namespace {
@@ -25,44 +23,6 @@ using ::testing::HasSubstr;
 using testing::HttpClient;
 using ::testing::StartsWith;
 namespace http = boost::beast::http;
-
-class ServeTest : public ::testing::Test {
- protected:
-  using Arguments = std::vector<std::string>;
-  ServeTest() { unsetenv("SKEP_STORE"); }
-
-  std::string storeUrl() const { return "embedded:" + directory_ / "store"; }
-  void start(Arguments more = {}) {
-    Arguments arguments = {SKEP_COUNTER, "--store", storeUrl(), "--listen", "0"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    startWith(arguments);
-  }
-  void startWith(const Arguments& arguments) {
-    server_ = std::make_unique<testing::ChildProcess>(arguments);
-    const auto line = server_->readLine();
-    ASSERT_TRUE(line.has_value());
-    ASSERT_THAT(*line, StartsWith("Skep listens on http://127.0.0.1:"));
-    port_ = static_cast<std::uint16_t>(std::stoul(line->substr(line->rfind(':') + 1)));
-  }
-  void stop() {
-    ::kill(server_->pid(), SIGTERM);
-    EXPECT_EQ(server_->wait(), 0);
-    server_.reset();
-  }
-  int exitCodeOf(const Arguments& arguments) {
-    Arguments all = {SKEP_COUNTER};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    return testing::ChildProcess(all).wait();
-  }
-  std::string writeFile(const std::string& name, const std::string& content) {
-    std::ofstream(directory_ / name) << content;
-    return directory_ / name;
-  }
-
-  testing::TempDirectory directory_;
-  std::unique_ptr<testing::ChildProcess> server_;
-  std::uint16_t port_ = 0;
-};
 
 TEST_F(ServeTest, actors_on_all_threads_answer_every_connection_and_outlive_a_restart) {
   start({"--threads", "3"});
@@ -162,6 +122,9 @@ TEST_F(ServeTest, settings_that_make_no_sense_are_refused) {
   EXPECT_NE(exitCodeOf({"--threads", "0"}), 0);
   EXPECT_NE(exitCodeOf({"--cache", "much"}), 0);
   EXPECT_NE(exitCodeOf({"--log-level", "loud"}), 0);
+  EXPECT_NE(exitCodeOf({"--log-format", "xml"}), 0);
+  EXPECT_NE(exitCodeOf({"--head-seconds", "0"}), 0);
+  EXPECT_NE(exitCodeOf({"--head-max", "10"}), 0);
   EXPECT_NE(exitCodeOf({"--store", "elsewhere:x"}), 0);
   EXPECT_NE(exitCodeOf({"--listen", "127.0.0.1:99999"}), 0);
   EXPECT_NE(exitCodeOf({"--store", "memory:", "--listen", "0.0.0.0:0"}), 0) << "open to everybody";
@@ -243,6 +206,51 @@ TEST(SettingsTest, the_page_of_settings_lists_them_all) {
     written.insert((*it)[1].str() + " " + (*it)[2].str());
   }
   EXPECT_EQ(written, real);
+}
+
+TEST(SettingsTest, each_time_and_size_is_the_gateways) {
+  using std::chrono::milliseconds;
+  SystemClock clock;
+  const auto settings = server::readSettings(
+      {"--listen=0", "--head-max=2kb", "--body-max=3kb", "--bodies-max=4kb", "--tls-seconds=1.5",
+       "--head-seconds=2", "--body-seconds=3", "--idle-seconds=4", "--write-seconds=5",
+       "--vanished-seconds=6", "--drain-seconds=7", "--connect-seconds=8", "--message-seconds=9",
+       "--ping-seconds=10", "--close-seconds=11", "--message-max=5kb", "--send-max=6kb",
+       "--receive-max=7kb", "--socket-calls=8"});
+  ASSERT_TRUE(settings.ok()) << settings.error().toString();
+  const auto options = server::gatewayOptions(*settings, clock);
+  ASSERT_TRUE(options.ok()) << options.error().toString();
+  EXPECT_EQ(options->headerBytesMax, 2048u);
+  EXPECT_EQ(options->bodyBytesMax, 3072u);
+  EXPECT_EQ(options->bodiesBytesMax, 4096u);
+  EXPECT_EQ(options->tlsTimeout, milliseconds(1500));
+  EXPECT_EQ(options->headTimeout, milliseconds(2000));
+  EXPECT_EQ(options->bodyTimeout, milliseconds(3000));
+  EXPECT_EQ(options->idleTimeout, milliseconds(4000));
+  EXPECT_EQ(options->writeTimeout, milliseconds(5000));
+  EXPECT_EQ(options->vanishedTimeout, milliseconds(6000));
+  EXPECT_EQ(options->drainTime, milliseconds(7000));
+  EXPECT_EQ(options->webSocket.connectTimeout, milliseconds(8000));
+  EXPECT_EQ(options->webSocket.messageTimeout, milliseconds(9000));
+  EXPECT_EQ(options->webSocket.pingInterval, milliseconds(10'000));
+  EXPECT_EQ(options->webSocket.closeTimeout, milliseconds(11'000));
+  EXPECT_EQ(options->webSocket.messageBytesMax, 5120u);
+  EXPECT_EQ(options->webSocket.sendBytesMax, 6144u);
+  EXPECT_EQ(options->webSocket.receiveBytesMax, 7168u);
+  EXPECT_EQ(options->webSocket.callsMax, 8u);
+}
+
+TEST(SettingsTest, what_is_not_given_is_as_the_gateway_has_it) {
+  SystemClock clock;
+  const auto options = server::gatewayOptions({}, clock);
+  ASSERT_TRUE(options.ok()) << options.error().toString();
+  const gateway::ServerOptions usual;
+  EXPECT_EQ(options->headerBytesMax, usual.headerBytesMax);
+  EXPECT_EQ(options->headTimeout, usual.headTimeout);
+  EXPECT_EQ(options->vanishedTimeout, usual.vanishedTimeout);
+  EXPECT_EQ(options->drainTime, usual.drainTime);
+  EXPECT_EQ(options->webSocket.messageTimeout, usual.webSocket.messageTimeout);
+  EXPECT_EQ(options->webSocket.sendBytesMax, usual.webSocket.sendBytesMax);
 }
 
 TEST_F(ServeTest, pages_are_handed_out_beside_the_actors) {

@@ -6,5 +6,6 @@ export const retryableCodes: ReadonlySet<string> = new Set([
   "actor.overloaded",
   "actor.shutting_down",
   "actor.queue_full",
+  "request.timed_out",
   "request.rate_limited",
 ]);

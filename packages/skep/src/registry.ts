@@ -31,12 +31,33 @@ export interface StartOptions {
   readonly cache?: string | number;
   /** Threads of the core, for sockets and the store. 1 */
   readonly threads?: number;
+  /** The largest head of a request in bytes, or as `16kb`. */
+  readonly headMax?: string | number;
   /** The largest body of a request in bytes, or as `20MB`. */
   readonly bodyMax?: string | number;
   /** Bodies of all requests under way together in bytes, or as `512MB`; one client may have half of it. */
   readonly bodiesMax?: string | number;
   /** The largest message of a WebSocket in bytes, or as `1MB`. */
   readonly messageMax?: string | number;
+  /** What waits to be sent over a WebSocket before its client is too slow, in bytes, or as `4MB`. */
+  readonly sendMax?: string | number;
+  /** Messages of a raw WebSocket that wait for their actor, in bytes, or as `256kb`. */
+  readonly receiveMax?: string | number;
+  /** Calls over one WebSocket at once. 100 */
+  readonly socketCalls?: number;
+  /** For TLS to be agreed upon, for a request's head and its body to come, and between two requests. 10, 10, 60, 75 */
+  readonly tlsSeconds?: number;
+  readonly headSeconds?: number;
+  readonly bodySeconds?: number;
+  readonly idleSeconds?: number;
+  /** For a response to be taken, or a part of a stream. 30 */
+  readonly writeSeconds?: number;
+  /** A client whose machine gives no sign for so long is gone; 0: never. 60 */
+  readonly vanishedSeconds?: number;
+  /** Until a WebSocket's first message, for a message to come whole, for the answer to a close. 10, 60, 5 */
+  readonly connectSeconds?: number;
+  readonly messageSeconds?: number;
+  readonly closeSeconds?: number;
   /** A connection that is silent so long is asked for a sign. 30 */
   readonly pingSeconds?: number;
   /** Time that requests get when the server ends. 10 */

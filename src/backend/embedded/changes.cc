@@ -191,7 +191,7 @@ void EmbeddedStore::Impl::giveSpaceBack(DatabaseId removed) {
   }
   if (status.ok() || status.IsIncomplete()) return;  // incomplete: the store is being closed
   logWarn("embedded store", "a removed database still takes space",
-          {{"directory", rocks->directory()}, {"why", status.ToString()}});
+          {{"directory", rocks->directory()}, {"error", status.ToString()}});
 }
 
 // What earlier processes did not get to.

@@ -44,7 +44,7 @@ class WarningLogger final : public rocksdb::Logger {
     std::vsnprintf(message, sizeof message, format, arguments);
     try {
       const bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
-      (error ? logWarn : logInfo)("embedded store", "rocksdb", {{"message", message}});
+      (error ? logWarn : logInfo)("embedded store", "rocksdb", {{"text", message}});
     } catch (...) {  // a wall: RocksDB cannot take an exception, and a lost log line is no reason
                      // to stop
     }

@@ -156,7 +156,7 @@ void ConnectionPool::serveUntilBroken(Slot& slot) {
   auto lost = broken->takeLost();
   if (!closing_.isAborted()) {
     ++counters_.connectionsLost;
-    logWarn("postgres", "connection lost", {{"why", why.message}, {"requests", lost.size()}});
+    logWarn("postgres", "connection lost", {{"error", why.message}, {"requests", lost.size()}});
   }
   noteOutage(slot.lane, why);
   // The newest first: each goes to the front of the queue.
@@ -172,7 +172,7 @@ void ConnectionPool::noteOutage(LaneState& lane, const Error& why) {
   if (connected) return;
   if (!lane.outageSince) {
     lane.outageSince = loop_.clock().monotonic();
-    logInfo("postgres", "no connection", {{"why", why.message}});
+    logInfo("postgres", "no connection", {{"error", why.message}});
   }
   lane.outage = why;
 }

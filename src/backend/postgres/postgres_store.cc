@@ -420,7 +420,7 @@ Status PostgresStore::destroy(std::string_view name, std::optional<store::Owners
   const Status swept = impl_->sweepDoomed({outcome.uint8(0)});
   if (!swept) {
     logWarn("postgres", "rows of a destroyed database remain",
-            {{"database", name}, {"why", swept.error().message}});
+            {{"database", name}, {"error", swept.error().message}});
   }
   return {};
 }
