@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 
-.PHONY: all setup release test demo demo-chat demo-sql bench pack fuzz test-asan test-tsan format tidy install clean distclean help
+.PHONY: all setup release test demo demo-chat demo-sql bench pack fuzz test-asan test-tsan leaks format tidy install clean distclean help
 
 all: setup release ## install what is missing, build everything
 
@@ -54,6 +54,11 @@ test-tsan: ## the tests with the thread sanitizer
 	@scripts/setup.sh test
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan
 	@scripts/test.sh build/tsan
+
+leaks: ## thousands of wakes of actors in Node.js under the leak sanitizer
+	@scripts/setup.sh npm
+	@$(MAKE) --no-print-directory release
+	@npm run --silent build && scripts/leaks.sh build
 
 format: ## clang-format every source file
 	@scripts/setup.sh format
