@@ -34,7 +34,8 @@ struct HttpRequest {
   std::string query;       // without '?', percent-encoded as it came
   Headers headers;         // names in lower case
   std::string body;
-  Claims claims;  // of the client
+  Claims claims;                    // of the client
+  std::int64_t claimsExpireMs = 0;  // when they end, and a stream with them; 0: never
 };
 
 struct HttpHead {

@@ -109,13 +109,16 @@ class ActorAnswer::Inbox final : public call::HttpPeer {
 };
 
 ActorAnswer::ActorAnswer(Stream& stream, boost::beast::flat_buffer& buffer, Front& front,
-                         const HttpRequest& request, const bool& isClosing)
+                         const HttpRequest& request, const bool& isClosing,
+                         std::int64_t tokenExpiresMs)
     : stream_(stream),
       buffer_(buffer),
       front_(front),
       request_(request),
       isClosing_(isClosing),
-      inbox_(std::make_shared<Inbox>()) {}
+      inbox_(std::make_shared<Inbox>()),
+      expiresMs_(tokenExpiresMs),
+      expiry_(*fiber::currentLoop()) {}
 
 ActorAnswer::~ActorAnswer() = default;
 
@@ -212,6 +215,10 @@ void ActorAnswer::begin(const call::HttpHead& head) {
     isOver_ = true;
   }
   if (neverEnds_ && isClosing_) isOver_ = true;
+  if (expiresMs_ == 0) return;
+  const std::int64_t leftMs = expiresMs_ - fiber::currentLoop()->clock().wallMs();
+  expiry_.callAfter(std::chrono::milliseconds(std::max<std::int64_t>(0, leftMs)),
+                    [this] { cut(); });
 }
 
 void ActorAnswer::add(std::string_view chunk) {

@@ -3,7 +3,7 @@
 //
 // A stream travels in chunks (RFC 9112 section 7.1), or by its length when the actor gives one. It is
 // complete only if its code has ended well: otherwise the connection is cut, and the last chunk (or the
-// rest of the length) is missing. Meanwhile the client's side is watched: when it ends, so does the code.
+// rest of the length) is missing; so it is when the client's token expires. Meanwhile the client's side is watched: when it ends, so does the code.
 //
 // Belongs to its connection's loop, and to the fiber that serves.
 
@@ -18,6 +18,7 @@
 
 #include "skep/call/http.h"
 #include "skep/fiber/sync.h"
+#include "skep/fiber/timer.h"
 #include "skep/gateway/front.h"
 #include "skep/gateway/stream.h"
 
@@ -27,7 +28,7 @@ class ActorAnswer {
  public:
   /// What the client sends meanwhile is put behind what `buffer` holds. All outlive it.
   ActorAnswer(Stream& stream, boost::beast::flat_buffer& buffer, Front& front,
-              const HttpRequest& request, const bool& isClosing);
+              const HttpRequest& request, const bool& isClosing, std::int64_t tokenExpiresMs);
   ~ActorAnswer();
   ActorAnswer(const ActorAnswer&) = delete;
   ActorAnswer& operator=(const ActorAnswer&) = delete;
@@ -74,6 +75,9 @@ class ActorAnswer {
   std::optional<std::uint64_t> lengthLeft_;  // of a stream that told its length
   std::string gathered_;                     // as it is sent
   std::size_t gatheredBytes_ = 0;            // as the actor counts them
+
+  const std::int64_t expiresMs_;  // of the client's token; 0: never
+  fiber::Timer expiry_;           // of a stream
 
   bool isWatching_ = false;
   bool isLeaving_ = false;

@@ -41,6 +41,8 @@ class Client {
   /// False: too many at once, or too fast. Otherwise end() when it is answered.
   bool tryBegin(MonotonicTime now);
   void end() { underWay_.fetch_sub(1, std::memory_order_relaxed); }
+  /// Bytes of bodies that it sends now.
+  std::atomic<std::size_t>& bodyBytes() { return bodyBytes_; }
 
  private:
   friend class ClientLimits;
@@ -52,6 +54,7 @@ class Client {
   const ClientLimitOptions& options_;
   std::atomic<std::size_t> connections_ = 0;
   std::atomic<std::size_t> underWay_ = 0;
+  std::atomic<std::size_t> bodyBytes_ = 0;
   /// When the requests so far would have come, had they come evenly at the highest rate (the generic
   /// cell rate algorithm of ITU-T I.371): a bucket of tokens in one number.
   std::atomic<std::int64_t> evenlyNs_ = 0;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "skep/call/router.h"
+#include "skep/gateway/body_budget.h"
 #include "skep/gateway/client_limits.h"
 #include "skep/gateway/credentials.h"
 #include "skep/gateway/http_handler.h"
@@ -29,6 +30,7 @@ struct Front {
   const OriginRules origins;
   const Credentials credentials;
   ClientLimits clients;
+  BodyBudget bodies{options.bodiesBytesMax};
   StaticFiles pages;
   HttpHandler handler;
   std::unique_ptr<TlsContext> tls;  // null: plain text

@@ -22,6 +22,10 @@ namespace {
 
 constexpr std::size_t kReadBytes = 4096;
 
+// A client that still sends while it is refused may do so for a while, unread.
+constexpr Duration kLingerTime = std::chrono::seconds(2);
+constexpr std::size_t kLingerBytes = 64 * 1024;  // at once
+
 /// Starts `operation` with a handler that wakes the calling fiber, and gives what it got. Suspends.
 template <class Operation>
 beast::error_code await(Operation operation) {
@@ -46,6 +50,17 @@ std::string forwardedForOf(const HttpRequest& request) {
   return all;
 }
 
+/// One, so that nobody in front of us may take the request for another host's (RFC 9112 section 3.2).
+std::optional<Failure> checkHost(const HttpRequest& request) {
+  const std::size_t count = request.count(http::field::host);
+  if (count == 1 || (count == 0 && request.version() < 11)) return std::nullopt;
+  return Failure(FailureCode::InvalidRequest, "a request of HTTP/1.1 has one field 'Host'");
+}
+
+Failure tooMuch() {
+  return {FailureCode::RateLimited, "this client asks too much at once, or too fast"};
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared& shared)
@@ -54,6 +69,7 @@ HttpConnection::HttpConnection(std::unique_ptr<Stream> stream, Peer peer, Shared
 }
 
 HttpConnection::~HttpConnection() {
+  endBegun();
   --shared_.connectionCount;
 }
 
@@ -62,6 +78,8 @@ void HttpConnection::read() {
   parser_.emplace();
   parser_->eager(true);
   wasToldToContinue_ = false;
+  isHeadChecked_ = false;
+  body_ = {};
   parser_->header_limit(static_cast<std::uint32_t>(shared_.front.options.headerBytesMax));
   parser_->body_limit(shared_.front.options.bodyBytesMax);
   if (buffer_.size() > 0) return readRest();
@@ -84,9 +102,44 @@ void HttpConnection::readMore() {
   http::async_read_some(*stream_, buffer_, *parser_,
                         [self = shared_from_this()](beast::error_code error, std::size_t) {
                           if (error || self->parser_->is_done()) return self->received(error);
+                          if (const auto failure = self->checkHead()) {
+                            self->endBegun();
+                            return self->refuse(*failure);
+                          }
                           if (self->wantsToBeTold()) return self->tellToContinue();
                           self->readMore();
                         });
+}
+
+/// Why the body, of which more is to come, is not read. A request that came at once is looked at when it is
+/// handled.
+std::optional<Failure> HttpConnection::checkHead() {
+  if (isHeadChecked_ || !parser_->is_header_done()) return std::nullopt;
+  isHeadChecked_ = true;
+  const HttpRequest& request = parser_->get();
+  if (auto failure = checkHost(request)) return failure;
+  begun_ = clientOf(request);
+  if (!begun_->tryBegin(shared_.loop.clock().monotonic())) {
+    begun_.reset();
+    return tooMuch();
+  }
+  if (auto failure = shared_.front.handler.checkHead(request)) return failure;
+  const auto length = parser_->content_length();
+  body_ = shared_.front.bodies.take(begun_, length ? *length : shared_.front.options.bodyBytesMax);
+  if (body_) return std::nullopt;
+  return Failure(FailureCode::ActorOverloaded,
+                 "too many large requests are under way on this node");
+}
+
+std::shared_ptr<Client> HttpConnection::clientOf(const HttpRequest& request) {
+  if (peer_.client != nullptr) return peer_.client;
+  return shared_.front.clients.clientOf(peer_.address, forwardedForOf(request),
+                                        shared_.loop.clock().monotonic());
+}
+
+/// Of a request that is not handled after all.
+void HttpConnection::endBegun() {
+  if (begun_ != nullptr) std::exchange(begun_, nullptr)->end();
 }
 
 /// Whether the client waits with its body until it is told to go on (RFC 9110 section 10.1.1).
@@ -107,6 +160,8 @@ void HttpConnection::tellToContinue() {
 }
 
 void HttpConnection::received(beast::error_code error) {
+  const bool isUpgrading = !error && isUpgrade(parser_->get());
+  if (error || isUpgrading) endBegun();
   if (error == http::error::body_limit) {
     return refuse({FailureCode::BodyTooLarge,
                    "a request's body has at most " +
@@ -124,14 +179,15 @@ void HttpConnection::received(beast::error_code error) {
     return refuse({FailureCode::InvalidRequest, "the request is malformed: " + error.message()});
   }
   if (error) return shutDown();
-  if (isUpgrade(parser_->get())) return upgrade();
-  const MonotonicTime now = shared_.loop.clock().monotonic();
-  const std::string forwardedFor = forwardedForOf(parser_->get());
-  std::shared_ptr<Client> client =
-      peer_.client ? peer_.client
-                   : shared_.front.clients.clientOf(peer_.address, forwardedFor, now);
-  if (!client->tryBegin(now)) {
-    return refuse({FailureCode::RateLimited, "this client asks too much at once, or too fast"});
+  if (const auto failure = checkHost(parser_->get())) {
+    endBegun();
+    return refuse(*failure);
+  }
+  if (isUpgrading) return upgrade();
+  std::shared_ptr<Client> client = std::exchange(begun_, nullptr);
+  if (client == nullptr) {
+    client = clientOf(parser_->get());
+    if (!client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
   }
   if (!shared_.requests.tryEnter()) {
     client->end();
@@ -159,6 +215,9 @@ void HttpConnection::upgrade() {
     }
   }
   if (auto* raw = std::get_if<RawUpgrade>(&checked)) return becomeRaw(std::move(*raw));
+  // It counts as a request that is answered at once.
+  if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
+  peer_.client->end();
   std::string received = beast::buffers_to_string(buffer_.data());
   const auto socket = std::make_shared<WebSocket>(std::move(stream_),
                                                   std::get<WebSocketUpgrade>(std::move(checked)),
@@ -168,9 +227,7 @@ void HttpConnection::upgrade() {
 
 /// Opening one runs an actor's code, so it counts as a request.
 void HttpConnection::becomeRaw(RawUpgrade upgrade) {
-  if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) {
-    return refuse({FailureCode::RateLimited, "this client asks too much at once, or too fast"});
-  }
+  if (!peer_.client->tryBegin(shared_.loop.clock().monotonic())) return refuse(tooMuch());
   std::string received = beast::buffers_to_string(buffer_.data());
   const auto socket = std::make_shared<RawWebSocket>(std::move(stream_), std::move(upgrade),
                                                      parser_->release(), std::move(peer_.client),
@@ -203,7 +260,8 @@ void HttpConnection::handle(Client& client) {
 
 /// An actor's own code answers.
 bool HttpConnection::relay(const HttpRequest& request, call::HttpRequest asked) {
-  ActorAnswer answer(*stream_, buffer_, shared_.front, request, shared_.isClosing);
+  ActorAnswer answer(*stream_, buffer_, shared_.front, request, shared_.isClosing,
+                     asked.claimsExpireMs);
   answer_ = &answer;
   const bool goesOn = answer.serve(std::move(asked));
   answer_ = nullptr;
@@ -223,10 +281,24 @@ void HttpConnection::refuse(const Failure& failure) {
   shared_.loop.spawn("http refusal", [self = shared_from_this(), failure] {
     HttpResponse response = self->shared_.front.handler.refuse(self->parser_->get(), failure);
     response.keep_alive(false);
-    self->write(response);
+    if (self->write(response) && !self->parser_->is_done()) self->linger();
     self->shutDown();
     self->shared_.requests.leave();
   });
+}
+
+/// A client that still sends would be reset by a close, and might never see the answer (RFC 9112 section
+/// 9.6).
+void HttpConnection::linger() {
+  stream_->shutdownSend();
+  stream_->expiresAfter(kLingerTime);  // of all of it
+  beast::error_code error;
+  while (!error && !shared_.isClosing) {
+    buffer_.clear();
+    error = await([&](auto handler) {
+      stream_->async_read_some(buffer_.prepare(kLingerBytes), std::move(handler));
+    });
+  }
 }
 
 void HttpConnection::finish() {

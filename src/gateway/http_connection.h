@@ -56,6 +56,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
 
   void readRest();
   void readMore();
+  std::optional<call::Failure> checkHead();
+  std::shared_ptr<Client> clientOf(const HttpRequest& request);
+  void endBegun();
+  void linger();
   bool wantsToBeTold() const;
   void tellToContinue();
   void received(boost::beast::error_code error);
@@ -75,6 +79,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   ActorAnswer* answer_ = nullptr;  // that is relayed now
   bool isHandling_ = false;
   bool wasToldToContinue_ = false;
+  bool isHeadChecked_ = false;
+  std::shared_ptr<Client> begun_;  // whose request is being read and counts already
+  BodyLease body_;                 // of the request that is read or handled
 };
 
 }  // namespace skep::gateway

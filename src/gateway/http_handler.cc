@@ -102,6 +102,36 @@ HttpResponse HttpHandler::refuse(const HttpRequest& request, const Failure& fail
   return response;
 }
 
+std::optional<Failure> HttpHandler::checkHead(const HttpRequest& request) const {
+  if (auto failure = checkOrigin(request, origins_)) return failure;
+  if (isPreflight(request)) return std::nullopt;
+  auto parsed = parseRoute(view(request.target()));
+  if (auto* failure = std::get_if<Failure>(&parsed)) {
+    return page(request) ? std::nullopt : std::optional(std::move(*failure));
+  }
+  switch (std::get<Route>(parsed).kind) {
+    case Route::Kind::Action:
+    case Route::Kind::Queue:
+      if (request.method() != http::verb::post) {
+        return Failure(FailureCode::MethodNotAllowed, "allowed here: POST");
+      }
+      [[fallthrough]];
+    case Route::Kind::Actor:
+    case Route::Kind::Request: {
+      auto shown = credentials_.ofRequest(request);
+      if (auto* failure = std::get_if<Failure>(&shown)) return std::move(*failure);
+      return std::nullopt;
+    }
+    case Route::Kind::AdminList:
+    case Route::Kind::AdminActor:
+    case Route::Kind::AdminWake:
+    case Route::Kind::AdminSleep:
+      return credentials_.refuseAdmin(request);
+    default:
+      return std::nullopt;
+  }
+}
+
 HttpHandler::Answer HttpHandler::answer(HttpRequest& request) {
   if (const auto failure = checkOrigin(request, origins_))
     return failureResponse(request, *failure);
@@ -233,7 +263,9 @@ HttpHandler::Answer HttpHandler::raw(HttpRequest& request, Route& route) {
   if (const auto* failure = std::get_if<Failure>(&asked)) return failureResponse(request, *failure);
   auto& raw = std::get<call::HttpRequest>(asked);
   raw.body = std::move(request.body());
-  raw.claims = std::get<ClientToken>(std::move(shown)).claims;
+  ClientToken& token = std::get<ClientToken>(shown);
+  raw.claims = std::move(token.claims);
+  raw.claimsExpireMs = token.expiresMs;
   return std::move(raw);
 }
 

@@ -33,6 +33,8 @@ class HttpHandler {
   /// The response, or what an actor's own code is to answer.
   using Answer = std::variant<HttpResponse, call::HttpRequest>;
   Answer handle(HttpRequest& request);
+  /// What can be told of a request before its body is there. Does not suspend.
+  std::optional<call::Failure> checkHead(const HttpRequest& request) const;
   /// What could not even be handled. Does not suspend.
   HttpResponse refuse(const HttpRequest& request, const call::Failure& failure) const;
 

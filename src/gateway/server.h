@@ -47,6 +47,8 @@ struct ServerOptions {
   std::uint16_t port = 6420;  // 0: any that is free
   std::size_t headerBytesMax = 16 * 1024;
   std::size_t bodyBytesMax = 20 * 1024 * 1024;
+  std::size_t bodiesBytesMax =
+      512 * 1024 * 1024;  // of all requests; one client may have half of it
   Duration readTimeout = std::chrono::seconds(30);   // for a whole request, from its first byte
   Duration idleTimeout = std::chrono::seconds(75);   // between two requests
   Duration writeTimeout = std::chrono::seconds(30);  // for a whole response

@@ -80,6 +80,7 @@ ServeSettings::ServeSettings()
     : threads(std::max(1u, std::thread::hardware_concurrency())),
       cacheBytes(EngineOptions{}.cacheBytes),
       bodyBytesMax(gateway::ServerOptions{}.bodyBytesMax),
+      bodiesBytesMax(gateway::ServerOptions{}.bodiesBytesMax),
       messageBytesMax(gateway::WebSocketOptions{}.messageBytesMax) {}
 
 void addSettings(CLI::App& app, ServeSettings& settings) {
@@ -105,6 +106,8 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
       ->check(CLI::Range(1, 1024));
   addSize("--cache", settings.cacheBytes, "memory for pages of databases, as 256MB", "SKEP_CACHE");
   addSize("--body-max", settings.bodyBytesMax, "largest request body, as 20MB", "SKEP_BODY_MAX");
+  addSize("--bodies-max", settings.bodiesBytesMax,
+          "bodies of all requests at once, of one client half of it", "SKEP_BODIES_MAX");
   addSize("--message-max", settings.messageBytesMax, "largest message of a WebSocket, as 1MB",
           "SKEP_MESSAGE_MAX");
   add("--ping-seconds", settings.pingSeconds,
@@ -224,6 +227,7 @@ Result<gateway::ServerOptions> gatewayOptions(const ServeSettings& settings, Clo
   options.allowedOrigins = settings.allowedOrigins;
   options.pages = settings.pages;
   options.bodyBytesMax = settings.bodyBytesMax;
+  options.bodiesBytesMax = settings.bodiesBytesMax;
   options.drainTime = seconds(settings.drainSeconds);
   options.webSocket.messageBytesMax = settings.messageBytesMax;
   options.webSocket.pingInterval = seconds(settings.pingSeconds);

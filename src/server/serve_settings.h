@@ -25,6 +25,7 @@ struct ServeSettings {
   std::size_t threads;  // as many as processors
   std::size_t cacheBytes;
   std::size_t bodyBytesMax;
+  std::size_t bodiesBytesMax;
   double drainSeconds = 10;
   std::string logLevel = "info";
   bool isInsecure = false;

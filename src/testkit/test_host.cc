@@ -9,6 +9,7 @@
 #include "skep/base/clock.h"
 #include "skep/fiber/loop.h"
 #include "skep/store/commit_pipeline.h"
+#include "skep/testkit/test_connection_state.h"
 #include "skep/vfs/environment.h"
 
 namespace skep {
@@ -50,6 +51,7 @@ struct TestHost::World {
   ManualClock clock;
   backend::MemoryStore store;
   std::unique_ptr<Process> process;
+  std::vector<std::weak_ptr<TestConnection::State>> connections;  // those that were made
 };
 
 TestHost::TestHost(Registry types, TestOptions options)
@@ -69,6 +71,11 @@ void TestHost::start() {
 }
 
 void TestHost::end() {
+  for (const auto& each : world_->connections) {
+    // Handles go before the host; the host's end is what closes the connections.
+    if (const auto connection = each.lock()) connection->handle.reset();
+  }
+  world_->connections.clear();
   drive([this] {
     world_->host().close();
     world_->process->pipeline.close();
@@ -164,6 +171,29 @@ call::QueueSent TestHost::sendValue(const std::string& type, const Key& key,
                           .replyEncoding = call::Encoding::Cbor};
   drive([this, sent, message = std::move(message)] { *sent = world_->host().send(message); });
   return api::unwrap(std::move(*sent));
+}
+
+TestConnection TestHost::connect(const std::string& type, const Key& key,
+                                 TestConnectOptions options) {
+  auto state = std::make_shared<TestConnection::State>();
+  state->host = this;
+  call::ConnectRequest request{.actor = addressOf(type, key),
+                               .parameters = api::format(options.parameters, call::Encoding::Json),
+                               .subscriptions = std::move(options.subscribe)};
+  if (!options.claims.is_null()) {
+    request.claims = api::format(options.claims, call::Encoding::Json);
+  }
+  drive([this, state, request = std::move(request)] {
+    state->handle = world_->host().connect(request, state->peer);
+    state->peer->wait([&] { return !state->peer->id.empty(); });
+  });
+  if (state->peer->end) throw ActorError(state->peer->end->failure);
+  world_->connections.push_back(state);
+  return TestConnection(std::move(state));
+}
+
+void TestHost::settle() {
+  world_->loop().runUntilIdle();
 }
 
 bool TestHost::isAwake(const std::string& type, const Key& key) const {

@@ -26,6 +26,7 @@
 #include "skep/api/schedule.h"
 #include "skep/api/stored.h"
 #include "skep/call/router.h"
+#include "skep/testkit/test_connection.h"
 
 namespace skep {
 
@@ -87,6 +88,9 @@ class TestHost {
     return api::Codec<Reply>::decode(api::parse(*sent.reply), api::Place("reply"));
   }
 
+  /// Connects as a client does: the actor's hooks let it in, or the ActorError says why not.
+  TestConnection connect(const std::string& type, const Key& key, TestConnectOptions options = {});
+
   /// Moves the clock; what is due meanwhile happens at its time.
   void advance(std::chrono::nanoseconds duration);
   /// As far as `time`, which is not in the past.
@@ -101,7 +105,9 @@ class TestHost {
   void restart();
 
  private:
+  friend class TestConnection;
   struct World;
+  void settle();
   void drive(std::function<void()> body);
   void start();
   void end();

@@ -15,7 +15,9 @@ std::string encodeFailure(const call::Failure& failure, call::Encoding encoding)
   }
   std::string bytes;
   if (encoding == call::Encoding::Cbor) {
-    nlohmann::json::to_cbor(message, bytes);
+    // As in JSON: what is no UTF-8 is replaced.
+    const std::string text = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    nlohmann::json::to_cbor(nlohmann::json::parse(text), bytes);
   } else {
     bytes = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }

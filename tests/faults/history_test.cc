@@ -10,6 +10,7 @@
 #include <iostream>
 #include <map>
 
+#include "on_postgres.h"
 #include "run_stores.h"
 #include "skep/backend/postgres/postgres_store.h"
 #include "skep/base/log.h"
@@ -31,23 +32,6 @@ using store::Txid;
 constexpr std::int64_t kRetentionMs = 10'000;
 constexpr std::int64_t kLookMs = 1000;
 constexpr std::size_t kEverything = std::size_t{1} << 30;
-
-class OnPostgres final : public RunStore {
- public:
-  OnPostgres() {
-    static PostgresServer server;
-    static int schemas = 0;
-    auto opened = backend::PostgresStore::open(
-        {.url = server.url(), .schema = "history_" + std::to_string(++schemas)}, clock_);
-    SKEP_CHECK(opened.ok(), "%s", opened.error().message.c_str());
-    store_ = std::move(opened).value();
-  }
-  store::PageStore& store() override { return *store_; }
-
- private:
-  SystemClock clock_;
-  std::unique_ptr<backend::PostgresStore> store_;
-};
 
 struct HistoryBackend {
   std::string name;

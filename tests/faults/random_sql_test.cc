@@ -7,8 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include <iostream>
-
+#include "random_sql.h"
 #include "run_stores.h"
 #include "skep/base/log.h"
 
@@ -18,35 +17,6 @@ namespace {
 constexpr std::uint64_t kShards = 8;
 constexpr std::uint64_t kSeedsInMemory = 10'000;
 constexpr std::uint64_t kSeedsEmbedded = 200;
-
-using MakeStore = std::unique_ptr<RunStore> (*)(Clock&);
-
-class RandomSql : public ::testing::TestWithParam<std::uint64_t> {
- protected:
-  RandomSql() { setLogLevel(LogLevel::Off); }
-
-  static void runSeed(MakeStore makeStore, std::uint64_t seed, std::ostream* trace) {
-    const RunReport report =
-        runThroughFaults({.seed = seed, .makeStore = makeStore, .firstFault = {}, .trace = trace});
-    EXPECT_EQ(report.failure, "") << "seed " << seed << ": replay it with SKEP_SEED=" << seed
-                                  << "\nfaults: " << report.plan;
-  }
-
-  /// The seeds of this shard.
-  void runSeeds(MakeStore makeStore, std::uint64_t shards, std::uint64_t seedsDefault) {
-    if (const auto seed = numberFrom("SKEP_SEED")) {
-      if (*seed % shards == GetParam() % shards) runSeed(makeStore, *seed, &std::cout);
-      return;
-    }
-    const std::uint64_t first = numberFrom("SKEP_SEED_FROM").value_or(1);
-    const std::uint64_t seeds = numberFrom("SKEP_SEEDS").value_or(seedsDefault);
-    for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
-      if (seed % shards != GetParam() % shards) continue;
-      runSeed(makeStore, seed, nullptr);
-      if (HasFailure()) return;
-    }
-  }
-};
 
 TEST_P(RandomSql, survives_faults_and_crashes_as_plain_sqlite_says) {
   runSeeds(makeInMemory, kShards, kSeedsInMemory);

@@ -139,6 +139,9 @@ TEST_F(BadInputTest, broken_http_is_answered_and_its_connection_closed) {
          return request + "\r\n";
        }(),
        {413}},
+      {"no host", "GET /health HTTP/1.1\r\n\r\n", {400}},
+      {"two hosts", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", {400}},
+      {"no host where it is not needed", "GET /health HTTP/1.0\r\n\r\n", {200}},
       {"a length that is no number", post("two", "Content-Length: six\r\n", two), {400}},
       {"a negative length", post("two", "Content-Length: -6\r\n", two), {400}},
       {"a length of 2^64", post("two", "Content-Length: 18446744073709551616\r\n", two), {400}},
@@ -209,6 +212,66 @@ TEST_F(BadInputTest, a_hundred_megabytes_are_refused_told_or_chunked) {
     isAnswered = true;
     writer.join();
   });
+}
+
+// What the head tells is told before the body is sent.
+TEST_F(BadInputTest, a_body_that_is_in_vain_is_not_read) {
+  serve([](LiveServer& server) {
+    const auto statusOf = [&](const std::string& line) {
+      RawClient client(server.port());
+      client.write(line + " HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n[");
+      return client.readAll().substr(0, 12);
+    };
+    EXPECT_EQ(statusOf("POST /nowhere"), "HTTP/1.1 404");
+    EXPECT_EQ(statusOf("GET " + kVictim + "/actions/echo"), "HTTP/1.1 405");
+    EXPECT_EQ(statusOf("POST /admin/actors"), "HTTP/1.1 403");
+    RawClient waits(server.port());
+    waits.write(
+        "POST /nowhere HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+        "Content-Length: 10000000\r\n\r\n");
+    EXPECT_THAT(waits.readAll(), StartsWith("HTTP/1.1 404 ")) << "and not 100";
+  });
+}
+
+TEST_F(BadInputTest, who_sends_all_before_it_reads_hears_why_it_was_refused) {
+  serve([](LiveServer& server) {
+    for (const char* target : {"/nowhere", "/actors/victim/a/actions/echo"}) {
+      RawClient client(server.port());
+      client.write("POST " + std::string(target) +
+                   " HTTP/1.1\r\nHost: h\r\nContent-Length: 41943040\r\n\r\n");
+      for (int i = 0; i < 40; ++i) client.write(std::string(0x100000, 'x'));
+      EXPECT_THAT(client.readAll(), AnyOf(StartsWith("HTTP/1.1 404 "), StartsWith("HTTP/1.1 413 ")))
+          << target;
+    }
+  });
+}
+
+TEST_F(BadInputTest, bodies_of_all_requests_together_are_bounded) {
+  gateway::ServerOptions options;
+  options.bodiesBytesMax = 1'000'000;
+  serve(
+      [](LiveServer& server) {
+        const std::string text(400'000, 'x');
+        const std::string request =
+            post("echo", "Content-Length: " + std::to_string(text.size() + 4) + "\r\n", "");
+        RawClient first(server.port());
+        first.write(request + "[\"");
+        const auto ask = [&] {
+          RawClient second(server.port());
+          second.write(request + "[\"");
+          second.write(text + "\"]");
+          return second.readHead().substr(0, 12);
+        };
+        // The first one's part is taken when its head has arrived.
+        std::string status = ask();
+        while (status == "HTTP/1.1 200") status = ask();
+        EXPECT_EQ(status, "HTTP/1.1 503");
+        EXPECT_EQ(call(server, "a", "two", "[1, 2]").body(), "3") << "small ones go on";
+        first.write(text + "\"]");
+        EXPECT_THAT(first.readHead(), StartsWith("HTTP/1.1 200 "));
+        while (status != "HTTP/1.1 200") status = ask();
+      },
+      options);
 }
 
 TEST_F(BadInputTest, bodies_up_to_the_bound_are_taken) {

@@ -37,7 +37,15 @@ struct Desk : Actor {
   }
   std::string whoAmI(Context& c) { return c.hasClaims() ? c.claims<Identity>().sub : "nobody"; }
   void crash(Context&) { throw std::runtime_error("the desk broke"); }
-  HttpResponse answer(Context& c, const HttpRequest&) { return HttpResponse::text(whoAmI(c)); }
+  void answer(Context& c, const HttpRequest& request, HttpStream& stream) {
+    stream.begin(200, {});
+    stream.write(whoAmI(c));
+    // Events that never end.
+    while (request.path() == "/events") {
+      stream.write(".");
+      c.sleepFor(std::chrono::milliseconds(5));
+    }
+  }
   void talk(Context& c, WebSocket& socket) {
     socket.accept(socket.offered().empty() ? "" : socket.offered().front());
     while (socket.receive()) {
@@ -218,6 +226,19 @@ TEST_F(CredentialsTest, a_raw_socket_ends_with_its_token) {
     client.write(rawUpgrade("Authorization: Bearer " + tokenOf("ada") + "\r\n"));
     EXPECT_THAT(client.readHead(), StartsWith("HTTP/1.1 101 "));
     EXPECT_THAT(client.readClose(), StartsWith("1008 access.token_expired: "));
+  });
+}
+
+TEST_F(CredentialsTest, a_stream_ends_with_its_token) {
+  // By the clock of the check the token is still good; by the server's it is not.
+  tokenClock_.advance(-std::chrono::hours(1));
+  serve(Asks::ForTokens, [&](LiveServer& server) {
+    RawClient client(server.port());
+    client.write("GET " + std::string(kRequest) +
+                 "events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + tokenOf("ada") +
+                 "\r\n\r\n");
+    EXPECT_THAT(client.readHead(), StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(client.readAll(), Not(HasSubstr("\r\n0\r\n"))) << "cut, not complete";
   });
 }
 

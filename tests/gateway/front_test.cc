@@ -332,16 +332,18 @@ TEST(FrontTest, a_client_with_too_many_connections_gets_no_more) {
   });
 }
 
-TEST(FrontTest, calls_of_a_socket_count_as_requests_do) {
+TEST(FrontTest, opening_a_socket_and_its_calls_count_as_requests_do) {
   serveEcho({.clients = {.perSecondMax = 0.001}}, [](LiveServer& server) {
     BeastClient client(server.port(), "/actors/echo/a/connect");
     client.connect();
-    EXPECT_EQ(client.call(1, "echo", {"hi"})["result"], "hi");
     const auto refused = client.call(2, "echo", {"hi"});
     EXPECT_EQ(refused["error"]["code"], "rate_limited");
     EXPECT_EQ(refused["retry"], true);
     EXPECT_EQ(refused["id"], 2);
     EXPECT_TRUE(client.isOpen());
+    BeastClient another(server.port(), "/actors/echo/a/connect");
+    EXPECT_FALSE(another.isOpen());
+    EXPECT_EQ(another.status(), 429u);
   });
 }
 

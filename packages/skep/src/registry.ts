@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly threads?: number;
   /** The largest body of a request in bytes, or as `20MB`. */
   readonly bodyMax?: string | number;
+  /** Bodies of all requests under way together in bytes, or as `512MB`; one client may have half of it. */
+  readonly bodiesMax?: string | number;
   /** The largest message of a WebSocket in bytes, or as `1MB`. */
   readonly messageMax?: string | number;
   /** A connection that is silent so long is asked for a sign. 30 */
