@@ -137,7 +137,10 @@ Result<bool> Statement::stepInto(std::vector<Value>& values) {
   SKEP_TRY(const bool isRow, step());
   if (!isRow) return false;
   // Some, which write nothing, do not look up between two rows.
-  if (run_.isResultFull) return connection_->resultTooLarge();
+  if (run_.isResultFull) {
+    reset();
+    return connection_->resultTooLarge();
+  }
   const int columns = columnCount();
   for (int i = 0; i < columns; ++i) {
     values.push_back(value(i));

@@ -17,6 +17,7 @@ constexpr std::array kMappings = {
     Mapping{"42501", ErrorCode::AccessDenied},  // insufficient_privilege
     Mapping{"3D000", ErrorCode::NotFound},      // invalid_catalog_name: no such database
     Mapping{"25P02", ErrorCode::SnapshotGone},  // in_failed_sql_transaction: only a snapshot's
+    Mapping{"25P03", ErrorCode::SnapshotGone},  // idle_in_transaction_session_timeout
     Mapping{"25006", ErrorCode::ReadOnly},      // read_only_sql_transaction
     Mapping{"53100", ErrorCode::StoreFull},     // disk_full
     Mapping{"53300", ErrorCode::Overloaded},    // too_many_connections

@@ -17,8 +17,8 @@ namespace {
 constexpr const char* kExamples =
     R"(Verifies the checksums of all records and chunks, that the log is one chain up to the head, the digest of all pages, and
 SQLite's own integrity_check. Reads only. One line for each database, or for each problem; the exit status is 1 when
-there is any problem, else 3 when a database was not checked: there is none of that name, or the store lost what it held for
-the reading. Each database is read as it was at one moment, while its owner goes on. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
+there is any problem, else 3 when a database was not checked: there is none of that name, or the store did not answer or lost
+what it held for the reading. Each database is read as it was at one moment, while its owner goes on. A large transaction that is under way, or that a crash cut off, is told of (staging): no problem.
 
 Examples:
   skep check tenant/acme
@@ -68,8 +68,10 @@ class CheckRun {
   Status checkAll() {
     std::string after;
     do {
-      SKEP_TRY(vfs::Environment * reading, snapshot());
-      SKEP_TRY(const store::ListPage page, reading->store.list(options_.prefix, after, kPageRows));
+      SKEP_TRY(const store::ListPage page,
+               inSnapshot<store::ListPage>([&](vfs::Environment& reading) {
+                 return reading.store.list(options_.prefix, after, kPageRows);
+               }));
       for (const store::DatabaseInfo& database : page.databases)
         SKEP_CHECK_OK(checkOne(database.name));
       after = page.next;
@@ -79,17 +81,15 @@ class CheckRun {
 
   Status checkOne(const std::string& name) {
     bar_.setLabel(std::to_string(databaseCount_ + 1) + ". " + displayText(name, 40).text);
-    Result<sql::CheckReport> report = Error{};
-    for (int tries = 0; tries < kTriesMax; ++tries) {
-      SKEP_TRY(vfs::Environment * reading, snapshot());
-      report =
-          sql::checkInSnapshot(*reading, name, [this](std::uint64_t done, std::uint64_t total) {
-            bar_.update(done, total);
-            return !interrupted_;
-          });
-      if (report.ok() || report.error().code != ErrorCode::SnapshotGone) break;
-      reading_.reset();
-    }
+    auto report = inSnapshot<sql::CheckReport>([&](vfs::Environment& reading) {
+      return sql::checkInSnapshot(reading, name, [this](std::uint64_t done, std::uint64_t total) {
+        bar_.update(done, total);
+        return !interrupted_;
+      });
+    });
+    // It was there when the names were listed, from an earlier snapshot.
+    const bool isGone = !report.ok() && report.error().code == ErrorCode::NotFound;
+    if (isGone && options_.all) return {};
     if (interrupted_) return Error{ErrorCode::Aborted, "interrupted"};
     ++databaseCount_;
     if (!report.ok() && cannotBeChecked(report.error())) {
@@ -107,21 +107,40 @@ class CheckRun {
     return {};
   }
 
-  /// The store as it was a moment ago, the same one for many databases.
+  /// What `read` gives of the store as it was a moment ago; from another snapshot when one is lost.
+  template <class T, class Read>
+  Result<T> inSnapshot(Read read) {
+    Result<T> found = Error{};
+    for (int tries = 0; tries < kTriesMax; ++tries) {
+      SKEP_TRY(vfs::Environment * reading, snapshot());
+      found = read(*reading);
+      if (found.ok() || found.error().code != ErrorCode::SnapshotGone) break;
+      dropSnapshot();
+    }
+    return found;
+  }
+
+  void dropSnapshot() {
+    reading_.reset();
+    snapshot_.reset();
+  }
+
+  /// The same one for many databases.
   Result<vfs::Environment*> snapshot() {
     const MonotonicTime now = context_.clock.monotonic();
     if (reading_ != nullptr && now - takenAt_ < kSnapshotTime) return reading_.get();
-    reading_.reset();
+    dropSnapshot();
     SKEP_TRY(snapshot_, engine_.store().snapshot());
     reading_ = std::make_unique<vfs::Environment>(engine_.environment().withStore(*snapshot_));
     takenAt_ = now;
     return reading_.get();
   }
 
-  /// Nothing is wrong with what is stored: the database is gone, or never was, or the store lost the
-  /// snapshot each time.
+  /// Nothing is wrong with what is stored: the database never was, or the store lost the snapshot
+  /// each time, or did not answer in time.
   static bool cannotBeChecked(const Error& error) {
-    return error.code == ErrorCode::SnapshotGone || error.code == ErrorCode::NotFound;
+    return error.code == ErrorCode::SnapshotGone || error.code == ErrorCode::NotFound ||
+           error.code == ErrorCode::Unavailable || error.code == ErrorCode::Overloaded;
   }
 
   void printReport(const sql::CheckReport& report) {
@@ -131,7 +150,6 @@ class CheckRun {
     }
     for (const sql::Finding& finding : report.findings) {
       if (finding.isDamage()) ++problemCount_;
-      if (options_.quiet && !finding.isDamage()) continue;
       writer_->row(std::array<Cell, 6>{report.name, sql::findingKindName(finding.kind),
                                        report.pages, report.records, report.chunkVersions,
                                        finding.message});
@@ -185,7 +203,7 @@ void addCheckCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--prefix", options->prefix, "With --all: only names that begin with this")
       ->type_name("TEXT")
       ->needs(all);
-  command.add_flag("--quiet,-q", options->quiet, "Print problems only");
+  command.add_flag("--quiet,-q", options->quiet, "Print problems and stagings only");
   addModeOption(command, options->mode);
   addStoreOptions(command, context);
   command.footer(kExamples);
