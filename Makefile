@@ -55,8 +55,8 @@ test-tsan: ## the tests with the thread sanitizer
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan
 	@scripts/test.sh build/tsan
 
-leaks: ## thousands of wakes of actors in Node.js under the leak sanitizer
-	@scripts/setup.sh npm
+leaks: ## the addon under LeakSanitizer, with WAKES (20000) actors woken
+	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory release
 	@npm run --silent build && scripts/leaks.sh build
 

@@ -26,14 +26,22 @@ namespace skep::bench {
 
 class LoadSocket {
  public:
-  /// Connects, upgrades, and sends `connect`; returns when that is answered.
-  LoadSocket(std::uint16_t port, const std::string& path, const std::string& connect)
+  /// Connects, upgrades, and sends `connect`; returns when that is answered. `source`: the client's address,
+  /// as one address has not ports enough for very many.
+  LoadSocket(std::uint16_t port, const std::string& path, const std::string& connect,
+             std::uint32_t source = INADDR_LOOPBACK)
       : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    SKEP_CHECK(descriptor_ >= 0, "socket: %s", std::strerror(errno));
+    const int on = 1;
+    ::setsockopt(descriptor_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    sockaddr_in own{.sin_family = AF_INET};
+    own.sin_addr.s_addr = htonl(source);
+    SKEP_CHECK(::bind(descriptor_, reinterpret_cast<sockaddr*>(&own), sizeof(own)) == 0, "bind: %s",
+               std::strerror(errno));
     sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     SKEP_CHECK(::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0,
                "connect: %s", std::strerror(errno));
-    const int on = 1;
     ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     write("GET " + path +
           " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

@@ -5,7 +5,7 @@
 namespace skep::testing {
 
 ActorWorld::Process& ActorWorld::process() {
-  if (process_ == nullptr) process_ = std::make_unique<Process>(clock_, store_, registry_);
+  if (process_ == nullptr) process_ = std::make_unique<Process>(clock_, store_, registry_, loopOptions_);
   return *process_;
 }
 

@@ -31,7 +31,8 @@ namespace skep::testing {
 
 class ActorWorld {
  public:
-  ActorWorld() : memory_(clock_), store_(memory_) {}
+  explicit ActorWorld(fiber::LoopOptions loop = {})
+      : loopOptions_(loop), memory_(clock_), store_(memory_) {}
   ~ActorWorld() {
     store_.forgetHooks();
     end();
@@ -76,8 +77,9 @@ class ActorWorld {
 
  private:
   struct Process {
-    Process(Clock& clock, store::PageStore& store, const actor::Registry& registry)
-        : loop(clock),
+    Process(Clock& clock, store::PageStore& store, const actor::Registry& registry,
+            fiber::LoopOptions options)
+        : loop(clock, options),
           pipeline(loop, store),
           cache(64 * 1024 * 1024),
           environment{loop, store, pipeline, cache, {}},
@@ -94,6 +96,7 @@ class ActorWorld {
   Process& process();
   void end();
 
+  const fiber::LoopOptions loopOptions_;
   ManualClock clock_;
   backend::MemoryStore memory_;
   WatchedStore store_;

@@ -62,7 +62,7 @@ TestClient::TestClient(ActorWorld& world, const std::string& type, const std::st
 }
 
 TestClient::~TestClient() {
-  if (!peer_->isClosed) close();
+  close();
 }
 
 void TestClient::call(std::uint64_t id, const std::string& action, const std::string& arguments) {
@@ -78,8 +78,12 @@ void TestClient::unsubscribe(const std::string& event) {
   handle_->unsubscribe({event});
 }
 void TestClient::close() {
-  handle_->close();
-  world_.settle();
+  // A connection that has ended may have ended with its process.
+  if (handle_ != nullptr && !peer_->isClosed) {
+    handle_->close();
+    world_.settle();
+  }
+  handle_ = nullptr;
 }
 
 std::vector<std::string> TestClient::heard() {

@@ -37,6 +37,7 @@ class TestClient {
   void call(std::uint64_t id, const std::string& action, const std::string& arguments = "[]");
   void subscribe(const std::string& event);
   void unsubscribe(const std::string& event);
+  /// Its last word: who has closed cannot call or subscribe. Nothing happens where the connection has ended.
   void close();
 
   /// What it has heard since the last heard().

@@ -142,16 +142,20 @@ actor::ActorType typeOf(napi_env env, napi_value object, std::int32_t index,
     queue.options.messagesMax = sizeOf(env, each, "messagesMax", queue.options.messagesMax);
     queue.options.retry.triesMax = static_cast<int>(
         sizeOf(env, each, "triesMax", static_cast<std::size_t>(queue.options.retry.triesMax)));
+    queue.isGuarded = boolOf(env, propertyOf(env, each, "isGuarded"));
     own->queues.insert(name);
     type.queues.emplace(std::move(name), queue);
   });
   forEach(env, propertyOf(env, object, "events"), [&](napi_value each) {
-    type.events[textOf(env, propertyOf(env, each, "name"))] = {.history =
-                                                                   sizeOf(env, each, "history", 0)};
+    type.events[textOf(env, propertyOf(env, each, "name"))] = {
+        .history = sizeOf(env, each, "history", 0),
+        .isGuarded = boolOf(env, propertyOf(env, each, "isGuarded"))};
   });
+  type.extensions = textsOf(env, propertyOf(env, object, "extensions"));
   type.hasRun = boolOf(env, propertyOf(env, object, "hasRun"));
   type.hasGate = boolOf(env, propertyOf(env, object, "hasGate"));
   type.hasRequestHandler = boolOf(env, propertyOf(env, object, "hasRequestHandler"));
+  type.hasSocketHandler = boolOf(env, propertyOf(env, object, "hasSocketHandler"));
   type.hasOnDisconnect = boolOf(env, propertyOf(env, object, "hasOnDisconnect"));
   type.options = optionsOf(env, propertyOf(env, object, "options"));
   type.makeBehavior = [host = std::move(host), own = std::move(own)] {
@@ -339,6 +343,20 @@ napi_value command(napi_env env, napi_callback_info info) {
       ->ask(env, *run);
 }
 
+napi_value socketBusy(napi_env env, napi_callback_info info) {
+  const Arguments<2> arguments(env, info);
+  Run* const run = Run::find(static_cast<Run::Id>(integerOf(env, arguments[0])));
+  if (run != nullptr) run->setBusy(boolOf(env, arguments[1]));
+  return nullptr;
+}
+
+napi_value socketBuffered(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  Run* const run = Run::find(static_cast<Run::Id>(integerOf(env, arguments[0])));
+  const bool isOpen = run != nullptr && run->socket != nullptr;
+  return toJs(env, static_cast<std::int64_t>(isOpen ? run->socket->exchange()->sentCost() : 0));
+}
+
 napi_value keepAwake(napi_env env, napi_callback_info info) {
   const Arguments<1> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
@@ -427,6 +445,8 @@ napi_value exports(napi_env env, napi_value object) {
   add("connections", &connections);
   add("claims", &claims);
   add("command", &command);
+  add("socketBusy", &socketBusy);
+  add("socketBuffered", &socketBuffered);
   add("keepAwake", &keepAwake);
   add("releaseAwake", &releaseAwake);
   add("now", &now);

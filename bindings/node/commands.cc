@@ -131,9 +131,11 @@ json timers(actor::Invocation& invocation, std::int64_t command, const json& a) 
     case 10: {
       std::string action = a.at(2).get<std::string>();
       checkAction(invocation, action);
-      return unwrap(schedule.set(text(a.at(0)),
-                                 {.action = std::move(action), .arguments = ownBytes(a.at(3))},
-                                 integer(a.at(1))));
+      // A time, or a delay behind the rest.
+      const std::int64_t dueMs =
+          a.size() > 4 ? invocation.clock().wallMsAfter(milliseconds(a.at(4))) : integer(a.at(1));
+      return unwrap(schedule.set(
+          text(a.at(0)), {.action = std::move(action), .arguments = ownBytes(a.at(3))}, dueMs));
     }
     case 11:
       if (a.at(0).is_string()) return unwrap(schedule.cancel(a.at(0).get<std::string>()));
@@ -175,7 +177,7 @@ json jobs(actor::Invocation& invocation, std::int64_t command, const json& a) {
                           .timeZone = text(a.at(2)),
                           .intervalMs = a.at(3).is_null() ? 0 : integer(a.at(3))};
       checkAction(invocation, spec.call.action);
-      unwrap(schedule.setJob(spec, invocation.clock().wallMs()));
+      unwrap(schedule.setJob(spec, invocation.clock().wallMsAfter({})));
       return {};
     }
     case 21:
@@ -335,10 +337,40 @@ json responses(actor::HttpResponder* responder, std::int64_t command, const json
   }
 }
 
+// ---- Raw WebSockets
+
+json sockets(actor::Invocation& invocation, Run& run, std::int64_t command, const json& a) {
+  // That of this run, or of another one of the same actor.
+  Run* const owner = Run::find(static_cast<Run::Id>(integer(a.at(0))));
+  if (owner == nullptr || owner->socket == nullptr || &owner->actor() != &run.actor()) return {};
+  actor::SocketSession& session = *owner->socket;
+  switch (command) {
+    case 80:
+      unwrap(session.accept(text(a.at(1))));
+      return {};
+    case 81: {
+      const auto kind = a.at(1).get<bool>() ? call::WebSocketMessage::Kind::Text
+                                            : call::WebSocketMessage::Kind::Binary;
+      unwrap(actor::sendTo(session.exchange(), invocation, session.options(),
+                           {.kind = kind, .bytes = bytes(a.at(2))}));
+      return {};
+    }
+    case 82:
+      unwrap(actor::closeTo(
+          session.exchange(), invocation,
+          {.code = static_cast<std::uint16_t>(integer(a.at(1))), .reason = text(a.at(2))}));
+      return {};
+    default:
+      if (owner != &run) invalid("only the code of a WebSocket waits for its client");
+      unwrap(session.drain());
+      return {};
+  }
+}
+
 /// Whether it waits for others, or for time, and with that ends the turn.
 bool endsTurn(std::int64_t command) {
   return command == 31 || (command >= 40 && command <= 42) || (command >= 50 && command <= 52) ||
-         command == 72;
+         command == 72 || command == 83;
 }
 
 json perform(actor::Invocation& invocation, Run& run, std::int64_t command, const json& a) {
@@ -353,6 +385,7 @@ json perform(actor::Invocation& invocation, Run& run, std::int64_t command, cons
   if (command >= 50 && command <= 54) return waits(invocation, command, a);
   if (command >= 60 && command <= 63) return connections(invocation, command, a);
   if (command >= 70 && command <= 72) return responses(run.responder, command, a);
+  if (command >= 80 && command <= 83) return sockets(invocation, run, command, a);
   invalid("there is no command " + std::to_string(command));
 }
 

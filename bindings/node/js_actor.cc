@@ -12,6 +12,19 @@ using actor::Invocation;
 using call::Failure;
 using call::FailureCode;
 
+namespace {
+
+constexpr std::string_view kCborTrue = "\xf5";
+
+/// "GET /path?query"
+std::string lineOf(const call::HttpRequest& request) {
+  std::string line = request.method + " " + request.path;
+  if (!request.query.empty()) line += "?" + request.query;
+  return line;
+}
+
+}  // namespace
+
 JsActor::JsActor(std::shared_ptr<JsHost> host, std::shared_ptr<const JsType> type)
     : host_(std::move(host)), type_(std::move(type)), id_(host_->nextActor()) {}
 
@@ -19,10 +32,12 @@ JsActor::~JsActor() {
   host_->node().call([host = host_, id = id_] { host->forget(id); });
 }
 
-Settled JsActor::serve(Invocation& invocation, Dispatch what, actor::HttpResponder* responder) {
+Settled JsActor::serve(Invocation& invocation, Dispatch what, actor::HttpResponder* responder,
+                       actor::SocketSession* socket) {
   what.connection = invocation.connection();
   Run run(host_->node(), *this, invocation);
   run.responder = responder;
+  run.socket = socket;
   return run.serve([this, what = std::move(what), id = run.id(), key = invocation.actor().key] {
     const bool isNew = !std::exchange(isIntroduced_, true);
     host_->dispatch(what, id, id_, type_->index, isNew ? &key : nullptr);
@@ -126,16 +141,42 @@ Done JsActor::letPass(Invocation& invocation, const call::Visit& visit) {
   return hook(invocation, {.kind = Kind::Pass, .headers = &headers});
 }
 
+call::Outcome<bool> JsActor::ask(Invocation& invocation, Dispatch what) {
+  Settled settled = serve(invocation, std::move(what));
+  if (settled.failure) return *std::move(settled.failure);
+  return settled.result && settled.result->bytes == kCborTrue;
+}
+
+call::Outcome<bool> JsActor::maySubscribe(Invocation& invocation, const std::string& event) {
+  return ask(invocation, {.kind = Kind::Subscribe, .name = event});
+}
+call::Outcome<bool> JsActor::mayPublish(Invocation& invocation, const call::Visit& visit,
+                                        const std::string& queue) {
+  const call::Headers headers = visit.head != nullptr ? visit.head->fields() : call::Headers();
+  return ask(invocation, {.kind = Kind::Publish, .name = queue, .headers = &headers});
+}
+
 Done JsActor::request(Invocation& invocation, const call::HttpRequest& request,
                       actor::HttpResponder& responder) {
-  std::string line = request.method + " " + request.path;
-  if (!request.query.empty()) line += "?" + request.query;
   Settled settled = serve(invocation,
                           {.kind = Kind::Request,
-                           .name = std::move(line),
+                           .name = lineOf(request),
                            .payload = call::Payload{call::Encoding::Cbor, request.body},
                            .headers = &request.headers},
                           &responder);
+  if (settled.failure) return *std::move(settled.failure);
+  return {};
+}
+
+Done JsActor::talk(Invocation& invocation, const call::HttpRequest& request,
+                   actor::SocketSession& session) {
+  Settled settled = serve(
+      invocation,
+      {.kind = Kind::Talk,
+       .name = lineOf(request),
+       .payload = call::Payload{call::Encoding::Json, nlohmann::json(session.offered()).dump()},
+       .headers = &request.headers},
+      nullptr, &session);
   if (settled.failure) return *std::move(settled.failure);
   return {};
 }

@@ -36,8 +36,14 @@ class JsActor final : public actor::Behavior {
   actor::Done connected(actor::Invocation& invocation) override;
   actor::Done disconnected(actor::Invocation& invocation) override;
   actor::Done letPass(actor::Invocation& invocation, const call::Visit& visit) override;
+  call::Outcome<bool> maySubscribe(actor::Invocation& invocation,
+                                   const std::string& event) override;
+  call::Outcome<bool> mayPublish(actor::Invocation& invocation, const call::Visit& visit,
+                                 const std::string& queue) override;
   actor::Done request(actor::Invocation& invocation, const call::HttpRequest& request,
                       actor::HttpResponder& responder) override;
+  actor::Done talk(actor::Invocation& invocation, const call::HttpRequest& request,
+                   actor::SocketSession& session) override;
   actor::Done sleep(actor::Invocation& invocation) override;
   actor::Done destroy(actor::Invocation& invocation) override;
   Status beforeCommit(actor::Invocation& invocation) override;
@@ -45,13 +51,15 @@ class JsActor final : public actor::Behavior {
 
   /// What has changed goes into the database with the next commit. Outside fibers.
   void takeState();
+  JsHost& host() { return *host_; }
   /// Tells the code of a run to end, soon.
   void tellAborted(Run::Id run, bool isTimeout);
 
  private:
   Settled serve(actor::Invocation& invocation, Dispatch what,
-                actor::HttpResponder* responder = nullptr);
+                actor::HttpResponder* responder = nullptr, actor::SocketSession* socket = nullptr);
   actor::Done hook(actor::Invocation& invocation, Dispatch what);
+  call::Outcome<bool> ask(actor::Invocation& invocation, Dispatch what);
 
   const std::shared_ptr<JsHost> host_;
   const std::shared_ptr<const JsType> type_;

@@ -6,7 +6,8 @@
 namespace skep::node {
 namespace {
 
-constexpr const char* kNames[] = {"dispatch", "abort", "takeState", "restoreState", "forget"};
+constexpr const char* kNames[] = {"dispatch", "abort",   "takeState", "restoreState",
+                                  "forget",   "message", "closed"};
 constexpr std::size_t kStatementsMax = 1'000;
 
 }  // namespace
@@ -103,6 +104,25 @@ void JsHost::forget(std::uint32_t actor) {
   if (node_.isEnded()) return;
   const napi_value argument = toJs(node_.env(), static_cast<std::int64_t>(actor));
   invoke(OnForget, 1, &argument);
+}
+
+void JsHost::message(std::uint32_t run, const call::WebSocketMessage& message) {
+  if (node_.isEnded()) return;
+  napi_env env = node_.env();
+  const bool isText = message.kind == call::WebSocketMessage::Kind::Text;
+  const napi_value arguments[] = {
+      toJs(env, static_cast<std::int64_t>(run)),
+      isText ? toJs(env, std::string_view(message.bytes)) : bytesToJs(env, message.bytes)};
+  invoke(OnMessage, 2, arguments);
+}
+
+void JsHost::closed(std::uint32_t run, const call::WebSocketClose& ending) {
+  if (node_.isEnded()) return;
+  napi_env env = node_.env();
+  const napi_value arguments[] = {toJs(env, static_cast<std::int64_t>(run)),
+                                  toJs(env, static_cast<std::int64_t>(ending.code)),
+                                  toJs(env, std::string_view(ending.reason))};
+  invoke(OnClosed, 3, arguments);
 }
 
 std::shared_ptr<JsHost::Columns>& JsHost::columnsOf(const std::string& sql) {

@@ -19,6 +19,7 @@
 #include "skep/actor/connection.h"
 #include "skep/call/connection.h"
 #include "skep/call/message.h"
+#include "skep/call/web_socket.h"
 
 namespace skep::node {
 
@@ -36,7 +37,10 @@ enum class Kind : std::uint8_t {
   Sleep,
   Destroy,
   Pass,
-  Request
+  Request,
+  Talk,
+  Subscribe,
+  Publish
 };
 
 struct Dispatch {
@@ -75,6 +79,8 @@ class JsHost {
   std::optional<std::string> takeState(std::uint32_t actor);
   void restoreState(std::uint32_t actor, const std::string& state);
   void forget(std::uint32_t actor);
+  void message(std::uint32_t run, const call::WebSocketMessage& message);
+  void closed(std::uint32_t run, const call::WebSocketClose& ending);
 
   /// The columns that a statement had last, if it is one of those that are remembered. Any fiber of the
   /// thread.
@@ -95,11 +101,20 @@ class JsHost {
   napi_value rows(napi_value columns, napi_value values);
 
  private:
-  enum Callback : std::uint8_t { OnDispatch, OnAbort, OnTakeState, OnRestoreState, OnForget };
+  enum Callback : std::uint8_t {
+    OnDispatch,
+    OnAbort,
+    OnTakeState,
+    OnRestoreState,
+    OnForget,
+    OnMessage,
+    OnClosed,
+    kCallbacks
+  };
   napi_value invoke(Callback callback, std::size_t count, const napi_value* arguments);
 
   NodeLoop& node_;
-  napi_ref callbacks_[5] = {};
+  napi_ref callbacks_[kCallbacks] = {};
   napi_ref keys_ = nullptr;  // ["columns", "values"]: of strings themselves there are no references
   std::uint32_t actors_ = 0;
   // Shared with the statements that run. By their SQL.

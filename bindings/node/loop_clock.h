@@ -20,6 +20,11 @@ class LoopClock final : public Clock {
     if (!isVirtual_) return system_.wallMs();
     return startMs_ + (ns_ - startNs_) / 1'000'000;
   }
+  std::int64_t wallMsAfter(Duration delay) const override {
+    if (!isVirtual_) return system_.wallMsAfter(delay);
+    const Duration end = Duration(ns_ - startNs_) + delay;
+    return startMs_ + std::chrono::ceil<std::chrono::milliseconds>(end).count();
+  }
   MonotonicTime monotonic() const override {
     return {isVirtual_ ? ns_.load() : system_.monotonic().ns + aheadNs_};
   }

@@ -84,6 +84,7 @@ void Run::scopeEnded() {
 }
 
 void Run::mayYield() {
+  if (isPaused_ && isSocketReady()) return runFiber();
   if (!operations_.empty() || !waiting_ || isPaused_ || hasSavepoint()) return;
   actor_.takeState();
   yields_ = true;
@@ -105,7 +106,7 @@ void Run::runFiber() {
 }
 
 void Run::waitForWork() {
-  while (operations_.empty() && !settled_ && !yields_ && !isAbandoned_) {
+  while (operations_.empty() && !settled_ && !yields_ && !isAbandoned_ && !isSocketReady()) {
     fiber::suspend([&](fiber::Waker waker) { waiting_ = waker; });
   }
 }
@@ -127,6 +128,11 @@ void Run::abandonAll() {
 }
 
 Settled Run::serve(std::function<void()> dispatch) {
+  if (socket != nullptr) {
+    socket->setOnChange([this] {
+      if (waiting_) std::exchange(waiting_, {}).wake();
+    });
+  }
   fiber::AbortToken abort = invocation_.abortToken();
   const std::uint64_t hook = abort.onAbort([this] { aborted(); });
   node_.call([id = id_, dispatch = std::move(dispatch)] {
@@ -148,14 +154,21 @@ Settled Run::serve(std::function<void()> dispatch) {
       continue;
     }
     if (settled_ || isAbandoned_) break;
+    if (isSocketReady()) {
+      deliverFromSocket();
+      continue;
+    }
     yields_ = false;
     turn_ = invocation_.pause([&] {
       isPaused_ = true;
+      if (socket != nullptr && !isBusy_ && !isDelivering_) socket->letOthersRun();
       waitForWork();
+      if (socket != nullptr) socket->waitForOthers();
       isPaused_ = false;
     });
   }
   abort.remove(hook);
+  if (socket != nullptr) socket->setOnChange(nullptr);
   if (!settled_) {
     return {.failure = call::Failure(call::FailureCode::ActorStopped,
                                      "the actor's code was told to end, and did not")};
@@ -165,6 +178,36 @@ Settled Run::serve(std::function<void()> dispatch) {
     settled_->failure = call::failureOf(turn_.error(), invocation_.actor().toString());
   }
   return *std::move(settled_);
+}
+
+void Run::setBusy(bool isBusy) {
+  isBusy_ = isBusy;
+  if (waiting_ && isSocketReady()) runFiber();
+}
+
+bool Run::isSocketReady() {
+  return socket != nullptr && !isBusy_ && !isDelivering_ && !isSocketOver_ && socket->isReady();
+}
+
+void Run::deliverFromSocket() {
+  isDelivering_ = true;
+  const auto message = socket->take();
+  if (!message) isSocketOver_ = true;
+  const call::WebSocketClose ending =
+      message ? call::WebSocketClose() : socket->exchange()->ending();
+  node_.call([id = id_, message, ending] {
+    Run* const run = find(id);
+    if (run == nullptr) return;
+    run->isDelivering_ = false;
+    run->touch();
+    run->node_.setCurrent(run->invocation_.actor().toString());
+    JsHost& host = run->actor_.host();
+    if (message) {
+      host.message(id, *message);
+    } else {
+      host.closed(id, ending);
+    }
+  });
 }
 
 void Run::finish(Operation& operation) {

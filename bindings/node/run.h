@@ -8,6 +8,8 @@
 //   begins the next turn             ◄─  the next perform()
 //   returns                          ◄─  settle()
 //
+// In between, messages of a raw WebSocket begin code too.
+//
 // An operation is done on the fiber, which perform() runs at once when it only waits for one: then it is
 // over when perform() returns, unless it had to wait, for a page or for another run's turn.
 //
@@ -25,6 +27,7 @@
 #include "node_loop.h"
 #include "skep/actor/http_responder.h"
 #include "skep/actor/invocation.h"
+#include "skep/actor/socket_session.h"
 #include "skep/base/result.h"
 #include "skep/call/message.h"
 
@@ -95,6 +98,9 @@ class Run {
   Settled serve(std::function<void()> dispatch);
 
   actor::HttpResponder* responder = nullptr;  // of a raw request
+  actor::SocketSession* socket = nullptr;     // of a raw WebSocket
+  /// Whether its code handles messages, and wants no more of them. On the JavaScript thread.
+  void setBusy(bool isBusy);
 
  private:
   struct Registry;
@@ -105,6 +111,8 @@ class Run {
   void runFiber();
   void touch();
   void mayYield();
+  bool isSocketReady();
+  void deliverFromSocket();
   void finish(Operation& operation);
   void aborted();
   void abandon();
@@ -123,6 +131,9 @@ class Run {
   bool yields_ = false;       // the code waits for something else
   bool isAbandoned_ = false;  // the code was told to end, and does not
   bool isPaused_ = false;     // between two turns
+  bool isBusy_ = false;
+  bool isDelivering_ = false;  // a message is on its way to the code
+  bool isSocketOver_ = false;  // that the WebSocket is over is, or has arrived
 };
 
 }  // namespace skep::node

@@ -4,6 +4,7 @@
 
 #include "js_values.h"
 #include "skep/fiber/sync.h"
+#include "skep/server/health.h"
 #include "skep/server/serve_settings.h"
 #include "skep/server/store_url.h"
 
@@ -91,6 +92,7 @@ Status Runtime::openStore(fiber::Loop& loop) {
 Status Runtime::listenOnCore() {
   SKEP_TRY(gateway::ServerOptions options,
            server::gatewayOptions(settings_, coreLoops_.front()->clock()));
+  server::addHealth(options, *engine_, *host_, clock_, [this] { return server_->stats(); });
   server_ = std::make_unique<gateway::Server>(coreLoops_, *host_, options);
   SKEP_CHECK_OK(server_->listen());
   url_ = server::urlOf(options, server_->port());

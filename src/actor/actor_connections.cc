@@ -1,6 +1,5 @@
 // What an awake actor does about connections: the hooks, and what its code says to them.
 
-#include <mutex>
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
@@ -33,6 +32,10 @@ std::optional<Failure> refuse(const ActorType& type, const call::ConnectRequest&
   return std::nullopt;
 }
 
+std::string subscribing(const std::string& event) {
+  return "subscribe to the event '" + event + "'";
+}
+
 }  // namespace
 
 // ---- ActorInstance
@@ -45,27 +48,77 @@ std::optional<Failure> ActorInstance::letIn(const ConnectionPtr& connection,
   if (auto no = refuse(type_, request, *connection, others == nullptr ? 0 : others->count())) {
     return no;
   }
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  Invocation invocation(*this, type_.options.hookTimeout);
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "onConnect");
   invocation.setConnection(connection);
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   Done done = behavior_->admit(invocation, request);
   if (std::holds_alternative<std::monostate>(done)) {
     owner_.admit(connection);
-    // The client hears that it is connected before it hears what onConnect says.
-    Status welcomed = outbox_.welcome(connection, request);
-    done = welcomed ? behavior_->connected(invocation) : explain(welcomed.error(), &invocation);
+    std::vector<Failure> refusals;
+    auto allowed = allowedOf(invocation, request, refusals);
+    if (auto* failed = std::get_if<Failure>(&allowed)) {
+      done = std::move(*failed);
+    } else {
+      call::ConnectRequest granted = request;
+      granted.subscriptions = std::get<std::vector<std::string>>(std::move(allowed));
+      // The client hears that it is connected before it hears what onConnect says.
+      Status welcomed = welcome(connection, granted, refusals);
+      done = welcomed ? behavior_->connected(invocation) : explain(welcomed.error(), &invocation);
+    }
   }
   return finishCall(invocation, failureIn(done));
+}
+
+call::Outcome<std::vector<std::string>> ActorInstance::allowedOf(
+    Invocation& invocation, const call::ConnectRequest& request, std::vector<Failure>& refusals) {
+  std::vector<std::string> allowed;
+  for (const std::string& event : request.subscriptions) {
+    const bool isGuarded = type_.events.find(event)->second.isGuarded;
+    const auto answer =
+        isGuarded ? behavior_->maySubscribe(invocation, event) : call::Outcome<bool>(true);
+    if (const auto* failed = std::get_if<Failure>(&answer)) return *failed;
+    const Done permission = permitted(answer, subscribing(event));
+    if (const auto refusal = failureIn(permission)) {
+      if (!invocation.connection()->wantsAll()) refusals.push_back(*refusal);
+    } else {
+      allowed.push_back(event);
+    }
+  }
+  return allowed;
+}
+
+Status ActorInstance::welcome(const ConnectionPtr& connection, const call::ConnectRequest& granted,
+                              const std::vector<Failure>& refusals) {
+  SKEP_CHECK_OK(outbox_.welcome(connection, granted));
+  for (const Failure& refusal : refusals) {
+    SKEP_CHECK_OK(outbox_.say(refusal.message.size(), [connection, refusal] {
+      connection->tell([&](call::ConnectionPeer& peer) { peer.refused(refusal); });
+    }));
+  }
+  return {};
+}
+
+std::optional<Failure> ActorInstance::maySubscribe(const ConnectionPtr& connection,
+                                                   const std::string& event) {
+  const fiber::GateHolder inside(calls_);
+  if (auto refused = refuseCall(inside)) return refused;
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "canSubscribe");
+  invocation.setConnection(connection);
+  if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
+  // A "no" undoes nothing that the code has noted of it.
+  const auto answer = behavior_->maySubscribe(invocation, event);
+  if (auto failed = finishCall(invocation, failureIn(answer))) return failed;
+  return failureIn(permitted(answer, subscribing(event)));
 }
 
 void ActorInstance::disconnected(const ConnectionPtr& connection) {
   const fiber::GateHolder inside(calls_);
   if (!inside) return;
   noteUse();
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  const auto failed = runHook(
-      [&](Invocation& invocation) { return behavior_->disconnected(invocation); }, connection);
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "onDisconnect");
+  invocation.setConnection(connection);
+  const auto failed = runWhole(
+      invocation, [&](Invocation& each) { return behavior_->disconnected(each); }, Line::Waits);
   if (!failed) return;
   logWarn("actor", "onDisconnect failed",
           {{"actor", address_.toString()}, {"error", failed->toString()}});
@@ -74,7 +127,7 @@ void ActorInstance::disconnected(const ConnectionPtr& connection) {
 /// Before the database is closed: what is still to leave leaves, and where the events stand is saved.
 void ActorInstance::finishOutbox() {
   if (*stopRequest_ == Stop::Sleep && outbox_.mustSave()) {
-    const auto failed = runHook([&](Invocation& invocation) -> Done {
+    const auto failed = runHook("saving events", [&](Invocation& invocation) -> Done {
       if (Status saved = outbox_.save(*database_); !saved) {
         return explain(saved.error(), &invocation);
       }

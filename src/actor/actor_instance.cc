@@ -1,12 +1,9 @@
 #include "skep/actor/actor_instance.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
-#include "skep/actor/http_responder.h"
 #include "skep/actor/outcome.h"
-#include "skep/actor/raw_head.h"
 #include "skep/actor/system_tables.h"
 #include "skep/base/log.h"
 #include "skep/vfs/paged_file.h"
@@ -15,6 +12,13 @@ namespace skep::actor {
 
 using call::Failure;
 using call::FailureCode;
+
+namespace {
+
+/// That onSleep gets when the host has no more time.
+constexpr Duration kLastHookTime = std::chrono::seconds(5);
+
+}  // namespace
 
 ActorInstance::ActorInstance(Owner& owner, vfs::Environment& environment, const ActorType& type,
                              call::ActorAddress address)
@@ -33,12 +37,13 @@ ActorInstance::~ActorInstance() {
 // ---- Start
 
 std::optional<Failure> ActorInstance::start(call::Existence existence,
-                                            const std::optional<call::Payload>& input) {
+                                            const std::optional<call::Payload>& input,
+                                            const call::Waiting& waiting) {
   std::optional<Failure> failed = open(existence);
-  if (!failed) failed = initialize(input);
+  if (!failed) failed = initialize(input, waiting);
   if (failed) {
-    // A creation that failed leaves nothing behind.
-    const bool neverWas = database_ != nullptr && database_->head().txid == 0;
+    // A creation that failed leaves nothing behind, also what turns of it have committed.
+    const bool neverWas = database_ != nullptr && wasCreated_ && !isMade_;
     const std::optional<store::Ownership> mine = closeDatabase();
     if (neverWas) (void)environment_.store.destroy(databaseName_, mine);
     return failed;
@@ -59,6 +64,7 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
   options.create =
       existence == call::Existence::Get ? store::Create::Never : store::Create::IfMissing;
   options.limits = type_.options.limits;
+  options.extensions = &type_.extensions;
   auto opened = sql::Database::open(environment_, std::move(options));
   if (!opened) {
     if (opened.error().code == ErrorCode::NotFound) {
@@ -80,33 +86,42 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
 }
 
 /// Migrations and create() are one turn; wake() is the next, so that it sees a whole actor.
-std::optional<Failure> ActorInstance::initialize(const std::optional<call::Payload>& input) {
+std::optional<Failure> ActorInstance::initialize(const std::optional<call::Payload>& input,
+                                                 const call::Waiting& waiting) {
   behavior_ = type_.makeBehavior();
-  std::optional<Failure> failed = runHook([&](Invocation& invocation) -> Done {
+  const auto load = [&](Invocation& invocation) -> Done {
     if (Status prepared = prepareSystemTables(*database_, services_->tables()); !prepared) {
       return explain(prepared.error(), &invocation);
     }
     if (auto bad = migrate(*database_, type_.migrations, clock().wallMs())) return *bad;
     return wasCreated_ ? behavior_->create(invocation, input) : behavior_->load(invocation);
-  });
-  if (failed) return failed;
-  return runHook([&](Invocation& invocation) { return behavior_->wake(invocation); });
+  };
+  if (auto failed = runHook(wasCreated_ ? "onCreate" : "loading", load, waiting)) return failed;
+  isMade_ = true;
+  const auto wake = [&](Invocation& invocation) { return behavior_->wake(invocation); };
+  return runHook("onWake", wake, waiting);
 }
 
-std::optional<Failure> ActorInstance::runHook(FunctionRef<Done(Invocation&)> hook,
-                                              const ConnectionPtr& about) {
-  Invocation invocation(*this, type_.options.hookTimeout);
-  invocation.setConnection(about);
+/// A hook of an actor that others wait for has no more time than they have.
+std::optional<Failure> ActorInstance::runHook(std::string_view what,
+                                              FunctionRef<Done(Invocation&)> hook,
+                                              const call::Waiting& waiting) {
+  const Duration limit = type_.options.hookTimeout;
+  const bool othersWait = !waiting.callers.empty() && waiting.timeout;
+  Invocation invocation(*this, othersWait ? std::min(*waiting.timeout, limit) : limit,
+                        waiting.callers, what);
   return runWhole(invocation, hook);
 }
 
 /// Begins an invocation, runs its code and ends it, without waiting for durability.
 std::optional<Failure> ActorInstance::runWhole(Invocation& invocation,
-                                               FunctionRef<Done(Invocation&)> code) {
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+                                               FunctionRef<Done(Invocation&)> code, Line line) {
+  const Status begun = line == Line::Waits ? invocation.beginAlone() : invocation.begin();
+  if (!begun) return explain(begun.error(), &invocation);
   const Done done = code(invocation);
   if (auto failed = failureIn(done)) {
     invocation.rollback();
+    if (invocation.isTimedOut()) return explain(std::move(*failed), invocation);
     return failed;
   }
   if (Status committed = invocation.commit(); !committed) {
@@ -120,6 +135,7 @@ std::optional<Failure> ActorInstance::runWhole(Invocation& invocation,
 /// Why a call that `inside` stands for is not taken, if it is not.
 std::optional<Failure> ActorInstance::refuseCall(const fiber::GateHolder& inside) {
   if (!inside) return Failure(FailureCode::ActorUnavailable, "the actor is on its way out");
+  if (isCutOff_) return Failure(FailureCode::ShuttingDown, "this node is shutting down");
   if (calls_.count() > type_.options.callsMax) {
     return Failure(FailureCode::ActorOverloaded,
                    "more than " + std::to_string(type_.options.callsMax) + " calls wait for it");
@@ -157,22 +173,17 @@ std::optional<Failure> ActorInstance::passOutputGate(const Invocation& invocatio
 call::Reply ActorInstance::run(const call::ActionRequest& request, const ConnectionPtr& from) {
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return *std::move(refused);
-  if (request.callers.size() >= kCallDepthMax) {
-    return Failure(FailureCode::CallCycle, "calls of actors are nested " +
-                                               std::to_string(kCallDepthMax) +
-                                               " deep: " + address_.toString() + " is not called");
-  }
   const bool isExclusive = type_.options.concurrency == Concurrency::OneAtATime;
-  if (isExclusive && std::find(request.callers.begin(), request.callers.end(), database_->name()) !=
+  if (isExclusive && std::find(request.callers.begin(), request.callers.end(), databaseName_) !=
                          request.callers.end()) {
     return Failure(FailureCode::CallCycle,
                    address_.toString() + " is called by a call that it waits for itself");
   }
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
   const Duration limit = type_.options.actionTimeout;
-  Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers);
+  Invocation invocation(*this, std::min(request.timeout.value_or(limit), limit), request.callers,
+                        request.action);
   invocation.setConnection(from);
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
+  if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
   call::Reply reply;
   if (request.visit) {
     Done passed = passGate(invocation, *request.visit);
@@ -184,23 +195,42 @@ call::Reply ActorInstance::run(const call::ActionRequest& request, const Connect
 }
 
 std::optional<Failure> ActorInstance::letPass(const call::Visit& visit) {
-  if (!type_.hasGate) return std::nullopt;
+  return letPass(visit, nullptr);
+}
+
+std::optional<Failure> ActorInstance::letPass(const call::Visit& visit,
+                                              const std::string* guardedQueue) {
+  if (!type_.hasGate && guardedQueue == nullptr) return std::nullopt;
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return refused;
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  Invocation invocation(*this, type_.options.hookTimeout);
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  const Done done = passGate(invocation, visit);
-  return finishCall(invocation, failureIn(done));
+  Invocation invocation(*this, type_.options.hookTimeout, {}, "onBeforeConnect");
+  if (Status begun = invocation.beginAlone(); !begun) return explain(begun.error(), &invocation);
+  const Done passed = passGate(invocation, visit);
+  if (failureIn(passed) || guardedQueue == nullptr) {
+    return finishCall(invocation, failureIn(passed));
+  }
+  const auto answer = behavior_->mayPublish(invocation, visit, *guardedQueue);
+  if (auto failed = finishCall(invocation, failureIn(answer))) return failed;
+  return failureIn(permitted(answer, "send to the queue '" + *guardedQueue + "'"));
 }
 
 call::Outcome<call::QueueSent> ActorInstance::send(const call::QueueSend& message) {
   if (message.visit) {
-    if (auto refused = letPass(*message.visit)) return *std::move(refused);
+    const auto queue = type_.queues.find(message.queue);
+    const bool isGuarded = queue != type_.queues.end() && queue->second.isGuarded;
+    if (auto refused = letPass(*message.visit, isGuarded ? &message.queue : nullptr)) {
+      return *std::move(refused);
+    }
   }
   const fiber::GateHolder inside(calls_);
   if (auto refused = refuseCall(inside)) return *std::move(refused);
   return services_->dispatcher().send(message);
+}
+
+Done ActorInstance::permitted(const call::Outcome<bool>& answer, const std::string& what) const {
+  if (const auto* failed = std::get_if<Failure>(&answer)) return *failed;
+  if (std::get<bool>(answer)) return {};
+  return Failure(FailureCode::Forbidden, address_.toString() + " does not let this client " + what);
 }
 
 Done ActorInstance::passGate(Invocation& invocation, const call::Visit& visit) {
@@ -208,31 +238,21 @@ Done ActorInstance::passGate(Invocation& invocation, const call::Visit& visit) {
   return type_.hasGate ? behavior_->letPass(invocation, visit) : Done();
 }
 
-std::optional<Failure> ActorInstance::request(const call::HttpRequest& request,
-                                              const HttpExchangePtr& exchange) {
-  const fiber::GateHolder inside(calls_);
-  if (auto refused = refuseCall(inside)) return refused;
-  const std::unique_lock<fiber::Mutex> alone = lockIfOneAtATime();
-  Invocation invocation(*this, type_.options.actionTimeout);
-  HttpResponder responder(*this, invocation, exchange);
-  if (exchange->isOver()) return std::nullopt;  // it had to wait, and the client has gone
-  if (Status begun = invocation.begin(); !begun) return explain(begun.error(), &invocation);
-  const RawHead head(request);
-  const call::Visit visit{.claims = request.claims, .head = &head};
-  Done done = passGate(invocation, visit);
-  if (!failureIn(done)) done = behavior_->request(invocation, request, responder);
-  if (!failureIn(done)) done = outcomeOf(responder.finish(), *database_);
-  if (auto failed = finishCall(invocation, failureIn(done))) return failed;
-  if (!responder.hasBegun()) exchange->answer(responder.takeResponse());
-  return std::nullopt;
-}
-
 Failure ActorInstance::explain(Failure failure, const Invocation& invocation) const {
   if (invocation.isTimedOut()) {
     return {FailureCode::ActionTimedOut, "the action took too long"};
   }
-  if (stopRequest_ == Stop::Destroy && invocation.abortToken().isAborted()) {
+  if (isDestroyed() && invocation.abortToken().isAborted()) {
     return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
+  }
+  if (invocation.hasEffects()) {
+    // What may be repeated has certainly not happened, and this has in part.
+    if (!failure.isRetryable) return failure;
+    return {FailureCode::ActorStopped,
+            "a part of the call was done before it failed: " + failure.toString()};
+  }
+  if (isCutOff_ && failure.is(FailureCode::ActorStopped)) {
+    return {FailureCode::ShuttingDown, "this node is shutting down"};
   }
   return failure;
 }
@@ -243,12 +263,6 @@ void ActorInstance::releaseMemory() {
   database_->releaseMemory();
 }
 
-std::unique_lock<fiber::Mutex> ActorInstance::lockIfOneAtATime() {
-  std::unique_lock<fiber::Mutex> alone(exclusive_, std::defer_lock);
-  if (type_.options.concurrency == Concurrency::OneAtATime) alone.lock();
-  return alone;
-}
-
 std::optional<Failure> ActorInstance::runBackground(Invocation& invocation) {
   auto failed = runWhole(invocation, [&](Invocation& each) { return behavior_->run(each); });
   if (!failed) return waitDurable(invocation.seenTxid());
@@ -257,9 +271,16 @@ std::optional<Failure> ActorInstance::runBackground(Invocation& invocation) {
 }
 
 std::optional<Failure> ActorInstance::waitDurable() {
+  if (type_.options.durability != Durability::Relaxed) return awaitDurable();
+  const fiber::GateHolder inside(calls_);
+  return inside ? waitDurable(database_->committedTxid()) : std::nullopt;
+}
+
+std::optional<Failure> ActorInstance::awaitDurable() {
   fiber::GateHolder inside(calls_);
-  if (inside) return waitDurable(database_->committedTxid());
-  // An actor falls asleep when all is durable.
+  if (inside) return awaitDurable(database_->committedTxid());
+  // An actor falls asleep when all is durable; one for which that failed is broken.
+  (void)waitUntilEnded();
   if (stopRequest_ == Stop::Sleep) return std::nullopt;
   return Failure(FailureCode::ActorBroken, "the actor ended before all was durable");
 }
@@ -287,10 +308,12 @@ Failure ActorInstance::explain(const Error& error, const Invocation* invocation)
     return {FailureCode::ActionTimedOut, "the action took too long"};
   }
   if (database_ != nullptr && database_->brokenBy() != nullptr) requestStop(Stop::Broken);
-  if (stopRequest_ == Stop::Destroy) {
+  const bool isStopped = invocation == nullptr || invocation->abortToken().isAborted();
+  if (isDestroyed() && isStopped) {
     return {FailureCode::ActorDestroyed, "actor " + address_.toString() + " was destroyed"};
   }
   Failure failure = call::failureOf(error, address_.toString());
+  if (invocation != nullptr) failure = explain(std::move(failure), *invocation);
   if (failure.is(FailureCode::Internal)) {
     logWarn("actor", "internal error",
             {{"actor", address_.toString()}, {"error", error.toString()}});
@@ -302,45 +325,132 @@ Failure ActorInstance::explain(const Error& error, const Invocation* invocation)
 // ---- End
 
 void ActorInstance::requestStop(Stop how) {
-  if (stopRequest_ >= how || state_ == State::Stopping || state_ == State::Gone) return;
+  isIdleSleep_ = false;
+  if (how == Stop::Destroy) isDestroyOfTurn_ = false;
+  if (stopRequest_ >= how || isClosed_ || state_ == State::Gone) return;
+  const bool isNew = !stopRequest_ || state_ == State::Awake;
   stopRequest_ = how;
-  if (state_ == State::Awake) owner_.stopRequested(*this);
+  calls_.wakeWaiters();
+  if (state_ == State::Stopping) return stopInvocations();
+  if (state_ == State::Awake && isNew) owner_.stopRequested(*this);
+}
+
+void ActorInstance::requestIdleSleep() {
+  if (stopRequest_) return;
+  requestStop(Stop::Sleep);
+  isIdleSleep_ = true;
+  usedBeforeSleep_ = lastUsed_;
+}
+
+void ActorInstance::requestLastSleep() {
+  isLastSleep_ = true;
+  requestStop(Stop::Sleep);
+  calls_.wakeWaiters();
+}
+
+void ActorInstance::withdrawSleep() {
+  if (stopRequest_ != Stop::Sleep || state_ != State::Awake || isLastSleep_) return;
+  stopRequest_.reset();
+  calls_.wakeWaiters();
+}
+
+void ActorInstance::destroyWithTurn() {
+  const bool isWanted = isDestroyed() && !isDestroyOfTurn_;
+  requestStop(Stop::Destroy);
+  isDestroyOfTurn_ = !isWanted;
+}
+
+/// False: not any more.
+bool ActorInstance::waitUntilItMaySleep() {
+  while (state_ == State::Awake && stopRequest_ == Stop::Sleep && !isLastSleep_ &&
+         calls_.count() != 0) {
+    if (isIdleSleep_ && lastUsed_ != usedBeforeSleep_) {
+      stopRequest_.reset();
+      break;
+    }
+    // Who has nothing else to do is told; whose end is in sight is not.
+    stopInvocations();
+    services_->dispatcher().stopIdleReplyWaiters();
+    calls_.waitForEmpty();
+  }
+  return state_ == State::Awake && stopRequest_;
+}
+
+void ActorInstance::stopInvocations() {
+  for (Invocation& invocation : invocations_) {
+    // Who destroys the actor goes on to its end, if it has one.
+    const bool isAsked = *stopRequest_ != Stop::Sleep && !invocation.destroysActor();
+    if (isAsked || invocation.goesOnUntilStopped()) invocation.stop();
+  }
 }
 
 bool ActorInstance::stop() {
-  if (state_ != State::Awake || !stopRequest_) return false;
+  if (state_ != State::Awake || !stopRequest_ || !waitUntilItMaySleep()) return false;
   state_ = State::Stopping;
   changed_.notifyAll();
   services_->stop();
-  for (Invocation& invocation : invocations_) {
-    if (*stopRequest_ != Stop::Sleep || invocation.goesOnUntilStopped()) invocation.stop();
-  }
+  stopInvocations();
   calls_.close();
   services_->join();
   if (const Error* error = database_->brokenBy()) {
     owner_.noteError(address_, "it lost its database: " + error->toString());
   }
-  if (database_->brokenBy() == nullptr) runLastHook();
+  runLastHooks();
   if (database_->brokenBy() == nullptr) finishOutbox();
   // It did not fall asleep, it was lost: its clients hear of it.
-  if (database_->brokenBy() != nullptr) stopRequest_ = std::max(*stopRequest_, Stop::Broken);
+  const bool isLost = database_->brokenBy() != nullptr;
+  if (isLost) stopRequest_ = std::max(*stopRequest_, Stop::Broken);
   const std::optional<store::Ownership> mine = closeDatabase();
-  if (*stopRequest_ == Stop::Destroy) {
-    Status gone = environment_.store.destroy(databaseName_, mine);
-    if (!gone) stopFailure_ = call::failureOf(gone.error(), address_.toString());
+  if (!isDestroyed()) return true;
+  if (isLost && isDestroyOfTurn_) {
+    stopFailure_ =
+        Failure(FailureCode::ActorBroken,
+                "the actor lost its database before it was known whether it is destroyed");
+  } else if (Status gone = environment_.store.destroy(databaseName_, mine); !gone) {
+    stopFailure_ = call::failureOf(gone.error(), address_.toString());
   }
   return true;
 }
 
-void ActorInstance::runLastHook() {
-  const bool sleeps = *stopRequest_ == Stop::Sleep;
-  const auto failed = runHook([&](Invocation& invocation) {
-    return sleeps ? behavior_->sleep(invocation) : behavior_->destroy(invocation);
+const std::optional<Failure>& ActorInstance::waitUntilEnded() {
+  while (!isEnded_) changed_.wait();
+  return stopFailure_;
+}
+
+void ActorInstance::tellEnded() {
+  isEnded_ = true;
+  changed_.notifyAll();
+}
+
+void ActorInstance::cutOff() {
+  isCutOff_ = true;
+  for (Invocation& invocation : invocations_) invocation.stop("this node is shutting down");
+  if (state_ == State::Awake) services_->dispatcher().stopReplyWaiters();
+  changed_.notifyAll();
+}
+
+/// onSleep, or onDestroy; both, when the first one destroys the actor.
+void ActorInstance::runLastHooks() {
+  if (database_->brokenBy() != nullptr || *stopRequest_ == Stop::Broken) return;
+  const Stop how = *stopRequest_;
+  runLastHook(how);
+  if (how == Stop::Sleep && isDestroyed() && database_->brokenBy() == nullptr) {
+    runLastHook(Stop::Destroy);
+  }
+}
+
+void ActorInstance::runLastHook(Stop how) {
+  const bool sleeps = how == Stop::Sleep;
+  const char* name = sleeps ? "onSleep" : "onDestroy";
+  const Duration limit = type_.options.hookTimeout;
+  Invocation invocation(*this, isCutOff_ ? std::min(limit, kLastHookTime) : limit, {}, name);
+  const auto failed = runWhole(invocation, [&](Invocation& each) {
+    return sleeps ? behavior_->sleep(each) : behavior_->destroy(each);
   });
   if (!failed) return;
-  const char* what = sleeps ? "onSleep failed" : "onDestroy failed";
+  const std::string what = std::string(name) + " failed";
   logWarn("actor", what, {{"actor", address_.toString()}, {"error", failed->toString()}});
-  owner_.noteError(address_, std::string(what) + ": " + failed->toString());
+  owner_.noteError(address_, what + ": " + failed->toString());
 }
 
 /// Gives what only this owner may remove.
@@ -348,8 +458,10 @@ std::optional<store::Ownership> ActorInstance::closeDatabase() {
   behavior_.reset();
   if (database_ == nullptr) return std::nullopt;
   alarmMs_ = services_->dispatcher().alarmMs();
-  // What a database that closes badly still had to write was never acknowledged to anybody.
-  (void)database_->close();
+  isClosed_ = true;
+  // Somebody may wait for what a database that closes badly still had to write.
+  const Status closed = database_->close();
+  if (!closed && stopRequest_ == Stop::Sleep) stopRequest_ = Stop::Broken;
   const store::Ownership mine{.id = database_->file().id(), .epoch = database_->head().epoch};
   services_.reset();
   database_.reset();
@@ -357,6 +469,7 @@ std::optional<store::Ownership> ActorInstance::closeDatabase() {
 }
 
 void ActorInstance::becomeGone() {
+  isEnded_ = true;
   state_ = State::Gone;
   changed_.notifyAll();
 }

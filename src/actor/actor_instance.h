@@ -68,10 +68,11 @@ class ActorInstance {
   ActorInstance(const ActorInstance&) = delete;
   ActorInstance& operator=(const ActorInstance&) = delete;
 
-  /// Opens the database; migrates; creates the actor when it is new and wakes it. Suspends. After a
-  /// failure the instance is Gone.
+  /// Opens the database; migrates; creates the actor when it is new and wakes it. `waiting`: who waits for
+  /// that. Suspends. After a failure the instance is Gone.
   std::optional<call::Failure> start(call::Existence existence,
-                                     const std::optional<call::Payload>& input);
+                                     const std::optional<call::Payload>& input,
+                                     const call::Waiting& waiting);
   /// Whether start() created the actor.
   bool wasCreated() const { return wasCreated_; }
 
@@ -94,28 +95,50 @@ class ActorInstance {
   /// Runs the hooks that let a client in, and waits for durability. Suspends. Awake only.
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request);
+  /// Asks the actor whether the open connection may hear an event that is guarded. Suspends. Awake only.
+  std::optional<call::Failure> maySubscribe(const ConnectionPtr& connection,
+                                            const std::string& event);
   /// Runs the hook that hears of a connection's end. Suspends. Awake only.
   void disconnected(const ConnectionPtr& connection);
-  /// Suspends until everything committed so far, or up to `txid`, is durable.
+  /// Suspends until everything committed so far, or up to `txid`, is durable. For the second, the caller is
+  /// inside calls().
   std::optional<call::Failure> waitDurable();
   std::optional<call::Failure> waitDurable(store::Txid txid);
+  /// As waitDurable(), also of an actor type whose calls do not wait.
+  std::optional<call::Failure> awaitDurable();
   /// The same, also of an actor type whose calls do not wait.
   std::optional<call::Failure> awaitDurable(store::Txid txid);
 
-  /// Asks for a stop() by a fiber of its own.
+  /// Asks for a stop() by a fiber of its own. To sleep it waits until no call is under way, and serves new
+  /// ones meanwhile.
   void requestStop(Stop how);
+  /// The same for an actor that was idle: it does not sleep when a call comes first.
+  void requestIdleSleep();
+  /// The same, as the host closes: it takes no more calls.
+  void requestLastSleep();
+  /// Takes back a request to sleep that has not begun.
+  void withdrawSleep();
+  /// A turn that ends the actor was committed.
+  void destroyWithTurn();
   /// Ends the instance as was requested: refuses new calls, waits for those under way (unless it
   /// sleeps they are told to stop), runs the hook and closes the database; the store forgets an actor
-  /// that is destroyed. Suspends. False when there is nothing to do: it is not awake, or another
-  /// fiber stops it.
+  /// that is destroyed. Suspends. False when there is nothing to do: it is not awake, the request was
+  /// withdrawn, or another fiber stops it.
   bool stop();
-  /// Why the store could not forget a destroyed actor.
+  /// Why the store could not forget a destroyed actor, or did not have to.
   const std::optional<call::Failure>& stopFailure() const { return stopFailure_; }
+  /// Suspends until it has ended; stopFailure() then.
+  const std::optional<call::Failure>& waitUntilEnded();
+  /// It has ended, but is still in the host's table: who waited for that goes on first.
+  void tellEnded();
+  /// The host has no more time: calls under way are told to stop, and new ones refused.
+  void cutOff();
 
   State state() const { return state_; }
   std::optional<Stop> stopRequest() const { return stopRequest_; }
   /// Calls shall wait for the next instance.
   bool isLeaving() const { return state_ == State::Stopping || stopRequest_ > Stop::Sleep; }
+  bool isDestroyed() const { return stopRequest_ == Stop::Destroy; }
   /// No call is under way, and nothing else keeps it awake.
   bool isIdle() { return calls_.count() == 0 && services_->isIdle() && !isKeptAwake(); }
   MonotonicTime lastUsed() const { return lastUsed_; }
@@ -132,6 +155,8 @@ class ActorInstance {
   void becomeGone();
   /// Suspends until the state changes.
   void waitForChange() { changed_.wait(); }
+  /// The same, for at most so long; false when the time ran out.
+  bool waitForChange(Duration patience) { return changed_.waitFor(patience); }
 
   const call::ActorAddress& address() const { return address_; }
   const std::string& databaseName() const { return databaseName_; }
@@ -144,8 +169,6 @@ class ActorInstance {
   Services& services() { return *services_; }
   /// Calls under way: who does the actor's work on a fiber of its own is inside.
   fiber::Gate& calls() { return calls_; }
-  /// For Concurrency::OneAtATime, once the call before has ended; else not locked. Suspends.
-  std::unique_lock<fiber::Mutex> lockIfOneAtATime();
   /// One run of Behavior::run(). Suspends.
   std::optional<call::Failure> runBackground(Invocation& invocation);
   /// When something of it is due, once it is Gone.
@@ -156,8 +179,10 @@ class ActorInstance {
 
  private:
   friend class Invocation;
+  enum class Line : std::uint8_t { Ignores, Waits };  // of calls one at a time
   std::optional<call::Failure> open(call::Existence existence);
-  std::optional<call::Failure> initialize(const std::optional<call::Payload>& input);
+  std::optional<call::Failure> initialize(const std::optional<call::Payload>& input,
+                                          const call::Waiting& waiting);
   bool isKeptAwake() { return type_.options.connections.keepAwake && audience() != nullptr; }
   /// What a caller gets for `failure` of an invocation that was rolled back.
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
@@ -166,15 +191,28 @@ class ActorInstance {
   std::optional<call::Failure> passOutputGate(const Invocation& invocation);
   std::optional<call::Failure> finishCall(Invocation& invocation,
                                           std::optional<call::Failure> failed);
-  std::optional<call::Failure> runWhole(Invocation& invocation,
-                                        FunctionRef<Done(Invocation&)> code);
+  std::optional<call::Failure> runWhole(Invocation& invocation, FunctionRef<Done(Invocation&)> code,
+                                        Line line = Line::Ignores);
   /// The one gate of what clients ask without a connection: within the first turn, before anything else.
   /// `visit` outlives what the invocation runs.
   Done passGate(Invocation& invocation, const call::Visit& visit);
-  std::optional<call::Failure> runHook(FunctionRef<Done(Invocation&)> hook,
-                                       const ConnectionPtr& about = nullptr);
+  /// As letPass(); also asks whether the client may send to that queue, unless it is null.
+  std::optional<call::Failure> letPass(const call::Visit& visit, const std::string* guardedQueue);
+  /// The events of `request` that the connection may hear. Why not the others, of those that it has named.
+  call::Outcome<std::vector<std::string>> allowedOf(Invocation& invocation,
+                                                    const call::ConnectRequest& request,
+                                                    std::vector<call::Failure>& refusals);
+  Status welcome(const ConnectionPtr& connection, const call::ConnectRequest& granted,
+                 const std::vector<call::Failure>& refusals);
+  /// Forbidden, when the actor's code has said no to `what`.
+  Done permitted(const call::Outcome<bool>& answer, const std::string& what) const;
+  std::optional<call::Failure> runHook(std::string_view what, FunctionRef<Done(Invocation&)> hook,
+                                       const call::Waiting& waiting = {});
   call::Failure explain(const Error& error, const Invocation* invocation);
-  void runLastHook();
+  bool waitUntilItMaySleep();
+  void stopInvocations();
+  void runLastHooks();
+  void runLastHook(Stop how);
   std::optional<store::Ownership> closeDatabase();
 
   Owner& owner_;
@@ -185,7 +223,15 @@ class ActorInstance {
   State state_ = State::Starting;
   std::optional<Stop> stopRequest_;
   std::optional<call::Failure> stopFailure_;
+  bool isIdleSleep_ = false;      // the request is withdrawn when a call comes
+  bool isLastSleep_ = false;      // the host closes
+  bool isDestroyOfTurn_ = false;  // nobody else wants the actor to be destroyed
+  bool isCutOff_ = false;
+  bool isClosed_ = false;  // the database
+  bool isEnded_ = false;
+  MonotonicTime usedBeforeSleep_;  // as it was when an idle one was to sleep
   bool wasCreated_ = false;
+  bool isMade_ = false;  // migrations and create() or load() are committed
   MonotonicTime lastUsed_;
   bool isLean_ = false;
   std::unique_ptr<sql::Database> database_;

@@ -79,6 +79,7 @@ struct ActorType {
   bool hasOnDisconnect = false;  // Behavior::disconnected() is worth waking the actor
   bool hasRequestHandler = false;
   bool hasSocketHandler = false;
+  std::vector<std::string> extensions = {};  // of SQLite: files that are loaded for each database
   std::function<std::unique_ptr<Behavior>()> makeBehavior;
 };
 

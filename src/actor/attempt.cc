@@ -1,6 +1,5 @@
 #include "skep/actor/attempt.h"
 
-#include <mutex>
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
@@ -23,9 +22,14 @@ End endOf(ActorInstance& instance, const Invocation& invocation, const Failure& 
 }  // namespace
 
 Attempt attempt(ActorInstance& instance, const AttemptSteps& steps) {
-  const std::unique_lock<fiber::Mutex> alone = instance.lockIfOneAtATime();
-  Invocation invocation(instance, instance.type().options.actionTimeout);
-  if (!invocation.begin()) return {.end = End::Lost};
+  Invocation invocation(instance, instance.type().options.actionTimeout, {},
+                        "a timer or a message");
+  if (Status begun = invocation.beginAlone(); !begun) {
+    // Nothing was taken yet: what is due stays so.
+    return {.end = invocation.isTimedOut() ? End::Unreadable : End::Lost};
+  }
+  // Its own time begins when it runs: nobody waits for it.
+  if (invocation.isInLine()) invocation.goOnFor(instance.type().options.actionTimeout);
   const Result<bool> taken = steps.take();
   if (!taken) {
     invocation.rollback();

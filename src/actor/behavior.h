@@ -50,6 +50,17 @@ class Behavior {
   virtual Done letPass(Invocation& invocation, const call::Visit& visit) = 0;
   /// A client wants to connect: refuses it with a failure, or makes the state of invocation.connection().
   virtual Done admit(Invocation& invocation, const call::ConnectRequest& request) = 0;
+  /// Whether the invocation's connection may hear an event that is guarded.
+  virtual call::Outcome<bool> maySubscribe([[maybe_unused]] Invocation& invocation,
+                                           [[maybe_unused]] const std::string& event) {
+    return true;
+  }
+  /// Whether a client from outside may send to a queue that is guarded. Behind letPass().
+  virtual call::Outcome<bool> mayPublish([[maybe_unused]] Invocation& invocation,
+                                         [[maybe_unused]] const call::Visit& visit,
+                                         [[maybe_unused]] const std::string& queue) {
+    return true;
+  }
   /// It is one of the actor's connections now. A failure ends it.
   virtual Done connected(Invocation& invocation) = 0;
   /// It is none any more. A failure is logged.

@@ -1,5 +1,5 @@
-// CallFibers: the fibers on which a loop does what clients ask for. Bounded: more would run out of stacks
-// (fiber/loop.h).
+// CallFibers: the fibers on which a loop does what clients ask for. Bounded by what the process's stacks
+// allow (fiber/stack_budget.h).
 //
 // Belongs to its loop.
 
@@ -25,17 +25,12 @@ class CallFibers {
   fiber::Loop& loop() { return loop_; }
   /// False: see refusal().
   bool spawn(std::string_view name, std::function<void()> body) {
-    return gate_.count() < kCountMax && spawnBeyondBound(name, std::move(body));
+    return loop_.hasRoom(fiber::Priority::Outside) &&
+           start(name, std::move(body), fiber::Priority::Outside);
   }
   /// For what must not be left undone, and of which there are few. False: closed.
   bool spawnBeyondBound(std::string_view name, std::function<void()> body) {
-    if (!gate_.tryEnter()) return false;
-    loop_.spawn(name, [this, body = std::move(body)]() mutable {
-      // What it holds goes before somebody may think that it has ended.
-      std::exchange(body, nullptr)();
-      gate_.leave();
-    });
-    return true;
+    return start(name, std::move(body), fiber::Priority::Internal);
   }
   /// Why spawn() did not.
   call::Failure refusal() const {
@@ -47,7 +42,18 @@ class CallFibers {
   void close() { gate_.close(); }
 
  private:
-  static constexpr std::size_t kCountMax = 20'000;
+  bool start(std::string_view name, std::function<void()> body, fiber::Priority priority) {
+    if (!gate_.tryEnter()) return false;
+    loop_.spawn(
+        name,
+        [this, body = std::move(body)]() mutable {
+          // What it holds goes before somebody may think that it has ended.
+          std::exchange(body, nullptr)();
+          gate_.leave();
+        },
+        priority);
+    return true;
+  }
 
   fiber::Loop& loop_;
   fiber::Gate gate_;

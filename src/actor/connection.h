@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -52,6 +53,11 @@ class Connection {
   const std::set<std::string>& tags() const { return tags_; }
   void setTags(std::set<std::string> tags) { tags_ = std::move(tags); }
 
+  /// Whether the actor is being asked for a subscription: messages behind that wait.
+  bool isAsking() const { return isAsking_; }
+  /// Its client has asked for all events, whatever they are: no error that it may not hear some.
+  bool wantsAll() const { return wantsAll_; }
+
   /// Tells the client's end; nobody hears what is said to a closed connection.
   template <class Say>
   void tell(Say say) {
@@ -68,12 +74,14 @@ class Connection {
   const call::Claims claims_;
   std::shared_ptr<call::ConnectionPeer> peer_;  // null once Closed
   Phase phase_ = Phase::Connecting;
+  bool wantsAll_ = false;
+  bool isAsking_ = false;
   bool isAdmitted_ = false;   // the actor's code sees it
   std::uint64_t number_ = 0;  // among those that the actor's code sees
   std::string state_;
   std::set<std::string> tags_;
   std::set<std::string> subscriptions_;
-  std::vector<std::function<void()>> waiting_;  // messages of a connection that is not Open yet
+  std::deque<std::function<void()>> waiting_;  // messages of one that is not Open yet, or asks
 };
 
 using ConnectionPtr = std::shared_ptr<Connection>;

@@ -25,6 +25,7 @@ struct EventOptions {
   /// About how many of its newest are kept in the database, for clients that come back after a crash or a
   /// long time. 0: only those in memory, while the actor is awake.
   std::size_t history = 0;
+  bool isGuarded = false;  // Behavior::maySubscribe() is asked
 };
 
 }  // namespace skep::actor

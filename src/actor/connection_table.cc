@@ -18,6 +18,21 @@ bool mayRetry(const Failure& failure) {
          failure.is(FailureCode::ActorStopped) || failure.is(FailureCode::ActionTimedOut);
 }
 
+/// What the actor's code threw instead of an answer is one, too.
+std::optional<Failure> asRefusal(std::optional<Failure> failed) {
+  if (!failed || (failed->group != "user" && failed->group != "internal")) return failed;
+  return Failure(FailureCode::Forbidden, failed->toString());
+}
+
+/// Whether its messages need not wait.
+bool isReady(const Connection& connection) {
+  return connection.phase() == Connection::Phase::Open && !connection.isAsking();
+}
+
+bool hasAll(const std::vector<std::string>& events) {
+  return std::find(events.begin(), events.end(), "*") != events.end();
+}
+
 call::Closed shuttingDown() {
   return {.failure = {FailureCode::ShuttingDown, "this node is shutting down"}, .mayRetry = true};
 }
@@ -107,6 +122,7 @@ std::unique_ptr<call::ConnectionHandle> ConnectionTable::connect(
 
 void ConnectionTable::open(const ConnectionPtr& connection, call::ConnectRequest request) {
   if (const ActorType* type = host_.typeOf(request.actor)) {
+    connection->wantsAll_ = hasAll(request.subscriptions);
     request.subscriptions = expandSubscriptions(*type, std::move(request.subscriptions));
   }
   const bool begun = fibers_.spawn("connect", [this, connection, request = std::move(request)] {
@@ -126,7 +142,15 @@ void ConnectionTable::opened(const ConnectionPtr& connection) {
     return host_.disconnected(connection);
   }
   connection->phase_ = Connection::Phase::Open;
-  for (auto& message : std::exchange(connection->waiting_, {})) message();
+  runWaiting(connection);
+}
+
+void ConnectionTable::runWaiting(const ConnectionPtr& connection) {
+  while (isReady(*connection) && !connection->waiting_.empty()) {
+    const std::function<void()> message = std::move(connection->waiting_.front());
+    connection->waiting_.pop_front();
+    message();
+  }
 }
 
 void ConnectionTable::admit(const ConnectionPtr& connection) {
@@ -142,7 +166,7 @@ Audience* ConnectionTable::find(const std::string& databaseName) {
 // ---- What clients send
 
 bool ConnectionTable::whenOpen(const ConnectionPtr& connection, std::function<void()> message) {
-  if (connection->phase_ == Connection::Phase::Open) {
+  if (isReady(*connection)) {
     message();
     return true;
   }
@@ -156,7 +180,7 @@ bool ConnectionTable::whenOpen(const ConnectionPtr& connection, std::function<vo
 }
 
 void ConnectionTable::call(const ConnectionPtr& connection, call::ConnectionCall message) {
-  if (connection->phase_ == Connection::Phase::Open) {
+  if (isReady(*connection)) {
     return startCall(connection, std::move(message));
   }
   const std::uint64_t id = message.id;
@@ -192,23 +216,58 @@ void ConnectionTable::startCall(const ConnectionPtr& connection, call::Connectio
 
 void ConnectionTable::subscribe(const ConnectionPtr& connection,
                                 const std::vector<std::string>& events) {
-  const bool waits = whenOpen(connection, [this, connection, events] {
-    const ActorType* type = host_.typeOf(connection->actor());
-    Audience* audience = find(connection->actor().databaseName());
-    if (type == nullptr || audience == nullptr) return;
-    for (const std::string& event : expandSubscriptions(*type, events)) {
-      if (auto refusal = refuseSubscription(*type, event, connection->subscriptions_.size())) {
-        connection->tell([&](call::ConnectionPeer& peer) { peer.refused(*refusal); });
-      } else {
-        audience->subscribe(*connection, event);
-      }
-    }
-  });
+  const bool waits =
+      whenOpen(connection, [this, connection, events] { startSubscribing(connection, events); });
   if (waits) return;
   connection->tell([](call::ConnectionPeer& peer) {
     peer.refused(
         {FailureCode::ActorOverloaded, "too many messages wait until the connection is open"});
   });
+}
+
+/// At once, unless the actor has to be asked: then what the client sends behind it waits.
+void ConnectionTable::startSubscribing(const ConnectionPtr& connection,
+                                       const std::vector<std::string>& named) {
+  const ActorType* type = host_.typeOf(connection->actor());
+  if (type == nullptr) return;
+  std::vector<std::string> guarded;
+  for (std::string& event : expandSubscriptions(*type, named)) {
+    const auto found = type->events.find(event);
+    if (found != type->events.end() && found->second.isGuarded) {
+      guarded.push_back(std::move(event));
+    } else {
+      subscribeTo(connection, event);
+    }
+  }
+  if (guarded.empty()) return;
+  const auto ask = [this, connection, guarded = std::move(guarded), wantsAll = hasAll(named)] {
+    for (const std::string& event : guarded) {
+      const auto refusal = asRefusal(host_.maySubscribe(connection, event));
+      if (!refusal) {
+        subscribeTo(connection, event);
+      } else if (!wantsAll) {
+        connection->tell([&](call::ConnectionPeer& peer) { peer.refused(*refusal); });
+      }
+    }
+    connection->isAsking_ = false;
+    runWaiting(connection);
+  };
+  connection->isAsking_ = true;
+  if (fibers_.spawn("subscribe", ask)) return;
+  connection->isAsking_ = false;
+  connection->tell([&](call::ConnectionPeer& peer) { peer.refused(fibers_.refusal()); });
+}
+
+void ConnectionTable::subscribeTo(const ConnectionPtr& connection, const std::string& event) {
+  const ActorType* type = host_.typeOf(connection->actor());
+  Audience* audience = find(connection->actor().databaseName());
+  if (type == nullptr || audience == nullptr) return;
+  if (connection->phase_ == Connection::Phase::Closed) return;
+  if (auto refusal = refuseSubscription(*type, event, connection->subscriptions_.size())) {
+    connection->tell([&](call::ConnectionPeer& peer) { peer.refused(*refusal); });
+  } else {
+    audience->subscribe(*connection, event);
+  }
 }
 
 void ConnectionTable::unsubscribe(const ConnectionPtr& connection,

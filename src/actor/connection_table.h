@@ -44,6 +44,9 @@ class ConnectionTable {
     /// Runs the hooks that let a client in; what they refused.
     virtual std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                                const call::ConnectRequest& request) = 0;
+    /// Asks the actor whether the connection may hear an event that is guarded; what it refused.
+    virtual std::optional<call::Failure> maySubscribe(const ConnectionPtr& connection,
+                                                      const std::string& event) = 0;
     /// Tells the actor that an open connection has ended.
     virtual void disconnected(const ConnectionPtr& connection) = 0;
     /// Null: there is no such type.
@@ -81,11 +84,15 @@ class ConnectionTable {
   void opened(const ConnectionPtr& connection);
   void call(const ConnectionPtr& connection, call::ConnectionCall message);
   void subscribe(const ConnectionPtr& connection, const std::vector<std::string>& events);
+  void startSubscribing(const ConnectionPtr& connection, const std::vector<std::string>& named);
+  void subscribeTo(const ConnectionPtr& connection, const std::string& event);
   void unsubscribe(const ConnectionPtr& connection, const std::vector<std::string>& events);
   /// The client's end has closed it.
   void closed(const ConnectionPtr& connection);
 
-  /// Runs `message` when the connection is open; false when too many wait for that.
+  /// What has waited for the connection, until one of them makes it wait again.
+  void runWaiting(const ConnectionPtr& connection);
+  /// Runs `message` when the connection is open, and does not ask the actor; false when too many wait for that.
   bool whenOpen(const ConnectionPtr& connection, std::function<void()> message);
   void startCall(const ConnectionPtr& connection, call::ConnectionCall message);
   bool leave(const ConnectionPtr& connection);

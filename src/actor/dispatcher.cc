@@ -50,12 +50,16 @@ void Dispatcher::stop() {
 }
 
 bool Dispatcher::spawn(std::string_view name, std::function<void()> body) {
-  if (isStopped_ || !instance_.calls().tryEnter()) return false;
-  instance_.loop().spawn(name, [this, body = std::move(body)] {
+  if (isStopped_ || !instance_.loop().hasRoom(fiber::Priority::Inside) ||
+      !instance_.calls().tryEnter()) {
+    return false;
+  }
+  const auto run = [this, body = std::move(body)] {
     body();
     instance_.noteUse();
     instance_.calls().leave();
-  });
+  };
+  instance_.loop().spawn(name, run, fiber::Priority::Inside);
   return true;
 }
 
@@ -147,6 +151,13 @@ void Dispatcher::look() {
     isLooking_ = false;
     if (!timer_.isPending()) arm(next);
   });
+  if (!isLooking_) lookLater();
+}
+
+/// What could not begin now, for want of a stack say.
+void Dispatcher::lookLater() {
+  if (isStopped_ || timer_.isPending()) return;
+  timer_.callAfter(std::chrono::milliseconds(kRetryMs), [this] { look(); });
 }
 
 /// `next`: when something else will be due.
@@ -158,7 +169,10 @@ Status Dispatcher::startDue(std::optional<std::int64_t>& next) {
     if (running_.size() >= kRunningMax) break;
     if (running_.contains(id)) continue;
     running_.insert(id);
-    if (!spawn("scheduled call", [this, id] { runCall(id); })) running_.erase(id);
+    if (!spawn("scheduled call", [this, id] { runCall(id); })) {
+      running_.erase(id);
+      lookLater();
+    }
   }
   SKEP_TRY(next, schedule_.earliestAfter(nowMs));
   for (const auto& [name, queue] : queues_.types()) {
@@ -171,6 +185,7 @@ Status Dispatcher::startDue(std::optional<std::int64_t>& next) {
     }
     if (queue.hasHandler) {
       startHandler(name);
+      if (handlers_[name] == 0) lookLater();
     } else {
       ring(name);
     }
@@ -214,7 +229,7 @@ void Dispatcher::runCall(std::int64_t id) {
   } else if (wasFull) {
     look();
   }
-  (void)instance_.waitDurable();
+  (void)instance_.waitDurable(instance_.database().committedTxid());
 }
 
 bool Dispatcher::settleCall(const DueCall& ran, const Attempt& made, std::int64_t startedMs) {
@@ -244,7 +259,7 @@ void Dispatcher::handleMessages(const std::string& queue) {
   }
   --handlers_[queue];
   // Whoever breaks notices: nobody else waits for what was committed here.
-  (void)instance_.waitDurable();
+  (void)instance_.waitDurable(instance_.database().committedTxid());
 }
 
 /// Whether there was one.

@@ -40,6 +40,9 @@ class Dispatcher {
 
   void start();
   void stop();
+  /// Those that wait for a reply hear that there will be none now: all, or those whose message nobody handles.
+  void stopReplyWaiters();
+  void stopIdleReplyWaiters();
 
   // --- With each turn. ---
 
@@ -83,8 +86,10 @@ class Dispatcher {
   bool wakesFor(const QueueType& queue) const;
   void arm(std::optional<std::int64_t> dueMs);
   void look();
+  void lookLater();
   Status startDue(std::optional<std::int64_t>& next);
-  /// Runs `body` on a fiber that counts as a call; false when the actor takes no more.
+  /// Runs `body` on a fiber that counts as a call; false when the actor takes no more, or the process has
+  /// no stack left.
   bool spawn(std::string_view name, std::function<void()> body);
 
   // Handlers.
@@ -97,7 +102,7 @@ class Dispatcher {
                      const Attempt& attempt);
   void failAbandoned();
   void reply(std::int64_t id, call::Reply reply);
-  void stopReplyWaiters();
+  void stopReplyWaiter(std::int64_t id, ReplyWaiter& waiter);
   void ring(const std::string& queue);
 
   ActorInstance& instance_;

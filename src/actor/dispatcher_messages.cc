@@ -1,6 +1,7 @@
 // The Dispatcher's part in messages that come from outside, and in those that the actor's code takes by
 // itself.
 
+#include <algorithm>
 #include <utility>
 
 #include "skep/actor/actor_instance.h"
@@ -38,13 +39,27 @@ void Dispatcher::reply(std::int64_t id, call::Reply reply) {
   waiter->second->arrived.requestAbort();
 }
 
-/// Of those that have no reply yet: their messages stay where they are.
+void Dispatcher::stopReplyWaiter(std::int64_t id, ReplyWaiter& waiter) {
+  if (waiter.reply) return;
+  std::string why = "the actor goes to sleep; the message is still in its queue";
+  if (instance_.isDestroyed()) {
+    why = "the actor is destroyed, and the message with it";
+  } else if (taken_.contains(id)) {
+    why =
+        "the actor is on its way out; the message is being handled, and if that fails it is "
+        "handled again";
+  }
+  waiter.reply = Failure(FailureCode::ActorStopped, why);
+  waiter.arrived.requestAbort();
+}
+
 void Dispatcher::stopReplyWaiters() {
+  for (const auto& [id, waiter] : replyWaiters_) stopReplyWaiter(id, *waiter);
+}
+
+void Dispatcher::stopIdleReplyWaiters() {
   for (const auto& [id, waiter] : replyWaiters_) {
-    if (waiter->reply) continue;
-    waiter->reply = Failure(FailureCode::ActorStopped,
-                            "the actor goes to sleep; the message is still in its queue");
-    waiter->arrived.requestAbort();
+    if (!taken_.contains(id)) stopReplyWaiter(id, *waiter);
   }
 }
 
@@ -52,14 +67,17 @@ call::Outcome<call::QueueSent> Dispatcher::send(const call::QueueSend& message) 
   call::Outcome<Bytes> body = instance_.behavior().encodeMessage(message.queue, message.body);
   if (const auto* failed = std::get_if<Failure>(&body)) return *failed;
   ReplyWaiter waiter{.encoding = message.replyEncoding};
-  std::optional<Failure> refused;
   call::QueueSent sent;
-  Invocation invocation(instance_, instance_.type().options.hookTimeout);
+  const Duration limit = instance_.type().options.hookTimeout;
+  Invocation invocation(instance_, std::min(message.waiting.timeout.value_or(limit), limit),
+                        message.waiting.callers, "sending to a queue");
   Status done = invocation.begin();
   if (done) {
     const auto id = queues_.send(message.queue, std::get<Bytes>(std::move(body)), message.delay);
     if (const auto* failed = std::get_if<Failure>(&id)) {
       invocation.rollback();
+      // That a queue is full tells of messages that may not be durable.
+      if (auto lost = instance_.waitDurable(invocation.seenTxid())) return *lost;
       return *failed;
     }
     sent.id = std::get<std::int64_t>(id);
@@ -75,8 +93,12 @@ call::Outcome<call::QueueSent> Dispatcher::send(const call::QueueSend& message) 
     return *lost;
   }
   if (!message.replyTimeout) return sent;
-  if (isStopped_) stopReplyWaiters();
-  if (!waiter.reply) (void)fiber::sleepFor(*message.replyTimeout, waiter.arrived.token());
+  if (isStopped_) stopReplyWaiter(sent.id, waiter);
+  const Duration patience = *message.replyTimeout;
+  if (!waiter.reply) {
+    (void)fiber::sleepFor(std::min(patience, message.waiting.timeout.value_or(patience)),
+                          waiter.arrived.token());
+  }
   replyWaiters_.erase(sent.id);
   if (!waiter.reply) {
     return Failure(FailureCode::ReplyTimedOut, "no reply came in time; message " +
@@ -84,7 +106,7 @@ call::Outcome<call::QueueSent> Dispatcher::send(const call::QueueSend& message) 
                                                    " is still in queue '" + message.queue + "'");
   }
   // The reply may tell of what the handler wrote.
-  if (auto lost = instance_.waitDurable()) return *lost;
+  if (auto lost = instance_.waitDurable(instance_.database().committedTxid())) return *lost;
   if (const auto* failed = std::get_if<Failure>(&*waiter.reply)) return *failed;
   sent.reply = std::get<call::Payload>(std::move(*waiter.reply));
   return sent;

@@ -20,6 +20,19 @@ auto onLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
   return done.wait();
 }
 
+/// The same for what may be refused, when the process has no stack left for it.
+template <class Body>
+auto tryOnLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
+  if (fiber::currentLoop() == &loop && fiber::onFiber()) return body();
+  fiber::OneShot<decltype(body())> done;
+  const auto ask = [&] { done.set(body()); };
+  if (!loop.trySpawn("request", ask, fiber::Priority::Inside)) {
+    return call::Failure(call::FailureCode::ActorOverloaded,
+                         "too many calls are under way on this node");
+  }
+  return done.wait();
+}
+
 }  // namespace
 
 Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments,
@@ -54,23 +67,25 @@ void Host::start() {
 
 call::Reply Host::run(call::ActionRequest request) {
   HostLoop& loop = loopOf(request.actor);
-  return onLoop(loop.loop(), [&] { return loop.run(request); });
+  return tryOnLoop(loop.loop(), [&] { return loop.run(request); });
 }
 
 call::Outcome<call::QueueSent> Host::send(call::QueueSend message) {
   HostLoop& loop = loopOf(message.actor);
-  return onLoop(loop.loop(), [&] { return loop.send(message); });
+  return tryOnLoop(loop.loop(), [&] { return loop.send(message); });
 }
 
 call::Outcome<bool> Host::resolve(const call::ActorAddress& actor, call::Existence existence,
-                                  std::optional<call::Payload> input, const call::Visit* visit) {
+                                  std::optional<call::Payload> input, const call::Visit* visit,
+                                  call::Waiting waiting) {
   HostLoop& loop = loopOf(actor);
-  return onLoop(loop.loop(), [&] { return loop.resolve(actor, existence, input, visit); });
+  return tryOnLoop(loop.loop(),
+                   [&] { return loop.resolve(actor, existence, input, visit, waiting); });
 }
 
 call::Outcome<std::monostate> Host::destroy(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
-  return onLoop(loop.loop(), [&] { return loop.destroy(actor); });
+  return tryOnLoop(loop.loop(), [&] { return loop.destroy(actor); });
 }
 
 call::Outcome<call::ActorList> Host::list(const std::string& type, const std::string& after,
@@ -113,12 +128,12 @@ std::unique_ptr<call::WebSocketHandle> Host::openSocket(call::HttpRequest reques
 
 call::Outcome<std::monostate> Host::sleep(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
-  return onLoop(loop.loop(), [&] { return loop.sleep(actor); });
+  return tryOnLoop(loop.loop(), [&] { return loop.sleep(actor); });
 }
 
 call::Outcome<call::ActorDetails> Host::info(const call::ActorAddress& actor) {
   HostLoop& loop = loopOf(actor);
-  return onLoop(loop.loop(), [&] { return loop.info(actor); });
+  return tryOnLoop(loop.loop(), [&] { return loop.info(actor); });
 }
 
 bool Host::isAwake(const call::ActorAddress& actor) {
@@ -129,6 +144,15 @@ HostStats Host::stats() const {
   HostStats stats;
   for (const auto& loop : loops_) loop->addTo(stats);
   return stats;
+}
+
+void Host::stopCallsAfter(Duration patience) {
+  for (const auto& loop : loops_) {
+    onLoop(loop->loop(), [&] {
+      loop->stopCallsAfter(patience);
+      return true;
+    });
+  }
 }
 
 void Host::close() {

@@ -55,7 +55,8 @@ class Host final : public call::Router {
   call::Outcome<call::QueueSent> send(call::QueueSend message) override;
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
                               std::optional<call::Payload> input,
-                              const call::Visit* visit = nullptr) override;
+                              const call::Visit* visit = nullptr,
+                              call::Waiting waiting = {}) override;
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor) override;
   call::Outcome<std::monostate> sleep(const call::ActorAddress& actor) override;
   call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor) override;
@@ -72,6 +73,9 @@ class Host final : public call::Router {
   bool isAwake(const call::ActorAddress& actor);
   HostStats stats() const;
 
+  /// Before close(): calls that are under way then are told to stop after `patience`, and new ones refused,
+  /// with ShuttingDown if nothing of them has happened. Suspends.
+  void stopCallsAfter(Duration patience);
   /// Refuses new calls, waits for those under way and puts every actor to sleep. Suspends.
   void close();
 

@@ -30,6 +30,19 @@ Failure unknownActor(const call::ActorAddress& actor, const Result<store::Databa
   return call::failureOf(stored.error(), "the store");
 }
 
+bool isAmong(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Null: it went well.
+template <class T>
+const Failure* failureOf(const call::Outcome<T>& outcome) {
+  return std::get_if<Failure>(&outcome);
+}
+const Failure* failureOf(const std::optional<Failure>& failed) {
+  return failed ? &*failed : nullptr;
+}
+
 void bump(std::atomic<std::uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -48,27 +61,55 @@ HostLoop::HostLoop(call::Router& router, const Registry& registry, vfs::Environm
                                  const auto& exchange) { return answer(request, exchange); }),
       sockets_(fibers_, [this](const auto& request,
                                const auto& exchange) { return talk(request, exchange); }),
-      idleTimer_(environment.loop) {}
+      idleTimer_(environment.loop),
+      patience_(environment.loop) {}
 
 /// Gives what `body(instance)` does with the awake actor, or why there is none.
 template <class Body>
 auto HostLoop::withActor(const call::ActorAddress& actor, Existence existence,
-                         const std::optional<call::Payload>& input, Body body, bool* created)
-    -> std::invoke_result_t<Body, ActorInstance&> {
+                         const std::optional<call::Payload>& input, const call::Waiting& waiting,
+                         Body body, bool* created) -> std::invoke_result_t<Body, ActorInstance&> {
   const fiber::GateHolder inside(calls_);
   if (!inside) return shuttingDown();
-  auto acquired = acquire(actor, existence, input, created);
+  if (auto cycle = refuseCycle(actor, waiting)) return *std::move(cycle);
+  auto acquired = acquire(actor, existence, input, waiting, created);
   if (auto* failed = std::get_if<Failure>(&acquired)) return std::move(*failed);
   const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  return body(*instance);
+  auto result = body(*instance);
+  // Nobody hears of a destruction before the store has done it; but who is waited for by what has to end
+  // first must not wait.
+  if (!instance->isDestroyed() || isAmong(waiting.callers, instance->databaseName())) return result;
+  const std::optional<Failure>& undone = instance->waitUntilEnded();
+  const Failure* failed = failureOf(result);
+  if (undone && (failed == nullptr || failed->is(FailureCode::ActorDestroyed))) return *undone;
+  return result;
+}
+
+/// Before anything of it is waited for. An actor that takes one call at a time looks again by itself.
+std::optional<Failure> HostLoop::refuseCycle(const call::ActorAddress& actor,
+                                             const call::Waiting& waiting) const {
+  if (waiting.callers.empty()) return std::nullopt;
+  if (waiting.callers.size() >= kCallDepthMax) {
+    return Failure(FailureCode::CallCycle, "calls of actors are nested " +
+                                               std::to_string(kCallDepthMax) +
+                                               " deep: " + actor.toString() + " is not called");
+  }
+  const std::string name = actor.databaseName();
+  if (!isAmong(waiting.callers, name)) return std::nullopt;
+  const auto found = instances_.find(name);
+  if (found == instances_.end()) return std::nullopt;
+  if (found->second->state() == ActorInstance::State::Starting) {
+    return Failure(FailureCode::CallCycle,
+                   actor.toString() + " is still starting, and waits for this call itself");
+  }
+  if (!found->second->isLeaving()) return std::nullopt;
+  return Failure(FailureCode::ActorStopped,
+                 "the actor is on its way out and waits for the end of this call");
 }
 
 call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPtr& from) {
-  if (!calls_.isClosed() && waitsToGo(request)) {
-    return Failure(FailureCode::ActorStopped,
-                   "the actor is on its way out and waits for the end of this call");
-  }
-  return withActor(request.actor, request.existence, request.input,
+  const call::Waiting waiting{.callers = request.callers, .timeout = request.timeout};
+  return withActor(request.actor, request.existence, request.input, waiting,
                    [&](ActorInstance& instance) -> call::Reply {
                      bump(actions_);
                      const MonotonicTime start = environment_.loop.clock().monotonic();
@@ -79,17 +120,8 @@ call::Reply HostLoop::run(const call::ActionRequest& request, const ConnectionPt
                    });
 }
 
-bool HostLoop::waitsToGo(const call::ActionRequest& request) const {
-  if (request.callers.empty()) return false;
-  const std::string name = request.actor.databaseName();
-  const auto& callers = request.callers;
-  if (std::find(callers.begin(), callers.end(), name) == callers.end()) return false;
-  const auto found = instances_.find(name);
-  return found != instances_.end() && found->second->isLeaving();
-}
-
 call::Outcome<call::QueueSent> HostLoop::send(const call::QueueSend& message) {
-  return withActor(message.actor, message.existence, message.input,
+  return withActor(message.actor, message.existence, message.input, message.waiting,
                    [&](ActorInstance& instance) { return instance.send(message); });
 }
 
@@ -98,7 +130,7 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
   fiber::GateHolder inside(calls_);
   if (!inside || registry_.find(actor.type) == nullptr) return Woken::NotHere;
   if (isAwake(actor.databaseName())) return Woken::Before;
-  const auto acquired = acquire(actor, Existence::Get, std::nullopt, nullptr);
+  const auto acquired = acquire(actor, Existence::Get, std::nullopt, {}, nullptr);
   const auto* failed = std::get_if<Failure>(&acquired);
   if (failed == nullptr) return Woken::Now;
   logWarn("actor", "an actor cannot wake for its alarm",
@@ -108,14 +140,21 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
 
 std::optional<Failure> HostLoop::letIn(const ConnectionPtr& connection,
                                        const call::ConnectRequest& request) {
-  return withActor(request.actor, request.existence, request.input,
+  return withActor(request.actor, request.existence, request.input, {},
                    [&](ActorInstance& instance) { return instance.letIn(connection, request); });
+}
+
+std::optional<Failure> HostLoop::maySubscribe(const ConnectionPtr& connection,
+                                              const std::string& event) {
+  return withActor(
+      connection->actor(), Existence::Get, std::nullopt, {},
+      [&](ActorInstance& instance) { return instance.maySubscribe(connection, event); });
 }
 
 void HostLoop::disconnected(const ConnectionPtr& connection) {
   const ActorType* type = typeOf(connection->actor());
   if (type == nullptr || !type->hasOnDisconnect) return;
-  const auto failed = withActor(connection->actor(), Existence::Get, std::nullopt,
+  const auto failed = withActor(connection->actor(), Existence::Get, std::nullopt, {},
                                 [&](ActorInstance& instance) -> std::optional<Failure> {
                                   instance.disconnected(connection);
                                   return std::nullopt;
@@ -134,7 +173,7 @@ std::optional<Failure> HostLoop::answer(const call::HttpRequest& request,
     return Failure(FailureCode::RouteNotFound,
                    "actor type '" + type->name + "' does not answer raw requests");
   }
-  return withActor(request.actor, request.existence, std::nullopt,
+  return withActor(request.actor, request.existence, std::nullopt, {},
                    [&](ActorInstance& instance) { return instance.request(request, exchange); });
 }
 
@@ -145,14 +184,14 @@ std::optional<Failure> HostLoop::talk(const call::HttpRequest& request,
     return Failure(FailureCode::RouteNotFound,
                    "actor type '" + type->name + "' does not speak raw WebSocket");
   }
-  return withActor(request.actor, request.existence, std::nullopt,
+  return withActor(request.actor, request.existence, std::nullopt, {},
                    [&](ActorInstance& instance) { return instance.talk(request, exchange); });
 }
 
 /// Connections outlive sleep, and nothing else that ends an instance.
 void HostLoop::endConnections(const ActorInstance& instance) {
   if (instance.stopRequest() == ActorInstance::Stop::Sleep) return;
-  if (instance.stopRequest() == ActorInstance::Stop::Destroy) {
+  if (instance.isDestroyed() && !instance.stopFailure()) {
     return connections_.endAll(
         instance.address(),
         {.failure = {FailureCode::ActorDestroyed,
@@ -166,7 +205,7 @@ void HostLoop::endConnections(const ActorInstance& instance) {
 
 call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence existence,
                                       const std::optional<call::Payload>& input,
-                                      const call::Visit* visit) {
+                                      const call::Visit* visit, const call::Waiting& waiting) {
   bool created = false;
   const auto whenDurable = [&](ActorInstance& instance) -> call::Outcome<bool> {
     if (visit != nullptr) {
@@ -175,29 +214,30 @@ call::Outcome<bool> HostLoop::resolve(const call::ActorAddress& actor, Existence
     if (auto lost = instance.waitDurable()) return *std::move(lost);
     return created;
   };
-  return withActor(actor, existence, input, whenDurable, &created);
+  return withActor(actor, existence, input, waiting, whenDurable, &created);
 }
 
 call::Outcome<std::monostate> HostLoop::destroy(const call::ActorAddress& actor) {
   fiber::GateHolder inside(calls_);
   if (!inside) return shuttingDown();
-  auto acquired = acquire(actor, Existence::Get, std::nullopt, nullptr);
-  if (auto* failed = std::get_if<Failure>(&acquired)) {
-    if (failed->is(FailureCode::ActorNotFound) || failed->is(FailureCode::ActorUnavailable)) {
-      return std::move(*failed);
+  while (true) {
+    auto acquired = acquire(actor, Existence::Get, std::nullopt, {}, nullptr);
+    if (auto* failed = std::get_if<Failure>(&acquired)) {
+      if (failed->is(FailureCode::ActorNotFound) || failed->isRetryable) return std::move(*failed);
+      // One that cannot wake, because a migration fails say, goes without its hook.
+      if (Status gone = environment_.store.destroy(actor.databaseName()); !gone) {
+        return call::failureOf(gone.error(), actor.toString());
+      }
+      errors_.forget(actor.databaseName());
+      return std::monostate{};
     }
-    // One that cannot wake, because a migration fails say, goes without its hook.
-    if (Status gone = environment_.store.destroy(actor.databaseName()); !gone) {
-      return call::failureOf(gone.error(), actor.toString());
-    }
-    errors_.forget(actor.databaseName());
-    return std::monostate{};
+    const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
+    instance->requestStop(ActorInstance::Stop::Destroy);
+    while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+    if (const auto& failed = instance->stopFailure()) return *failed;
+    // It may have gone in another way before it heard of this.
+    if (instance->isDestroyed()) return std::monostate{};
   }
-  const InstancePtr instance = std::get<InstancePtr>(std::move(acquired));
-  instance->requestStop(ActorInstance::Stop::Destroy);
-  while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
-  if (const auto& failed = instance->stopFailure()) return *failed;
-  return std::monostate{};
 }
 
 call::Outcome<std::monostate> HostLoop::sleep(const call::ActorAddress& actor) {
@@ -212,7 +252,18 @@ call::Outcome<std::monostate> HostLoop::sleep(const call::ActorAddress& actor) {
   }
   const InstancePtr instance = found->second;
   instance->requestStop(ActorInstance::Stop::Sleep);
-  while (instance->state() != ActorInstance::State::Gone) instance->waitForChange();
+  const MonotonicTime start = environment_.loop.clock().monotonic();
+  const Duration limit = instance->type().options.actionTimeout;
+  while (instance->state() != ActorInstance::State::Gone) {
+    const Duration left = limit - (environment_.loop.clock().monotonic() - start);
+    if (instance->waitForChange(left)) continue;
+    if (instance->state() == ActorInstance::State::Stopping) {
+      instance->waitForChange();
+      continue;
+    }
+    instance->withdrawSleep();
+    return Failure(FailureCode::ActionTimedOut, "calls of the actor are still under way");
+  }
   return std::monostate{};
 }
 
@@ -246,42 +297,63 @@ void HostLoop::noteError(const call::ActorAddress& actor, std::string_view messa
 call::Outcome<HostLoop::InstancePtr> HostLoop::acquire(const call::ActorAddress& actor,
                                                        Existence existence,
                                                        const std::optional<call::Payload>& input,
+                                                       const call::Waiting& waiting,
                                                        bool* created) {
   const ActorType* type = registry_.find(actor.type);
   if (type == nullptr) {
     return Failure(FailureCode::UnknownType, "no actor type is named '" + actor.type + "'");
   }
   const std::string name = actor.databaseName();
+  const MonotonicTime begin = environment_.loop.clock().monotonic();
+  const Duration limit =
+      std::min(waiting.timeout.value_or(type->options.actionTimeout), type->options.actionTimeout);
   while (true) {
-    auto [place, isNew] = instances_.try_emplace(name);
-    if (isNew) {
-      const InstancePtr instance =
-          std::make_shared<ActorInstance>(*this, environment_, *type, actor);
-      place->second = instance;
-      const MonotonicTime start = environment_.loop.clock().monotonic();
-      std::optional<Failure> failed = instance->start(existence, input);
-      if (failed) {
-        noteFailedWake(actor, *failed);
-        instances_.erase(name);
-        instance->becomeGone();
-        return std::move(*failed);
-      }
-      bump(wakes_);
-      wakeTime_.record(environment_.loop.clock().monotonic() - start);
-      if (instance->wasCreated()) bump(creations_);
-      if (created != nullptr) *created = instance->wasCreated();
-      awake_.store(instances_.size(), std::memory_order_relaxed);
-      watchIdle();
-      return instance;
+    if (isCutOff_) return shuttingDown();
+    const auto found = instances_.find(name);
+    if (found == instances_.end()) {
+      return start(*type, actor, existence, input, waiting, created);
     }
-    const InstancePtr instance = place->second;
+    const InstancePtr instance = found->second;
     if (instance->state() == ActorInstance::State::Awake && !instance->isLeaving()) {
       if (existence != Existence::Create) return instance;
+      // That it exists is so when its creation is durable; one that was lost can be made now.
+      if (instance->awaitDurable()) continue;
       return Failure(FailureCode::ActorExists, "actor " + actor.toString() + " exists already");
     }
     // Starting: it may fail, and then each caller tries for itself. Leaving: the next one follows.
-    instance->waitForChange();
+    const Duration left = limit - (environment_.loop.clock().monotonic() - begin);
+    if (!instance->waitForChange(left)) {
+      return Failure(FailureCode::ActionTimedOut, "the actor did not wake in time");
+    }
   }
+}
+
+call::Outcome<HostLoop::InstancePtr> HostLoop::start(const ActorType& type,
+                                                     const call::ActorAddress& actor,
+                                                     Existence existence,
+                                                     const std::optional<call::Payload>& input,
+                                                     const call::Waiting& waiting, bool* created) {
+  // Its run() keeps a stack for as long as it is awake.
+  if (type.hasRun && !environment_.loop.hasRoom(fiber::Priority::Inside)) {
+    return Failure(FailureCode::ActorOverloaded, "too many actors run on this node");
+  }
+  const auto instance = std::make_shared<ActorInstance>(*this, environment_, type, actor);
+  instances_.emplace(instance->databaseName(), instance);
+  const MonotonicTime begin = environment_.loop.clock().monotonic();
+  std::optional<Failure> failed = instance->start(existence, input, waiting);
+  if (failed) {
+    noteFailedWake(actor, *failed);
+    instances_.erase(instance->databaseName());
+    instance->becomeGone();
+    return std::move(*failed);
+  }
+  bump(wakes_);
+  wakeTime_.record(environment_.loop.clock().monotonic() - begin);
+  if (instance->wasCreated()) bump(creations_);
+  if (created != nullptr) *created = instance->wasCreated();
+  awake_.store(instances_.size(), std::memory_order_relaxed);
+  watchIdle();
+  return instance;
 }
 
 /// What is worth to be known later: not that an actor does not exist, or that its creation was refused.
@@ -303,9 +375,12 @@ void HostLoop::stopRequested(ActorInstance& instance) {
 }
 
 void HostLoop::stop(const InstancePtr& instance) {
-  if (!instance->stop()) return;  // another fiber does
+  if (!instance->stop()) return;  // another fiber does, or nobody wants it any more
+  // A connection's reply comes before its end.
+  instance->tellEnded();
+  if (instance->isDestroyed()) fiber::yield();
   if (instance->stopRequest() == ActorInstance::Stop::Broken) bump(broken_);
-  if (instance->stopRequest() == ActorInstance::Stop::Destroy) {
+  if (instance->isDestroyed() && !instance->stopFailure()) {
     errors_.forget(instance->databaseName());
   }
   instances_.erase(instance->databaseName());
@@ -338,7 +413,7 @@ void HostLoop::sleepIdle() {
       unused.push_back(instance);
     }
   }
-  for (ActorInstance* instance : idle) instance->requestStop(ActorInstance::Stop::Sleep);
+  for (ActorInstance* instance : idle) instance->requestIdleSleep();
   if (!unused.empty()) makeLean(std::move(unused));
 }
 
@@ -351,6 +426,17 @@ void HostLoop::makeLean(std::vector<InstancePtr> unused) {
   });
 }
 
+void HostLoop::stopCallsAfter(Duration patience) {
+  patience_.callAfter(patience, [this] { cutOff(); });
+}
+
+void HostLoop::cutOff() {
+  isCutOff_ = true;
+  std::vector<InstancePtr> all;
+  for (const auto& [name, instance] : instances_) all.push_back(instance);
+  for (const InstancePtr& instance : all) instance->cutOff();
+}
+
 void HostLoop::close() {
   connections_.close();
   exchanges_.close();
@@ -358,7 +444,8 @@ void HostLoop::close() {
   fibers_.close();
   calls_.close();
   idleTimer_.cancel();
-  for (auto& [name, instance] : instances_) instance->requestStop(ActorInstance::Stop::Sleep);
+  patience_.cancel();
+  for (auto& [name, instance] : instances_) instance->requestLastSleep();
   stops_.close();
   SKEP_CHECK(instances_.empty(), "actors are awake behind a closed host");
 }

@@ -33,11 +33,13 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   HttpExchanges& exchanges() { return exchanges_; }
   SocketExchanges& sockets() { return sockets_; }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
-                              const std::optional<call::Payload>& input, const call::Visit* visit);
+                              const std::optional<call::Payload>& input, const call::Visit* visit,
+                              const call::Waiting& waiting);
   call::Outcome<std::monostate> destroy(const call::ActorAddress& actor);
   call::Outcome<std::monostate> sleep(const call::ActorAddress& actor);
   call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor);
   bool isAwake(const std::string& databaseName) const { return instances_.contains(databaseName); }
+  void stopCallsAfter(Duration patience);
   void close();
   void addTo(HostStats& stats) const;
 
@@ -59,6 +61,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   }
   std::optional<call::Failure> letIn(const ConnectionPtr& connection,
                                      const call::ConnectRequest& request) override;
+  std::optional<call::Failure> maySubscribe(const ConnectionPtr& connection,
+                                            const std::string& event) override;
   void disconnected(const ConnectionPtr& connection) override;
   std::optional<call::Failure> answer(const call::HttpRequest& request,
                                       const HttpExchangePtr& exchange);
@@ -72,13 +76,20 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
 
   /// The awake instance, woken if need be. Suspends.
   call::Outcome<InstancePtr> acquire(const call::ActorAddress& actor, call::Existence existence,
-                                     const std::optional<call::Payload>& input, bool* created);
+                                     const std::optional<call::Payload>& input,
+                                     const call::Waiting& waiting, bool* created);
   template <class Body>
   auto withActor(const call::ActorAddress& actor, call::Existence existence,
-                 const std::optional<call::Payload>& input, Body body, bool* created = nullptr)
-      -> std::invoke_result_t<Body, ActorInstance&>;
-  /// Whether the actor waits, at the end of `callers`, for this call, and goes when it has got it.
-  bool waitsToGo(const call::ActionRequest& request) const;
+                 const std::optional<call::Payload>& input, const call::Waiting& waiting, Body body,
+                 bool* created = nullptr) -> std::invoke_result_t<Body, ActorInstance&>;
+  call::Outcome<InstancePtr> start(const ActorType& type, const call::ActorAddress& actor,
+                                   call::Existence existence,
+                                   const std::optional<call::Payload>& input,
+                                   const call::Waiting& waiting, bool* created);
+  /// Why a request of actors that wait would wait for itself, if it would.
+  std::optional<call::Failure> refuseCycle(const call::ActorAddress& actor,
+                                           const call::Waiting& waiting) const;
+  void cutOff();
   void stop(const InstancePtr& instance);
   void noteFailedWake(const call::ActorAddress& actor, const call::Failure& failure);
   void watchIdle();
@@ -98,6 +109,8 @@ class HostLoop final : public ActorInstance::Owner, public ConnectionTable::Host
   fiber::Gate calls_;
   fiber::Gate stops_;
   fiber::Timer idleTimer_;
+  fiber::Timer patience_;  // then calls are told to stop
+  bool isCutOff_ = false;
   std::atomic<std::size_t> awake_{0};
   std::atomic<std::uint64_t> wakes_{0};
   std::atomic<std::uint64_t> creations_{0};

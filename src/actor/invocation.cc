@@ -14,8 +14,10 @@ constexpr Duration kForever = std::chrono::hours(24) * 36'500;
 
 }  // namespace
 
-Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers)
+Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers,
+                       std::string_view what)
     : instance_(instance),
+      activity_{.actor = instance.databaseName(), .what = what},
       deadline_(instance.clock().monotonic() + timeout),
       callers_(std::move(callers)),
       timer_(instance.loop()) {
@@ -25,6 +27,7 @@ Invocation::Invocation(ActorInstance& instance, Duration timeout, std::vector<st
 
 Invocation::~Invocation() {
   SKEP_CHECK(!inTurn_, "an invocation ends by commit() or rollback()");
+  leaveLine();
 }
 
 void Invocation::stop(std::string why) {
@@ -54,8 +57,25 @@ void Invocation::goOnUntilStopped() {
   if (instance_.state() == ActorInstance::State::Stopping) stop();
 }
 
+Status Invocation::takeLine() {
+  if (instance_.type().options.concurrency != Concurrency::OneAtATime) return {};
+  fiber::Mutex& line = instance_.exclusive_;
+  if (!line.try_lock() && !line.lock(abort_.token())) return checkGoing();
+  isInLine_ = true;
+  return {};
+}
+
+void Invocation::leaveLine() {
+  if (std::exchange(isInLine_, false)) instance_.exclusive_.unlock();
+}
+
+Status Invocation::beginAlone() {
+  SKEP_CHECK_OK(takeLine());
+  return begin();
+}
+
 Status Invocation::begin() {
-  instance_.turn_.lock();
+  if (!instance_.turn_.try_lock() && !instance_.turn_.lock(abort_.token())) return checkGoing();
   Status begun = checkGoing();
   if (begun) begun = instance_.database().beginTurn();
   if (!begun) {
@@ -68,6 +88,7 @@ Status Invocation::begin() {
 
 Status Invocation::endTurn() {
   sql::Database& database = instance_.database();
+  const store::Txid before = database.committedTxid();
   Status ended = instance_.behavior().beforeCommit(*this);
   if (ended) ended = services().beforeCommit();
   if (ended) {
@@ -78,6 +99,7 @@ Status Invocation::endTurn() {
   }
   seenTxid_ = database.committedTxid();
   if (ended) {
+    hasEffects_ |= seenTxid_ != before || instance_.outbox().hasStaged();
     services().committed();
     instance_.outbox().committed(seenTxid_, isRelaxed_ ? Durability::Relaxed : Durability::Durable);
   } else {
@@ -85,8 +107,13 @@ Status Invocation::endTurn() {
     services().rolledBack();
     instance_.outbox().rolledBack();
   }
+  const bool destroysNow = std::exchange(destroysInTurn_, false) && ended;
   inTurn_ = false;
   instance_.turn_.unlock();
+  if (destroysNow) {
+    destroys_ = hasEffects_ = true;
+    instance_.destroyWithTurn();
+  }
   return ended;
 }
 
@@ -103,6 +130,7 @@ void Invocation::rollback() {
   services().rolledBack();
   instance_.outbox().rolledBack();
   seenTxid_ = database.committedTxid();
+  destroysInTurn_ = false;
   inTurn_ = false;
   instance_.turn_.unlock();
 }
@@ -163,26 +191,36 @@ Answer Invocation::askOthers(Ask ask) {
       answer = call::failureOf(durable.error(), "the actor's database");
     }
   });
+  const auto* refused = std::get_if<call::Failure>(&answer);
+  hasEffects_ |= refused == nullptr || !refused->isRetryable;
   if (!paused) return call::failureOf(paused.error(), "the actor's database");
   return answer;
 }
 
+call::Waiting Invocation::waiting() const {
+  call::Waiting waiting{.callers = callers_, .timeout = timeLeft()};
+  waiting.callers.push_back(instance_.databaseName());
+  return waiting;
+}
+
 call::Reply Invocation::call(call::ActionRequest request) {
-  request.timeout = std::min(request.timeout.value_or(timeLeft()), timeLeft());
-  request.callers = callers_;
-  request.callers.push_back(instance_.databaseName());
+  call::Waiting mine = waiting();
+  request.timeout = std::min(request.timeout.value_or(*mine.timeout), *mine.timeout);
+  request.callers = std::move(mine.callers);
   return askOthers<call::Reply>([&] { return instance_.router().run(std::move(request)); });
 }
 
 call::Outcome<call::QueueSent> Invocation::send(call::QueueSend message) {
+  message.waiting = waiting();
   return askOthers<call::Outcome<call::QueueSent>>(
       [&] { return instance_.router().send(std::move(message)); });
 }
 
 call::Outcome<bool> Invocation::resolve(const call::ActorAddress& actor, call::Existence existence,
                                         std::optional<call::Payload> input) {
-  return askOthers<call::Outcome<bool>>(
-      [&] { return instance_.router().resolve(actor, existence, std::move(input), nullptr); });
+  return askOthers<call::Outcome<bool>>([&] {
+    return instance_.router().resolve(actor, existence, std::move(input), nullptr, waiting());
+  });
 }
 
 const call::Claims* Invocation::claims() const {
@@ -204,7 +242,7 @@ void Invocation::noteError(std::string_view message) {
 }
 
 void Invocation::destroyActor() {
-  instance_.requestStop(ActorInstance::Stop::Destroy);
+  destroysInTurn_ = inTurn_;
 }
 void Invocation::sleepActor() {
   instance_.requestStop(ActorInstance::Stop::Sleep);

@@ -22,6 +22,7 @@
 #include "skep/base/function_ref.h"
 #include "skep/base/result.h"
 #include "skep/call/router.h"
+#include "skep/fiber/loop_watch.h"
 #include "skep/fiber/timer.h"
 #include "skep/sql/database.h"
 
@@ -35,16 +36,24 @@ class Invocation : public boost::intrusive::list_base_hook<
                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   /// `timeout` from now on; then abortToken() is aborted and running SQL interrupted. `callers`: the
-  /// actors that wait for this one, outermost first.
-  Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers = {});
+  /// actors that wait for this one, outermost first. `what` it is, for people; it outlives this.
+  Invocation(ActorInstance& instance, Duration timeout, std::vector<std::string> callers = {},
+             std::string_view what = "a hook");
   ~Invocation();
   Invocation(const Invocation&) = delete;
   Invocation& operator=(const Invocation&) = delete;
 
   // --- For the runtime. ---
 
-  /// Begins the first turn. Suspends. Aborted when the actor is on its way out.
+  /// Begins the first turn. Suspends. Aborted when the actor is on its way out, TimedOut.
   Status begin();
+  /// The same; for Concurrency::OneAtATime, once the calls before have ended.
+  Status beginAlone();
+  /// Other calls of a Concurrency::OneAtATime may run, until takeLine().
+  void leaveLine();
+  /// As beginAlone(), without beginning a turn.
+  Status takeLine();
+  bool isInLine() const { return isInLine_; }
   /// Ends the invocation: commits the open turn, or rolls it back. After an error nothing of the
   /// turn stays. Does not wait for durability.
   Status commit();
@@ -53,6 +62,11 @@ class Invocation : public boost::intrusive::list_base_hook<
   store::Txid seenTxid() const { return seenTxid_; }
   /// Whether there is a turn to commit: not after an error of pause().
   bool isInTurn() const { return inTurn_; }
+  /// Something of it has happened that stays: a turn was committed that wrote or said something, or another
+  /// actor was asked. Who calls again would do it twice.
+  bool hasEffects() const { return hasEffects_; }
+  /// It has committed a turn that ends the actor.
+  bool destroysActor() const { return destroys_; }
   /// Whether the time ran out.
   bool isTimedOut() const { return isTimedOut_; }
   /// The connection whose message or coming and going this is about; before begin().
@@ -116,7 +130,8 @@ class Invocation : public boost::intrusive::list_base_hook<
 
   /// Keeps what went wrong for whoever runs the server (call::ActorDetails).
   void noteError(std::string_view message);
-  /// After this invocation the actor and everything of it is removed.
+  /// The actor and everything of it is removed, if this turn is committed: once this invocation, which goes
+  /// on, and the others, which are told to stop, have ended.
   void destroyActor();
   /// After this invocation the actor goes to sleep as soon as nothing else runs.
   void sleepActor();
@@ -126,10 +141,13 @@ class Invocation : public boost::intrusive::list_base_hook<
   template <class Answer, class Ask>
   Answer askOthers(Ask ask);
   Status endTurn();
+  call::Waiting waiting() const;
   Status checkGoing() const;
   Status checkTurn() const;
 
   ActorInstance& instance_;
+  const fiber::Activity activity_;
+  const fiber::ActivityScope activityScope_{activity_};
   MonotonicTime deadline_;
   std::vector<std::string> callers_;
   ConnectionPtr connection_;
@@ -140,6 +158,10 @@ class Invocation : public boost::intrusive::list_base_hook<
   bool isTimedOut_ = false;
   bool goesOn_ = false;
   bool isRelaxed_ = false;
+  bool isInLine_ = false;
+  bool hasEffects_ = false;
+  bool destroys_ = false;
+  bool destroysInTurn_ = false;
   std::string stoppedBy_;
   store::Txid seenTxid_ = 0;
 };

@@ -61,6 +61,8 @@ class Outbox {
   /// that.
   void committed(store::Txid txid, Durability durability);
   void rolledBack();
+  /// Whether the open turn has said something.
+  bool hasStaged() const { return !staged_.empty(); }
 
   // --- For the instance. ---
 

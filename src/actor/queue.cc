@@ -73,13 +73,13 @@ call::Outcome<std::int64_t> Queues::send(const std::string& queue, Bytes body, D
                                                " messages already; try again later");
   }
   const std::int64_t now = nowMs();
-  const std::int64_t delayMs =
-      std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(delay).count());
+  // Without a delay it is due now, in the order of sending.
+  const std::int64_t due = delay > Duration{} ? std::max(now, clock_.wallMsAfter(delay)) : now;
   std::int64_t id = 0;
   Status written = write(queue, [&]() -> Status {
     SKEP_CHECK_OK(database_.execute(
         "INSERT INTO _skep_queue(queue, body, sent_ms, due_ms) VALUES (?, ?, ?, ?)",
-        {queue, std::move(body), now, now + delayMs}));
+        {queue, std::move(body), now, due}));
     id = database_.lastInsertRowid();
     addToCount(queue, 1);
     return {};

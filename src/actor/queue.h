@@ -38,6 +38,7 @@ struct QueueOptions {
 struct QueueType {
   QueueOptions options;
   bool hasHandler = false;
+  bool isGuarded = false;  // Behavior::mayPublish() is asked
 };
 using QueueTypes = std::map<std::string, QueueType, std::less<>>;
 

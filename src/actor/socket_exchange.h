@@ -80,6 +80,8 @@ class SocketExchange : public boost::intrusive::list_base_hook<
   bool hasMessage() const { return !arrived_.empty() && !closing_; }
   /// Suspends until something of the above changes. False: nothing did for that long.
   bool waitForChange(Duration patience, fiber::AbortToken token);
+  /// Instead, for code that is called back: called on the loop, does not suspend. Null: nothing is.
+  void setOnChange(std::function<void()> onChange) { onChange_ = std::move(onChange); }
 
   /// None may go on, or begin: the host closes.
   void refuseTalking();
@@ -88,6 +90,7 @@ class SocketExchange : public boost::intrusive::list_base_hook<
   void becomeOver(call::WebSocketClose ending);
   void changed() {
     if (waiting_ != nullptr) waiting_->requestAbort();
+    if (onChange_) onChange_();
   }
 
   std::shared_ptr<call::WebSocketPeer> peer_;  // null when Over
@@ -101,6 +104,7 @@ class SocketExchange : public boost::intrusive::list_base_hook<
   std::deque<call::WebSocketMessage> arrived_;
   std::size_t sentCost_ = 0;               // and not taken
   fiber::AbortSource* waiting_ = nullptr;  // the fiber that talks
+  std::function<void()> onChange_;
 };
 
 using SocketExchangePtr = std::shared_ptr<SocketExchange>;

@@ -70,17 +70,17 @@ Status closeTo(const SocketExchangePtr& to, Invocation& invocation, WebSocketClo
 }
 
 SocketSession::SocketSession(ActorInstance& instance, Invocation& invocation,
-                             const call::HttpRequest& request, SocketExchangePtr exchange,
-                             std::unique_lock<fiber::Mutex>& alone)
+                             const call::HttpRequest& request, SocketExchangePtr exchange)
     : instance_(instance),
       invocation_(invocation),
       exchange_(std::move(exchange)),
-      alone_(alone),
+      patience_(instance.loop()),
       offered_(offeredIn(request.headers)) {
   exchange_->setInvocation(&invocation, instance.type().options.actionTimeout);
 }
 
 SocketSession::~SocketSession() {
+  exchange_->setOnChange(nullptr);
   exchange_->setInvocation(nullptr);
 }
 
@@ -125,11 +125,10 @@ Status SocketSession::close(WebSocketClose close) {
 Result<std::optional<WebSocketMessage>> SocketSession::receive(std::optional<Duration> timeout) {
   SKEP_CHECK_OK(checkAccepted());
   SKEP_CHECK_OK(invocation_.pause([&] {
-    const bool isAlone = alone_.owns_lock();
-    if (isAlone) alone_.unlock();
+    letOthersRun();
     waitUntilTaken();
     waitForMessage(timeout.value_or(kForever));
-    if (isAlone) alone_.lock();
+    waitForOthers();
   }));
   return exchange_->take();
 }
@@ -139,10 +138,36 @@ Status SocketSession::drain() {
   return invocation_.pause([&] { waitUntilTaken(); });
 }
 
+bool SocketSession::isReady() {
+  if (!isAccepted()) return false;
+  if (hasTooMuchOnItsWay()) {
+    if (!patience_.isPending()) {
+      patience_.callAfter(options().sendTimeout, [this] { exchange_->fail(tooSlow()); });
+    }
+    return false;
+  }
+  patience_.cancel();
+  return exchange_->isOver() || exchange_->hasMessage();
+}
+
+void SocketSession::letOthersRun() {
+  if (invocation_.isInLine()) invocation_.leaveLine();
+}
+
+void SocketSession::waitForOthers() {
+  const bool isOneAtATime = instance_.type().options.concurrency == Concurrency::OneAtATime;
+  // Without success it has to end, as the next turn finds out.
+  if (isOneAtATime && !invocation_.isInLine()) (void)invocation_.takeLine();
+}
+
+bool SocketSession::hasTooMuchOnItsWay() const {
+  return exchange_->isOpen() && exchange_->sentCost() > options().sendBytesMax;
+}
+
 void SocketSession::waitUntilTaken() {
   const fiber::AbortToken token = invocation_.abortToken();
   const MonotonicTime end = instance_.clock().monotonic() + options().sendTimeout;
-  while (exchange_->isOpen() && exchange_->sentCost() > options().sendBytesMax) {
+  while (hasTooMuchOnItsWay()) {
     if (token.isAborted()) return;
     const Duration left = end - instance_.clock().monotonic();
     if (left <= Duration::zero()) return exchange_->fail(tooSlow());

@@ -37,10 +37,9 @@ Status closeTo(const SocketExchangePtr& to, Invocation& invocation, call::WebSoc
 
 class SocketSession {
  public:
-  /// `alone` is held while the code runs, and let go while it waits for a message: the actor's other calls
-  /// have their turns meanwhile, also one at a time.
+  /// While the code waits for a message the actor's other calls have their turns, also one at a time.
   SocketSession(ActorInstance& instance, Invocation& invocation, const call::HttpRequest& request,
-                SocketExchangePtr exchange, std::unique_lock<fiber::Mutex>& alone);
+                SocketExchangePtr exchange);
   ~SocketSession();
   SocketSession(const SocketSession&) = delete;
   SocketSession& operator=(const SocketSession&) = delete;
@@ -60,6 +59,19 @@ class SocketSession {
   /// A pause: waits until the client has taken so much that more may be sent.
   Status drain();
 
+  // Instead of receive(), for code that is called back with each message.
+
+  /// Whether take() gives a message, or it is over. Not as long as the client has more on its way than it may have: it
+  /// has sendTimeout to take that. Does not suspend.
+  bool isReady();
+  /// The next message; nullopt: it is over.
+  std::optional<call::WebSocketMessage> take() { return exchange_->take(); }
+  /// Called on the loop when isReady() may have become true.
+  void setOnChange(std::function<void()> onChange) { exchange_->setOnChange(std::move(onChange)); }
+  /// In an actor that runs one call at a time: the others may run; waits for them, and suspends.
+  void letOthersRun();
+  void waitForOthers();
+
   const SocketExchangePtr& exchange() const { return exchange_; }
   const SocketOptions& options() const;
 
@@ -67,6 +79,7 @@ class SocketSession {
   call::Outcome<std::monostate> finish();
 
  private:
+  bool hasTooMuchOnItsWay() const;
   void waitUntilTaken();
   void waitForMessage(Duration patience);
   Status checkAccepted() const;
@@ -74,7 +87,7 @@ class SocketSession {
   ActorInstance& instance_;
   Invocation& invocation_;
   const SocketExchangePtr exchange_;
-  std::unique_lock<fiber::Mutex>& alone_;
+  fiber::Timer patience_;  // with a client that does not take what it is sent
   std::vector<std::string> offered_;
 };
 

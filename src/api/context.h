@@ -143,9 +143,13 @@ class Context {
   [[nodiscard]] KeepAwake keepAwake();
   /// Whether this call should come to its end: its time ran out, or the actor is on its way out.
   bool isAborted() const { return invocation_.abortToken().isAborted(); }
-  /// After this call: the actor and all it stored is removed.
+  /// The actor and all it stored is removed, if this turn ends well; what throws destroys nothing. This call
+  /// goes on to its end, and its reply comes when the store has removed the actor. Other calls under way are
+  /// told to stop and fail with actor.destroyed; calls that come now wait, and find no actor or make a new
+  /// one.
   void destroy() { invocation_.destroyActor(); }
-  /// After this call, and when nothing else runs: sleep without waiting for sleepAfter.
+  /// Sleep without waiting for sleepAfter, as soon as no call is under way. Calls that come before are
+  /// served; streams and raw WebSockets are told to end.
   void sleep() { invocation_.sleepActor(); }
 
   actor::Invocation& invocation() { return invocation_; }
@@ -244,16 +248,23 @@ Row rowAs(const std::vector<std::string>& columns, const std::vector<sql::Value>
 
 }  // namespace api
 
+namespace api {
+template <class T>
+inline constexpr bool isOptional = false;
+template <class T>
+inline constexpr bool isOptional<std::optional<T>> = true;
+}  // namespace api
+
 template <class T>
 sql::Value Context::toSql(const T& value) {
   if constexpr (std::is_constructible_v<sql::Value, const T&>) {
     return sql::Value(value);
   } else {
     static_assert(
-        std::is_same_v<T, std::optional<typename T::value_type>>,
+        api::isOptional<T>,
         "SQL parameters are numbers, bool, text, skep::Bytes, nullptr, or std::optional of "
         "those");
-    return value ? toSql(*value) : sql::Value();
+    if constexpr (api::isOptional<T>) return value ? toSql(*value) : sql::Value();
   }
 }
 

@@ -119,6 +119,11 @@ Value invokeWith(const Value& arguments, Call&& call, std::type_identity<std::tu
 
 }  // namespace api
 
+namespace api {
+template <class>
+inline constexpr bool isNever = false;
+}  // namespace api
+
 template <class T>
 class Definition {
  public:
@@ -150,6 +155,15 @@ class Definition {
     });
   }
 
+  /// Anything else is no action, and this says why.
+  template <class Function>
+  Definition& action(std::string, Function) {
+    static_assert(api::isNever<Function>,
+                  "an action is a member function of the actor type that takes a skep::Context& "
+                  "first: Result say(skep::Context& c, Argument argument, ...)");
+    return *this;
+  }
+
   /// A queue whose messages this handles. When it returns, the message is done: what it wrote commits
   /// along with that, and a sender that waits gets what it returns. When it throws, the message is tried
   /// again later; after the last try it is dead.
@@ -171,6 +185,12 @@ class Definition {
             (static_cast<T&>(self).*function)(c, std::move(decoded)));
       }
     };
+    return *this;
+  }
+  template <class Class, class Result>
+  Definition& queue(std::string, Result (Class::*)(Context&), QueueOptions = {}) {
+    static_assert(api::isNever<Class>,
+                  "the handler of a queue takes a Context& and the body of a message");
     return *this;
   }
   /// A queue that the actor's own code reads.

@@ -63,9 +63,7 @@ std::int64_t Schedule::set(std::int64_t dueMs, std::string action, const Value& 
 
 std::int64_t Schedule::setAfter(std::chrono::nanoseconds delay, std::string action,
                                 Value arguments) {
-  // Never early: part of a millisecond is a whole one.
-  const std::int64_t delayMs = std::chrono::ceil<milliseconds>(delay).count();
-  return set(invocation_.clock().wallMs() + delayMs, std::move(action), arguments);
+  return set(invocation_.clock().wallMsAfter(delay), std::move(action), arguments);
 }
 
 std::int64_t Schedule::setAt(Time time, std::string action, Value arguments) {
@@ -104,7 +102,7 @@ actor::Schedule& Cron::rows() {
 void Cron::setJob(actor::JobSpec spec, const Value& arguments) {
   checkAction(invocation_, spec.call.action);
   spec.call.arguments = api::toStored(arguments);
-  api::unwrap(rows().setJob(spec, invocation_.clock().wallMs()));
+  api::unwrap(rows().setJob(spec, invocation_.clock().wallMsAfter({})));
 }
 
 std::optional<JobInfo> Cron::get(const std::string& name) {

@@ -26,8 +26,10 @@ struct MonotonicTime {
 class Clock {
  public:
   virtual ~Clock() = default;
-  /// Milliseconds since the Unix epoch. May jump.
+  /// Milliseconds since the Unix epoch, rounded down. May jump.
   virtual std::int64_t wallMs() const = 0;
+  /// The first millisecond of wallMs() at which `delay` from now has passed: what is due then is not early.
+  virtual std::int64_t wallMsAfter(Duration delay) const = 0;
   /// Never goes back.
   virtual MonotonicTime monotonic() const = 0;
 };
@@ -35,20 +37,26 @@ class Clock {
 class SystemClock final : public Clock {
  public:
   std::int64_t wallMs() const override;
+  std::int64_t wallMsAfter(Duration delay) const override;
   MonotonicTime monotonic() const override;
 };
 
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(std::int64_t wallMs = 1'700'000'000'000) : startMs_(wallMs) {}
-  std::int64_t wallMs() const override { return startMs_ + ns_.load() / 1'000'000; }
+  std::int64_t wallMs() const override { return startMs_ + (ns_.load() - kStartNs) / 1'000'000; }
+  std::int64_t wallMsAfter(Duration delay) const override {
+    const Duration end = Duration(ns_.load() - kStartNs) + delay;
+    return startMs_ + std::chrono::ceil<std::chrono::milliseconds>(end).count();
+  }
   MonotonicTime monotonic() const override { return {ns_.load()}; }
   /// Moves both clocks forward. Timers of a Loop fire when that loop is next asked to run.
   void advance(Duration d) { ns_ += d.count(); }
 
  private:
+  static constexpr std::int64_t kStartNs = 1;
   std::int64_t startMs_;
-  std::atomic<std::int64_t> ns_{1};
+  std::atomic<std::int64_t> ns_{kStartNs};
 };
 
 }  // namespace skep

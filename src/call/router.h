@@ -28,6 +28,12 @@
 
 namespace skep::call {
 
+/// Of a request that an actor makes: who waits for it, and for how long.
+struct Waiting {
+  std::vector<std::string> callers = {};  // databases of the actors that wait, outermost first
+  std::optional<Duration> timeout = std::nullopt;  // the actor type's own when absent
+};
+
 struct ActionRequest {
   ActorAddress actor;
   Existence existence = Existence::GetOrCreate;
@@ -53,7 +59,8 @@ struct QueueSend {
   /// the message stays in its queue.
   std::optional<Duration> replyTimeout;
   Encoding replyEncoding = Encoding::Json;
-  std::optional<Visit> visit;  // as in ActionRequest
+  std::optional<Visit> visit = std::nullopt;  // as in ActionRequest
+  Waiting waiting = {};
 };
 
 struct QueueSent {
@@ -99,10 +106,13 @@ class Router {
   /// Sees to it that the actor exists: its first commit is durable. True when this call made it.
   /// `visit`: there when a client from outside asks; null otherwise.
   virtual Outcome<bool> resolve(const ActorAddress& actor, Existence existence,
-                                std::optional<Payload> input, const Visit* visit) = 0;
-  /// Ends what the actor does and removes everything of it. Calls under way fail.
+                                std::optional<Payload> input, const Visit* visit = nullptr,
+                                Waiting waiting = {}) = 0;
+  /// Ends what the actor does and removes everything of it: durably, when this returns. Calls under way
+  /// fail.
   virtual Outcome<std::monostate> destroy(const ActorAddress& actor) = 0;
-  /// Puts the actor to sleep once its calls have ended, if it is awake here.
+  /// Puts the actor to sleep once its calls have ended, if it is awake here. New calls are served
+  /// meanwhile; ActionTimedOut when they do not end within the type's actionTimeout.
   virtual Outcome<std::monostate> sleep(const ActorAddress& actor) = 0;
   virtual Outcome<ActorDetails> info(const ActorAddress& actor) = 0;
   /// Actors of `type` (empty: of all types) by key; at most `countMax`.

@@ -44,6 +44,12 @@ class TaskList {
     *end_ = &task;
     end_ = &task.next;
   }
+  Task& takeFirst() {
+    Task& task = *first_;
+    first_ = task.next;
+    if (first_ == nullptr) end_ = &first_;
+    return task;
+  }
   /// Empties the list and returns its chain, oldest first.
   Task* takeAll() {
     end_ = &first_;

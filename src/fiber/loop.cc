@@ -10,8 +10,16 @@ Loop::Loop(Clock& clock, LoopOptions options)
     : clock_(clock), core_(std::make_unique<detail::LoopCore>(*this, clock, options)) {}
 Loop::~Loop() = default;
 
-void Loop::spawn(std::string_view name, std::function<void()> body) {
-  core_->spawn(name, std::move(body));
+void Loop::spawn(std::string_view name, std::function<void()> body, Priority priority) {
+  core_->spawn(name, std::move(body), priority);
+}
+bool Loop::trySpawn(std::string_view name, std::function<void()> body, Priority priority) {
+  if (!core_->hasRoom(priority)) return false;
+  core_->spawn(name, std::move(body), priority);
+  return true;
+}
+bool Loop::hasRoom(Priority priority) const {
+  return core_->hasRoom(priority);
 }
 void Loop::post(std::function<void()> function) {
   core_->post(std::move(function));

@@ -1,10 +1,11 @@
 // Loop: one thread's event loop (Boost.Asio) and the fibers that run on it.
 //
-// Threading: post(), spawn() and stop() may be called from any thread; everything else from the
+// Threading: post(), spawn(), trySpawn() and stop() may be called from any thread; everything else from the
 // loop's thread, which is the one that calls run(), runUntilIdle(), runUntil() or poll(). Lifetime:
 // a Loop outlives its fibers; its destructor checks that none is left (close your Gates first) and
-// drops posted functions that have not run. Stacks are pooled, mmap-ed with a guard page; Linux'
-// default vm.max_map_count allows about 30,000 at once.
+// drops posted functions that have not run. Stacks are pooled, mmap-ed with a guard page; how many
+// there may be is said by a StackBudget, which all loops of a process share. A fiber that finds none
+// free waits for one.
 //
 // Order: woken fibers and posted functions run first in, first out. A turn is a round of what is
 // ready (small rounds are taken together, up to 64 fibers or 20 µs), then due timers, other
@@ -24,6 +25,7 @@
 
 #include "skep/base/clock.h"
 #include "skep/fiber/fiber.h"
+#include "skep/fiber/stack_budget.h"
 
 namespace boost::asio {
 class io_context;
@@ -39,6 +41,7 @@ struct LoopOptions {
   std::size_t stackBytes =
       512 * 1024;  // reserved address space a fiber; only touched pages cost memory
   std::size_t pooledStacksMax = 512;  // finished fibers' stacks kept for reuse, some 12 KiB each
+  StackBudget* budget = nullptr;      // null: the process's
 };
 
 class Loop {
@@ -50,7 +53,12 @@ class Loop {
 
   /// Starts a fiber; it first runs at the loop's next round. `name` is for logs and must outlive
   /// the fiber. An exception that leaves `body` is a bug and aborts the process.
-  void spawn(std::string_view name, std::function<void()> body);
+  void spawn(std::string_view name, std::function<void()> body,
+             Priority priority = Priority::Internal);
+  /// The same, for what can be refused: false when the budget has no stack left for its priority.
+  [[nodiscard]] bool trySpawn(std::string_view name, std::function<void()> body, Priority priority);
+  /// Whether trySpawn() would, now. Any thread.
+  bool hasRoom(Priority priority) const;
 
   /// Runs `function` on the loop's thread, outside any fiber: it must not suspend.
   void post(std::function<void()> function);
@@ -84,6 +92,7 @@ class Loop {
 
  private:
   friend class Timer;
+  friend class LoopWatch;
   friend class detail::LoopCore;
   Clock& clock_;
   std::unique_ptr<detail::LoopCore> core_;

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "skep/base/check.h"
@@ -25,6 +26,8 @@ constexpr Duration kTurnDuration = std::chrono::microseconds(20);
 // An alarm of a ManualClock never finds its timer due: it must not spin meanwhile.
 constexpr Duration kAlarmDelayAfterEarly = std::chrono::microseconds(100);
 constexpr Duration kAlarmDelayMax = std::chrono::hours(1);
+// How often those that wait for a stack look whether another loop has given one back.
+constexpr Duration kStackRetry = std::chrono::milliseconds(10);
 
 struct Running {
   LoopCore* core = nullptr;
@@ -63,7 +66,12 @@ class LoopCore::RunScope {
 };
 
 LoopCore::LoopCore(Loop& loop, Clock& clock, LoopOptions options)
-    : loop_(loop), clock_(clock), options_(options), keepIo_(io_.get_executor()), alarm_(io_) {}
+    : loop_(loop),
+      clock_(clock),
+      options_(options),
+      keepIo_(io_.get_executor()),
+      alarm_(io_),
+      budget_(options.budget == nullptr ? StackBudget::ofProcess() : *options.budget) {}
 
 LoopCore::~LoopCore() {
   SKEP_CHECK(!running_, "a loop is destroyed from within");
@@ -87,8 +95,22 @@ Fiber* LoopCore::currentFiber() {
   return running.fiber;
 }
 
-void LoopCore::spawn(std::string_view name, std::function<void()> body) {
-  makeReady(*new Fiber(*this, name, std::move(body)));
+void LoopCore::spawn(std::string_view name, std::function<void()> body, Priority priority) {
+  unstartedCount_.fetch_add(1, std::memory_order_relaxed);
+  makeReady(*new Fiber(*this, name, std::move(body), priority));
+}
+
+bool LoopCore::hasRoom(Priority priority) const {
+  // Those that have not begun will take one each.
+  return stacksInUse() + unstartedCount_.load(std::memory_order_relaxed) <
+         budget_.shareOf(priority);
+}
+
+/// Those that other loops keep for reuse count too: they are mapped.
+std::size_t LoopCore::stacksInUse() const {
+  const std::size_t mapped = budget_.count();
+  const std::size_t idle = idleCount_.load(std::memory_order_relaxed);
+  return mapped > idle ? mapped - idle : 0;
 }
 
 void LoopCore::post(std::function<void()> function) {
@@ -187,21 +209,29 @@ std::size_t LoopCore::fireTimers() {
 }
 
 void LoopCore::runTask(Task& task) {
-  if (task.kind == Task::Kind::Fiber) return resume(static_cast<Fiber&>(task));
-  Call& call = static_cast<Call&>(task);
-  call.function();
-  delete &call;
+  const std::uint64_t beat = beat_.load(std::memory_order_relaxed);
+  beat_.store(beat + 1, std::memory_order_relaxed);
+  if (task.kind == Task::Kind::Fiber) {
+    resume(static_cast<Fiber&>(task));
+  } else {
+    Call& call = static_cast<Call&>(task);
+    call.function();
+    delete &call;
+  }
+  beat_.store(beat + 2, std::memory_order_relaxed);
 }
 
 void LoopCore::resume(Fiber& fiber) {
-  if (fiber.strand_ == nullptr) start(fiber);
+  if (fiber.strand_ == nullptr && !start(fiber)) return waitForStack(fiber);
   Strand& strand = *fiber.strand_;
+  if (fiber.activity_ != nullptr) publishActivity(fiber.activity_);
   running.fiber = &fiber;
   ExceptionGlobals& globals = exceptionGlobals();
   home_.exceptions = std::exchange(globals, strand.context.exceptions);
   enter(strand);
   strand.context.exceptions = std::exchange(globals, home_.exceptions);
   running.fiber = nullptr;
+  if (activity_.load(std::memory_order_relaxed) != nullptr) publishActivity(nullptr);
   if (strand.fiber == nullptr) finish(strand);
 }
 
@@ -216,23 +246,55 @@ void LoopCore::leave(Fiber& fiber) {
   fiber.strand_->leave();
 }
 
-void LoopCore::start(Fiber& fiber) {
+/// Gives the fiber a stack; false when there is none for it now.
+bool LoopCore::start(Fiber& fiber) {
+  if (stacksInUse() >= budget_.shareOf(fiber.priority_)) return false;
   if (idleStrands_.empty()) {
-    fiber.strand_ = new Strand(*this, options_.stackBytes);
+    std::unique_ptr<Stack> stack = Stack::map(options_.stackBytes);
+    if (stack == nullptr) return false;
+    fiber.strand_ = new Strand(*this, std::move(stack));
+    budget_.noteMapped();
   } else {
     fiber.strand_ = idleStrands_.back();
     idleStrands_.pop_back();
+    idleCount_.store(idleStrands_.size(), std::memory_order_relaxed);
   }
   fiber.strand_->fiber = &fiber;
+  unstartedCount_.fetch_sub(1, std::memory_order_relaxed);
   ++fiberCount_;
+  return true;
 }
 
 void LoopCore::finish(Strand& strand) {
   --fiberCount_;
-  if (idleStrands_.size() < options_.pooledStacksMax) {
+  // Nobody keeps for himself what others may need.
+  const bool isPlenty = budget_.count() <= budget_.shareOf(Priority::Outside);
+  if (isPlenty && idleStrands_.size() < options_.pooledStacksMax) {
     idleStrands_.push_back(&strand);
+    idleCount_.store(idleStrands_.size(), std::memory_order_relaxed);
   } else {
     endStrand(&strand);
+  }
+  if (retry_.isQueued()) stackIsFree();
+}
+
+/// It begins when a fiber of this loop has ended, or of another: those are looked at now and then.
+void LoopCore::waitForStack(Fiber& fiber) {
+  starved_[static_cast<std::size_t>(fiber.priority_)].append(fiber);
+  if (!retry_.isQueued()) armTimer(retry_, kStackRetry);
+}
+
+/// Whom others may wait for comes first.
+void LoopCore::stackIsFree() {
+  for (std::size_t i = kPriorityCount; i-- > 0;) {
+    if (!starved_[i].isEmpty()) return makeReady(starved_[i].takeFirst());
+  }
+  timers_.cancel(retry_);
+}
+
+void LoopCore::wakeStarved() {
+  for (std::size_t i = kPriorityCount; i-- > 0;) {
+    while (!starved_[i].isEmpty()) makeReady(starved_[i].takeFirst());
   }
 }
 
@@ -240,11 +302,13 @@ void LoopCore::finish(Strand& strand) {
 void LoopCore::endStrand(Strand* strand) {
   enter(*strand);
   delete strand;
+  budget_.noteUnmapped();
 }
 
-Strand::Strand(LoopCore& loopCore, std::size_t stackBytes) : core(loopCore), stack(stackBytes) {
-  context.handle = make_fcontext(stack.top(), stack.bytes(), &LoopCore::strandMain);
-  context.sanitizer.setBounds(stack.bottom(), stack.bytes());
+Strand::Strand(LoopCore& loopCore, std::unique_ptr<Stack> mapped)
+    : core(loopCore), stack(std::move(mapped)) {
+  context.handle = make_fcontext(stack->top(), stack->bytes(), &LoopCore::strandMain);
+  context.sanitizer.setBounds(stack->bottom(), stack->bytes());
   context.sanitizer.createThreadState();
 }
 
@@ -299,6 +363,33 @@ std::uint64_t LoopCore::beginSuspension(Fiber& fiber) {
 
 void LoopCore::checkMaySuspend() {
   SKEP_CHECK(exceptionGlobals().caughtExceptions == nullptr, "no suspension in a catch block");
+}
+
+// ---- For the watch
+
+const Activity* LoopCore::setActivity(const Activity* activity) {
+  Fiber* const fiber = currentFiber();
+  SKEP_CHECK(fiber != nullptr, "only a fiber is about something");
+  publishActivity(activity);
+  return std::exchange(fiber->activity_, activity);
+}
+
+/// The activity before may go away when this has returned: whoever looks at it sets isLookedAt_ before it
+/// reads activity_, and we write activity_ before we read isLookedAt_, so one of the two sees the other.
+void LoopCore::publishActivity(const Activity* activity) {
+  activity_.exchange(activity, std::memory_order_seq_cst);
+  while (isLookedAt_.load(std::memory_order_seq_cst)) std::this_thread::yield();
+}
+
+HeldLoop LoopCore::look() {
+  HeldLoop held;
+  isLookedAt_.store(true, std::memory_order_seq_cst);
+  if (const Activity* activity = activity_.load(std::memory_order_seq_cst)) {
+    held.actor = activity->actor;
+    held.what = activity->what;
+  }
+  isLookedAt_.store(false, std::memory_order_seq_cst);
+  return held;
 }
 
 void LoopCore::armTimer(TimerEntry& entry, Duration delay) {

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -15,12 +16,14 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "skep/fiber/inbox.h"
 #include "skep/fiber/loop.h"
+#include "skep/fiber/loop_watch.h"
 #include "skep/fiber/sanitizer.h"
 #include "skep/fiber/stack.h"
 #include "skep/fiber/timer_queue.h"
@@ -51,7 +54,7 @@ class LoopCore;
 /// Kept for the next fiber when one has finished: its pages are warm, and the sanitizers' state of
 /// a stack is expensive to make.
 struct Strand {
-  Strand(LoopCore& loopCore, std::size_t stackBytes);
+  Strand(LoopCore& loopCore, std::unique_ptr<Stack> mapped);
   ~Strand();
   Strand(const Strand&) = delete;
   Strand& operator=(const Strand&) = delete;
@@ -60,15 +63,15 @@ struct Strand {
   void leave();
 
   LoopCore& core;
-  Stack stack;
+  const std::unique_ptr<Stack> stack;
   ExecutionContext context;
   Fiber* fiber = nullptr;  // that it runs; null: none, it is idle or about to end
 };
 
 class Fiber : public Task {
  public:
-  Fiber(LoopCore& core, std::string_view name, std::function<void()> body)
-      : Task(Kind::Fiber), core_(core), name_(name), body_(std::move(body)) {}
+  Fiber(LoopCore& core, std::string_view name, std::function<void()> body, Priority priority)
+      : Task(Kind::Fiber), core_(core), name_(name), priority_(priority), body_(std::move(body)) {}
 
  private:
   friend class LoopCore;
@@ -76,7 +79,9 @@ class Fiber : public Task {
 
   LoopCore& core_;
   std::string_view name_;
+  const Priority priority_;
   std::function<void()> body_;
+  const Activity* activity_ = nullptr;  // see LoopWatch
   // From the first run on: spawn() may be on another thread than the pool of strands.
   Strand* strand_ = nullptr;
   // Odd while suspended; each suspension and each wake adds one. A Waker remembers the odd number
@@ -95,7 +100,8 @@ class LoopCore {
   static Fiber* currentFiber();
 
   // Any thread.
-  void spawn(std::string_view name, std::function<void()> body);
+  void spawn(std::string_view name, std::function<void()> body, Priority priority);
+  bool hasRoom(Priority priority) const;
   void post(std::function<void()> function);
   void stop();
   void makeReady(Task& task);
@@ -122,6 +128,13 @@ class LoopCore {
   static std::uint64_t beginSuspension(Fiber& fiber);
   /// Dies when the running code is in a catch block.
   static void checkMaySuspend();
+  /// What the running fiber is about from now on; gives what it was about before.
+  const Activity* setActivity(const Activity* activity);
+
+  // The watch's thread.
+  /// Odd while a task runs; another number for each.
+  std::uint64_t beat() const { return beat_.load(std::memory_order_relaxed); }
+  HeldLoop look();
 
  private:
   class RunScope;
@@ -132,8 +145,13 @@ class LoopCore {
   std::size_t fireTimers();
   void runTask(Task& task);
   void resume(Fiber& fiber);
-  void start(Fiber& fiber);
+  bool start(Fiber& fiber);
+  std::size_t stacksInUse() const;
+  void waitForStack(Fiber& fiber);
+  void stackIsFree();
+  void wakeStarved();
   void finish(Strand& strand);
+  void publishActivity(const Activity* activity);
   void enter(Strand& strand);
   void endStrand(Strand* strand);
   friend struct Strand;
@@ -158,6 +176,22 @@ class LoopCore {
   Inbox inbox_;
   std::function<void()> notify_;
   ExecutionContext home_;
+  StackBudget& budget_;
+  std::atomic<std::size_t> idleCount_ = 0;       // of idleStrands_, for other threads
+  std::atomic<std::size_t> unstartedCount_ = 0;  // fibers that have no stack yet
+  // Fibers that found no stack free, by priority; and who tries again for them.
+  std::array<TaskList, kPriorityCount> starved_;
+  struct Retry : TimerEntry {
+    explicit Retry(LoopCore& loopCore)
+        : TimerEntry([](TimerEntry& entry) { static_cast<Retry&>(entry).core.wakeStarved(); }),
+          core(loopCore) {}
+    LoopCore& core;
+  };
+  Retry retry_{*this};
+  // For the watch.
+  std::atomic<std::uint64_t> beat_ = 0;
+  std::atomic<const Activity*> activity_ = nullptr;
+  std::atomic<bool> isLookedAt_ = false;
   std::size_t fiberCount_ = 0;
   bool running_ = false;
   bool stopping_ = false;

@@ -19,15 +19,20 @@ std::size_t pageBytes() {
 
 }  // namespace
 
-Stack::Stack(std::size_t bytes) : bytes_((bytes + pageBytes() - 1) / pageBytes() * pageBytes()) {
-  void* mapping = ::mmap(nullptr, pageBytes() + bytes_, PROT_NONE,
+std::unique_ptr<Stack> Stack::map(std::size_t bytes) {
+  const std::size_t usable = (bytes + pageBytes() - 1) / pageBytes() * pageBytes();
+  void* mapping = ::mmap(nullptr, pageBytes() + usable, PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  SKEP_CHECK(mapping != MAP_FAILED,
-             "no address space for another fiber stack: %s (see vm.max_map_count)",
-             std::strerror(errno));
-  bottom_ = static_cast<std::byte*>(mapping) + pageBytes();
-  SKEP_CHECK(::mprotect(bottom_, bytes_, PROT_READ | PROT_WRITE) == 0,
-             "no mapping for another fiber stack: %s (see vm.max_map_count)", std::strerror(errno));
+  if (mapping == MAP_FAILED) return nullptr;
+  std::byte* bottom = static_cast<std::byte*>(mapping) + pageBytes();
+  if (::mprotect(bottom, usable, PROT_READ | PROT_WRITE) != 0) {
+    ::munmap(mapping, pageBytes() + usable);
+    return nullptr;
+  }
+  return std::unique_ptr<Stack>(new Stack(bottom, usable));
+}
+
+Stack::Stack(std::byte* bottom, std::size_t bytes) : bytes_(bytes), bottom_(bottom) {
   addStackAsRoot(bottom_, bytes_);
 }
 

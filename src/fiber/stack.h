@@ -6,14 +6,15 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 namespace skep::fiber::detail {
 
 class Stack {
  public:
-  /// `bytes` is rounded up to whole pages. Aborts when the system has no more address space or
-  /// mappings.
-  explicit Stack(std::size_t bytes);
+  /// `bytes` is rounded up to whole pages. Null when the system has no more address space or
+  /// mappings (vm.max_map_count).
+  static std::unique_ptr<Stack> map(std::size_t bytes);
   ~Stack();
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
@@ -24,8 +25,10 @@ class Stack {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  std::size_t bytes_;
-  std::byte* bottom_;
+  Stack(std::byte* bottom, std::size_t bytes);
+
+  const std::size_t bytes_;
+  std::byte* const bottom_;
 };
 
 }  // namespace skep::fiber::detail

@@ -10,6 +10,22 @@ void Event::wait() {
   });
 }
 
+bool Event::waitFor(Duration duration) {
+  if (duration <= Duration::zero()) return false;
+  Waiter waiter;
+  bool isTooLate = false;
+  Timer timer(*currentLoop());
+  suspend([&](Waker waker) {
+    waiter.waker = waker;
+    waiters_.append(waiter);
+    timer.callAfter(duration, [&] {
+      isTooLate = waiters_.remove(waiter);
+      if (isTooLate) waiter.waker.wake();
+    });
+  });
+  return !isTooLate;
+}
+
 void Event::notifyAll() {
   // A woken fiber first runs later, so nobody joins the list in between.
   while (!waiters_.isEmpty()) waiters_.takeFirst().waker.wake();
@@ -27,7 +43,7 @@ bool Gate::tryEnter() {
 
 void Gate::leave() {
   SKEP_CHECK(count_ > 0, "a gate is left more often than entered");
-  if (--count_ == 0 && closed_) emptied_.notifyAll();
+  if (--count_ == 0 && emptied_.hasWaiters()) emptied_.notifyAll();
 }
 
 void Gate::close() {
@@ -42,6 +58,28 @@ void Mutex::lock() {
     waiter.waker = waker;
     waiters_.append(waiter);
   });
+}
+
+void Gate::waitForEmpty() {
+  if (count_ != 0) emptied_.wait();
+}
+
+bool Mutex::lock(AbortToken token) {
+  if (token.isAborted()) return false;
+  if (try_lock()) return true;
+  Waiter waiter;
+  bool isAborted = false;
+  std::uint64_t id = 0;
+  suspend([&](Waker waker) {
+    waiter.waker = waker;
+    waiters_.append(waiter);
+    id = token.onAbort([&] {
+      isAborted = waiters_.remove(waiter);  // else it has the mutex already
+      if (isAborted) waiter.waker.wake();
+    });
+  });
+  token.remove(id);
+  return !isAborted;
 }
 
 bool Mutex::try_lock() {

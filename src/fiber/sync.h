@@ -11,6 +11,7 @@
 
 #include "skep/base/check.h"
 #include "skep/fiber/fiber.h"
+#include "skep/fiber/timer.h"
 
 namespace skep::fiber {
 
@@ -79,6 +80,16 @@ class WaitList {
     if (first_ == nullptr) end_ = &first_;
     return node;
   }
+  /// For who gives up, which is mostly the first. False: it is not in here any more.
+  bool remove(Node& node) {
+    for (Node** place = &first_; *place != nullptr; place = &(*place)->next) {
+      if (*place != &node) continue;
+      *place = node.next;
+      if (node.next == nullptr) end_ = place;
+      return true;
+    }
+    return false;
+  }
 
  private:
   Node* first_ = nullptr;
@@ -90,6 +101,8 @@ class Event {
  public:
   /// Suspends until the next notifyAll() (or, in its turn, notifyOne()).
   void wait();
+  /// The same, for at most so long; false when the time ran out.
+  bool waitFor(Duration duration);
   void notifyAll();
   void notifyOne();
   bool hasWaiters() const { return !waiters_.isEmpty(); }
@@ -116,6 +129,9 @@ class Gate {
   bool tryEnter();
   void leave();
   void close();  // suspends; may be called again, and by several fibers
+  /// Suspends until nobody is inside, or wakeWaiters(): look at count() again. It stays open.
+  void waitForEmpty();
+  void wakeWaiters() { emptied_.notifyAll(); }
   bool isClosed() const { return closed_; }
   std::size_t count() const { return count_; }
 
@@ -129,13 +145,15 @@ class Gate {
 class GateHolder {
  public:
   explicit GateHolder(Gate& gate) : gate_(gate.tryEnter() ? &gate : nullptr) {}
-  ~GateHolder() {
-    if (gate_ != nullptr) gate_->leave();
-  }
+  ~GateHolder() { leave(); }
   GateHolder(GateHolder&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
   GateHolder(const GateHolder&) = delete;
   GateHolder& operator=(const GateHolder&) = delete;
   explicit operator bool() const { return gate_ != nullptr; }
+  /// Earlier than the scope's end.
+  void leave() {
+    if (Gate* gate = std::exchange(gate_, nullptr)) gate->leave();
+  }
 
  private:
   Gate* gate_;
@@ -145,6 +163,8 @@ class GateHolder {
 class Mutex {
  public:
   void lock();  // suspends
+  /// The same, until the abort; false when that came first, and then the mutex is not the caller's.
+  bool lock(AbortToken token);
   bool try_lock();
   /// Hands the mutex to the fiber that has waited longest: nobody else can get it in between.
   void unlock();

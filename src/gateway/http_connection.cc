@@ -194,10 +194,15 @@ void HttpConnection::received(beast::error_code error) {
     return shutDown();
   }
   isHandling_ = true;
-  shared_.loop.spawn("http", [self = shared_from_this(), client = std::move(client)] {
+  const auto answer = [self = shared_from_this(), client] {
     self->handle(*client);
     self->shared_.requests.leave();
-  });
+  };
+  if (shared_.loop.trySpawn("http", answer, fiber::Priority::Outside)) return;
+  isHandling_ = false;
+  client->end();
+  shared_.requests.leave();
+  refuse({FailureCode::ActorOverloaded, "too many calls are under way on this node"});
 }
 
 /// The connection goes on as a WebSocket, if that is allowed.
@@ -275,16 +280,26 @@ bool HttpConnection::write(HttpResponse& response) {
   return !error;
 }
 
-/// Answers what could not be read or taken, and closes: where the next request starts may be unknown.
+/// Answers what could not be read or taken, and closes: where the next request starts may be unknown. Takes
+/// no fiber, unless the client still sends: those may be what there is too little of.
 void HttpConnection::refuse(const Failure& failure) {
   if (!shared_.requests.tryEnter()) return shutDown();
-  shared_.loop.spawn("http refusal", [self = shared_from_this(), failure] {
-    HttpResponse response = self->shared_.front.handler.refuse(self->parser_->get(), failure);
-    response.keep_alive(false);
-    if (self->write(response) && !self->parser_->is_done()) self->linger();
+  auto response =
+      std::make_shared<HttpResponse>(shared_.front.handler.refuse(parser_->get(), failure));
+  response->keep_alive(false);
+  const auto answer = [self = shared_from_this(), response] {
+    if (self->write(*response)) self->linger();
     self->shutDown();
     self->shared_.requests.leave();
-  });
+  };
+  const bool stillSends = !parser_->is_done();
+  if (stillSends && shared_.loop.trySpawn("http refusal", answer, fiber::Priority::Inside)) return;
+  stream_->expiresAfter(shared_.front.options.writeTimeout);
+  http::async_write(*stream_, *response,
+                    [self = shared_from_this(), response](beast::error_code, std::size_t) {
+                      self->shutDown();
+                      self->shared_.requests.leave();
+                    });
 }
 
 /// A client that still sends would be reset by a close, and might never see the answer (RFC 9112 section

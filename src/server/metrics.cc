@@ -54,6 +54,8 @@ double number(Number value) {
 std::string formatMetrics(const Measurements& m) {
   Families f;
   f.gauge("skep_actors_awake", "Actors that are awake in this process", number(m.host.actorsAwake));
+  f.counter("skep_loop_held_total", "Times code held an event loop for longer than a second",
+            number(m.loopsHeld));
   f.counter("skep_actor_wakes_total", "Times an actor woke, creations included",
             number(m.host.wakes));
   f.counter("skep_actor_creations_total", "Actors created", number(m.host.creations));

@@ -17,6 +17,7 @@ struct Measurements {
   gateway::ServerStats gateway;
   store::CommitPipelineStats pipeline;
   vfs::CacheStats cache;
+  std::uint64_t loopsHeld = 0;
   std::size_t residentBytes = 0;
   double uptimeSeconds = 0;
 };

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
@@ -13,13 +14,13 @@
 
 #include "skep/actor/host.h"
 #include "skep/base/log.h"
-#include "skep/base/process_memory.h"
 #include "skep/fiber/loop.h"
+#include "skep/fiber/loop_watch.h"
 #include "skep/fiber/sync.h"
 #include "skep/gateway/server.h"
 #include "skep/server/engine.h"
+#include "skep/server/health.h"
 #include "skep/server/loop_threads.h"
-#include "skep/server/metrics.h"
 #include "skep/server/serve_settings.h"
 #include "skep/server/store_url.h"
 
@@ -49,13 +50,6 @@ void raiseFileLimit() {
   (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/// The store answers.
-std::optional<call::Failure> checkStore(store::PageStore& store) {
-  const auto listed = store.list("", "", 1);
-  if (listed) return std::nullopt;
-  return call::failureOf(listed.error(), "the store");
-}
-
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
@@ -72,21 +66,20 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     loops[i + 1] = &other;
   });
 
+  std::atomic<std::uint64_t> loopsHeld = 0;
+  const fiber::LoopWatch watch(loops, {}, [&](const fiber::HeldLoop& held) {
+    ++loopsHeld;
+    logWarn("server", "code does not give its loop back, and all actors there wait",
+            {{"actor", held.actor},
+             {"action", held.what},
+             {"waited_ms", std::to_string(held.time.count() / 1'000'000)}});
+  });
   actor::Host host(registry, environments);
   host.start();
   gateway::Server* front = nullptr;
-  const MonotonicTime started = loop.clock().monotonic();
-  listening.notReady = [&] { return checkStore(engine->store()); };
-  listening.metrics = [&] {
-    return server::formatMetrics(
-        {.host = host.stats(),
-         .gateway = front->stats(),
-         .pipeline = engine->pipelineStats(),
-         .cache = engine->environment().cache.stats(),
-         .residentBytes = residentBytes(),
-         .uptimeSeconds =
-             std::chrono::duration<double>(loop.clock().monotonic() - started).count()});
-  };
+  server::addHealth(
+      listening, *engine, host, loop.clock(), [&] { return front->stats(); },
+      [&] { return loopsHeld.load(); });
   gateway::Server server(loops, host, listening);
   front = &server;
   // Whoever reads that the server listens may tell it to end at once.
@@ -98,6 +91,8 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     signals->wait();
     signals.reset();  // a second one ends the process where it stands
     logInfo("server", "shutting down", {});
+    // So early that what they are told still leaves.
+    host.stopCallsAfter(listening.drainTime * 9 / 10);
     server.close();
   }
   host.close();

@@ -81,12 +81,33 @@ Status Connection::setUp() {
   sqlite3_limit(handle_, SQLITE_LIMIT_LENGTH, lengthLimit(options_.limits.valueBytesMax));
   sqlite3_limit(handle_, SQLITE_LIMIT_SQL_LENGTH, lengthLimit(options_.limits.sqlBytesMax));
   sqlite3_limit(handle_, SQLITE_LIMIT_ATTACHED, 1);  // VACUUM needs one
+  SKEP_CHECK_OK(loadExtensions());
   SKEP_CHECK_OK(limitPages());
   sqlite3_set_authorizer(handle_, authorize, this);
   sqlite3_progress_handler(handle_, kProgressSteps, progress, this);
   sqlite3_rollback_hook(handle_, rolledBack, this);
   countedTxid_ = file_->committedTxid();
   return {};
+}
+
+/// Only here, and only by the C function: the SQL function load_extension() stays off.
+Status Connection::loadExtensions() {
+  if (options_.extensions == nullptr || options_.extensions->empty()) return {};
+  vfs::AccountScope scope(account_);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, nullptr);
+  Status loaded;
+  for (const std::string& file : *options_.extensions) {
+    char* message = nullptr;
+    const int rc = sqlite3_load_extension(handle_, file.c_str(), nullptr, &message);
+    if (rc == SQLITE_OK) continue;
+    loaded =
+        Error{ErrorCode::InvalidArgument, "the SQLite extension '" + file + "' cannot be loaded: " +
+                                              (message != nullptr ? message : sqlite3_errstr(rc))};
+    sqlite3_free(message);
+    break;
+  }
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
+  return loaded;
 }
 
 /// Lets SQLite refuse growth past the quota at once, not only at the commit; and write a

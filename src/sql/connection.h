@@ -132,6 +132,7 @@ class Connection {
   };
 
   Status setUp();
+  Status loadExtensions();
   Status limitPages();
   Status limitTemporaryPages();
   bool isSystem() const { return asSystem_ || options_.trust == DatabaseOptions::Trust::System; }

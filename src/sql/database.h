@@ -52,6 +52,9 @@ struct DatabaseOptions {
   /// neither suspend nor call the database.
   std::function<bool()> keepRunning = {};
   std::size_t statementCacheBytesMax = 64 * 1024;
+  /// Files of extensions (shared libraries) that are loaded first, in this order. Code of the process, as
+  /// trusted as its own: SQL can load none. Null: none. Outlives the database.
+  const std::vector<std::string>* extensions = nullptr;
 };
 
 struct Rows {

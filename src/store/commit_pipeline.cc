@@ -131,7 +131,8 @@ bool CommitPipeline::wantsPump() {
 }
 
 void CommitPipeline::spawnPump() {
-  loop_.spawn("commit pump", [this] { pump(); });
+  loop_.spawn(
+      "commit pump", [this] { pump(); }, fiber::Priority::Last);
 }
 
 void CommitPipeline::pump() {

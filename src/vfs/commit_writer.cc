@@ -56,10 +56,11 @@ void CommitWriter::schedule() {
 void CommitWriter::startCommits() {
   if (file_.isWriting || file_.broken || !hasWork() || !background_.tryEnter()) return;
   file_.isWriting = true;
-  file_.environment.loop.spawn("commit", [this] {
+  const auto write = [this] {
     writeWhile([this] { return hasWork(); });
     background_.leave();
-  });
+  };
+  file_.environment.loop.spawn("commit", write, fiber::Priority::Commit);
 }
 
 void CommitWriter::commit(AlarmChange alarm) {

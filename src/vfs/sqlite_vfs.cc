@@ -240,6 +240,19 @@ int vfsFullPathname(sqlite3_vfs*, const char* name, int outBytes, char* out) {
   sqlite3_snprintf(outBytes, out, "%s", name);
   return SQLITE_OK;
 }
+// Shared libraries, of extensions: loading one is the connection's to allow.
+void* vfsDlOpen(sqlite3_vfs*, const char* file) {
+  return systemVfs()->xDlOpen(systemVfs(), file);
+}
+void vfsDlError(sqlite3_vfs*, int bytes, char* message) {
+  systemVfs()->xDlError(systemVfs(), bytes, message);
+}
+void (*vfsDlSym(sqlite3_vfs*, void* library, const char* symbol))(void) {
+  return systemVfs()->xDlSym(systemVfs(), library, symbol);
+}
+void vfsDlClose(sqlite3_vfs*, void* library) {
+  systemVfs()->xDlClose(systemVfs(), library);
+}
 int vfsRandomness(sqlite3_vfs*, int bytes, char* out) {
   return systemVfs()->xRandomness(systemVfs(), bytes, out);
 }
@@ -278,6 +291,10 @@ void registerVfs() {
     vfs.xDelete = vfsDelete;
     vfs.xAccess = vfsAccess;
     vfs.xFullPathname = vfsFullPathname;
+    vfs.xDlOpen = vfsDlOpen;
+    vfs.xDlError = vfsDlError;
+    vfs.xDlSym = vfsDlSym;
+    vfs.xDlClose = vfsDlClose;
     vfs.xRandomness = vfsRandomness;
     vfs.xSleep = vfsSleep;
     vfs.xCurrentTime = vfsCurrentTime;

@@ -22,6 +22,7 @@ class DatingClock final : public Clock {
  public:
   explicit DatingClock(const Clock& dates) : dates_(dates) {}
   std::int64_t wallMs() const override { return dates_.wallMs(); }
+  std::int64_t wallMsAfter(Duration delay) const override { return dates_.wallMsAfter(delay); }
   MonotonicTime monotonic() const override { return limits_.monotonic(); }
 
  private:

@@ -47,6 +47,45 @@ TEST_F(EventTest, notify_one_wakes_in_the_order_of_waiting) {
   EXPECT_EQ(log, (std::vector<int>{0, 1, 2}));
 }
 
+TEST_F(EventTest, who_waits_for_so_long_goes_on_when_the_time_is_over) {
+  Event event;
+  loop.spawn("waiter", [&] {
+    log.push_back(event.waitFor(std::chrono::seconds(5)) ? 1 : 0);
+    log.push_back(event.waitFor(std::chrono::seconds(5)) ? 1 : 0);
+  });
+  loop.runUntilIdle();
+  event.notifyAll();
+  loop.runUntilIdle();
+  EXPECT_EQ(log, (std::vector<int>{1}));
+  clock.advance(std::chrono::seconds(5));
+  loop.runUntilIdle();
+  EXPECT_EQ(log, (std::vector<int>{1, 0}));
+  EXPECT_FALSE(event.hasWaiters());
+}
+
+TEST_F(MutexTest, who_gives_up_leaves_the_line_and_the_next_gets_it) {
+  Mutex mutex;
+  AbortSource abort;
+  loop.spawn("holder", [&] {
+    mutex.lock();
+    sleepFor(std::chrono::seconds(1));
+    mutex.unlock();
+  });
+  loop.spawn("gives up", [&] { log.push_back(mutex.lock(abort.token()) ? 1 : 0); });
+  loop.spawn("waits", [&] {
+    mutex.lock();
+    log.push_back(2);
+    mutex.unlock();
+  });
+  loop.runUntilIdle();
+  abort.requestAbort();
+  loop.runUntilIdle();
+  EXPECT_EQ(log, (std::vector<int>{0}));
+  clock.advance(std::chrono::seconds(1));
+  loop.runUntilIdle();
+  EXPECT_EQ(log, (std::vector<int>{0, 2}));
+}
+
 TEST_F(EventTest, notify_all_wakes_who_waits_now_but_not_who_waits_again) {
   Event event;
   for (int i = 0; i < 3; ++i) {

@@ -38,7 +38,8 @@ class EchoRouter final : public call::Router {
     return call::QueueSent{.id = 1, .reply = message.body};
   }
   call::Outcome<bool> resolve(const call::ActorAddress& actor, call::Existence existence,
-                              std::optional<call::Payload> input, const call::Visit*) override {
+                              std::optional<call::Payload> input, const call::Visit*,
+                              call::Waiting) override {
     if (existence == call::Existence::Get) {
       return call::Failure(call::FailureCode::ActorNotFound, "no " + actor.toString());
     }

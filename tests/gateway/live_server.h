@@ -50,7 +50,7 @@ class LiveServer {
         serveActors(loop, [&] { serveSockets(loop, body); });
         return;
       }
-      fiber::Loop actors(clock);
+      fiber::Loop actors(clock, actorsLoop_);
       fiber::OneShot<bool> ended;
       fiber::OneShot<bool> ready;
       fiber::OneShot<bool> mayEnd;
@@ -78,6 +78,8 @@ class LiveServer {
   WatchedStore& store() { return *store_; }
   /// Before it serves.
   vfs::PagedFileOptions& databases() { return databases_; }
+  /// Before it serves; of actors on another loop.
+  fiber::LoopOptions& actorsLoop() { return actorsLoop_; }
   actor::Host& host() { return *host_; }
   /// From the body: the server begins to close.
   void closeEarly() {
@@ -142,6 +144,7 @@ class LiveServer {
   const Actors place_;
   actor::Registry registry_;
   vfs::PagedFileOptions databases_;
+  fiber::LoopOptions actorsLoop_;
   WatchedStore* store_ = nullptr;
   std::unique_ptr<actor::Host> host_;
   std::unique_ptr<gateway::Server> server_;

@@ -6,9 +6,6 @@
 #include <signal.h>
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -16,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "http_client.h"
 #include "skep/server/serve_settings.h"
 #include "skep/testing/child_process/child_process.h"
 #include "skep/testing/temp_directory.h"
@@ -24,44 +22,9 @@ namespace skep {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::HttpClient;
 using ::testing::StartsWith;
-namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace http = boost::beast::http;
-
-/// One connection to a server. Gives an empty text when the server goes away.
-class Client {
- public:
-  explicit Client(std::uint16_t port) : socket_(context_) {
-    beast::error_code error;
-    socket_.connect({asio::ip::make_address("127.0.0.1"), port}, error);
-  }
-  std::string ask(http::verb verb, const std::string& target, const std::string& body = "") {
-    http::request<http::string_body> request(verb, target, 11);
-    request.set(http::field::host, "localhost");
-    request.body() = body;
-    request.prepare_payload();
-    beast::error_code error;
-    http::write(socket_, request, error);
-    http::response<http::string_body> response;
-    if (!error) http::read(socket_, buffer_, response, error);
-    status = error ? 0 : response.result_int();
-    return error ? "" : response.body();
-  }
-  std::string increment(const std::string& key, int by = 1) {
-    return ask(http::verb::post, "/actors/counter/" + key + "/actions/increment",
-               "[" + std::to_string(by) + "]");
-  }
-  std::string value(const std::string& key) {
-    return ask(http::verb::post, "/actors/counter/" + key + "/actions/value");
-  }
-  unsigned status = 0;
-
- private:
-  asio::io_context context_;
-  asio::ip::tcp::socket socket_;
-  beast::flat_buffer buffer_;
-};
 
 class ServeTest : public ::testing::Test {
  protected:
@@ -104,16 +67,17 @@ class ServeTest : public ::testing::Test {
 TEST_F(ServeTest, actors_on_all_threads_answer_every_connection_and_outlive_a_restart) {
   start({"--threads", "3"});
   for (int connection = 0; connection < 6; ++connection) {
-    Client client(port_);
+    HttpClient client(port_);
     for (int actor = 0; actor < 12; ++actor) {
-      EXPECT_EQ(client.increment("a" + std::to_string(actor)), std::to_string(connection + 1));
+      EXPECT_EQ(client.call("counter/a" + std::to_string(actor), "increment", "[1]"),
+                std::to_string(connection + 1));
     }
   }
   stop();
   start({"--threads", "2"});
-  Client client(port_);
+  HttpClient client(port_);
   for (int actor = 0; actor < 12; ++actor) {
-    EXPECT_EQ(client.value("a" + std::to_string(actor)), "6");
+    EXPECT_EQ(client.call("counter/a" + std::to_string(actor), "value"), "6");
   }
   stop();
 }
@@ -129,9 +93,10 @@ TEST_F(ServeTest, a_server_that_is_killed_under_load_has_kept_what_it_answered) 
     std::vector<std::thread> clients;
     for (std::size_t i = 0; i < kClients; ++i) {
       clients.emplace_back([&, i] {
-        Client client(port_);
+        HttpClient client(port_);
         while (true) {
-          const std::string reply = client.increment("c" + std::to_string(i));
+          const std::string reply =
+              client.call("counter/c" + std::to_string(i), "increment", "[1]");
           if (client.status != 200) return;
           acknowledged[i] = std::stol(reply);
           ++total;
@@ -144,9 +109,9 @@ TEST_F(ServeTest, a_server_that_is_killed_under_load_has_kept_what_it_answered) 
     server_->wait();
 
     start();
-    Client client(port_);
+    HttpClient client(port_);
     for (std::size_t i = 0; i < kClients; ++i) {
-      const long value = std::stol(client.value("c" + std::to_string(i)));
+      const long value = std::stol(client.call("counter/c" + std::to_string(i), "value"));
       EXPECT_GE(value, acknowledged[i]) << "client " << i << " in round " << round;
       EXPECT_LE(value, acknowledged[i] + 1) << "client " << i << " in round " << round;
       acknowledged[i] = value;
@@ -155,24 +120,38 @@ TEST_F(ServeTest, a_server_that_is_killed_under_load_has_kept_what_it_answered) 
   }
 }
 
+TEST_F(ServeTest, a_server_that_is_told_to_end_stops_what_goes_on_for_too_long) {
+  startWith({SKEP_WAITING_SERVER, "--store", "memory:", "--listen", "0", "--drain-seconds", "1"});
+  std::string reply;
+  std::thread caller([&] {
+    HttpClient client(port_);
+    reply = client.call("waiting/a", "wait", "[50]");
+  });
+  HttpClient client(port_);
+  while (client.call("waiting/a", "count") != "1") std::this_thread::yield();
+  stop();
+  caller.join();
+  EXPECT_THAT(reply, HasSubstr("shutting_down"));
+}
+
 TEST_F(ServeTest, flags_count_more_than_the_environment_and_that_more_than_the_file) {
   const std::string file =
       writeFile("skep.toml", "store = \"memory:\"\nlisten = \"127.0.0.1:0\"\nbody-max = \"1kb\"\n");
   startWith({SKEP_COUNTER, "--config", file});
   const std::string large = "[" + std::string(1500, ' ') + "1]";
-  Client first(port_);
+  HttpClient first(port_);
   first.ask(http::verb::post, "/actors/counter/a/actions/increment", large);
   EXPECT_EQ(first.status, 413u);
   stop();
 
   setenv("SKEP_BODY_MAX", "2kb", 1);
   startWith({SKEP_COUNTER, "--config", file});
-  Client second(port_);
+  HttpClient second(port_);
   EXPECT_EQ(second.ask(http::verb::post, "/actors/counter/a/actions/increment", large), "1");
   stop();
 
   startWith({SKEP_COUNTER, "--config", file, "--body-max", "500"});
-  Client third(port_);
+  HttpClient third(port_);
   third.ask(http::verb::post, "/actors/counter/a/actions/increment", large);
   EXPECT_EQ(third.status, 413u);
   stop();
@@ -224,8 +203,8 @@ TEST_F(ServeTest, a_port_that_is_taken_is_an_error) {
 
 TEST_F(ServeTest, metrics_count_and_each_is_documented) {
   start();
-  Client client(port_);
-  EXPECT_EQ(client.increment("a"), "1");
+  HttpClient client(port_);
+  EXPECT_EQ(client.call("counter/a", "increment", "[1]"), "1");
   client.ask(http::verb::post, "/actors/counter/a/actions/nothing");
   EXPECT_THAT(client.ask(http::verb::get, "/ready"), HasSubstr("ready"));
   const std::string metrics = client.ask(http::verb::get, "/metrics");
@@ -272,7 +251,7 @@ TEST_F(ServeTest, pages_are_handed_out_beside_the_actors) {
   std::ofstream(directory_ / "assets/page.js") << "1";
   std::ofstream(directory_ / ".secret") << "no";
   start({"--pages", directory_.path()});
-  Client client(port_);
+  HttpClient client(port_);
   EXPECT_EQ(client.ask(http::verb::get, "/"), "<h1>hello</h1>");
   EXPECT_EQ(client.ask(http::verb::get, "/index.html?x=1"), "<h1>hello</h1>");
   EXPECT_EQ(client.ask(http::verb::get, "/assets/page.js"), "1");
@@ -283,7 +262,7 @@ TEST_F(ServeTest, pages_are_handed_out_beside_the_actors) {
   }
   client.ask(http::verb::post, "/index.html");
   EXPECT_EQ(client.status, 404u);
-  EXPECT_EQ(client.increment("a"), "1");
+  EXPECT_EQ(client.call("counter/a", "increment", "[1]"), "1");
 }
 
 }  // namespace

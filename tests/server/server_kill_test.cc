@@ -8,9 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -21,48 +18,21 @@
 #include <thread>
 #include <vector>
 
-#include "../gateway/websocket_client.h"
+#include "http_client.h"
 #include "skep/testing/child_process/child_process.h"
 #include "skep/testing/temp_directory.h"
+#include "websocket_client.h"
 
 namespace skep {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using Json = nlohmann::json;
+using boost::beast::http::verb;
+using testing::HttpClient;
 using Numbers = std::set<std::int64_t>;
 
 constexpr int kActors = 4;
 constexpr int kRounds = 8;
-
-class Client {
- public:
-  explicit Client(std::uint16_t port) : socket_(context_) {
-    beast::error_code error;
-    socket_.connect({asio::ip::make_address("127.0.0.1"), port}, error);
-  }
-  /// The body of the answer; `status` is 0 when none came.
-  std::string post(const std::string& target, const std::string& body) {
-    http::request<http::string_body> request(http::verb::post, target, 11);
-    request.set(http::field::host, "localhost");
-    request.body() = body;
-    request.prepare_payload();
-    beast::error_code error;
-    http::write(socket_, request, error);
-    http::response<http::string_body> response;
-    if (!error) http::read(socket_, buffer_, response, error);
-    status = error ? 0 : response.result_int();
-    return response.body();
-  }
-  unsigned status = 0;
-
- private:
-  asio::io_context context_;
-  asio::ip::tcp::socket socket_;
-  beast::flat_buffer buffer_;
-};
 
 /// What clients know of one actor.
 struct Known {
@@ -91,7 +61,7 @@ class ServerKillTest : public ::testing::Test {
 
   /// Asks for one thing after the other until the server is gone.
   void keepAsking(int actor) {
-    Client client(port_);
+    HttpClient client(port_);
     Known& known = known_[actor];
     for (int i = 0;; ++i) {
       const std::int64_t number = ++numbers_;
@@ -99,13 +69,13 @@ class ServerKillTest : public ::testing::Test {
       Numbers* promised = &known.added;
       if (i % 4 == 1) {
         promised = &known.ordered;
-        client.post(pathOf(actor) + "/queues/orders", text);
+        client.ask(verb::post, pathOf(actor) + "/queues/orders", text);
       } else if (i % 4 == 2) {
         promised = &known.planned;
-        client.post(pathOf(actor) + "/actions/plan",
-                    "[" + text + "," + std::to_string(number % 200) + "]");
+        client.ask(verb::post, pathOf(actor) + "/actions/plan",
+                   "[" + text + "," + std::to_string(number % 200) + "]");
       } else {
-        client.post(pathOf(actor) + "/actions/add", "[" + text + "]");
+        client.ask(verb::post, pathOf(actor) + "/actions/add", "[" + text + "]");
       }
       if (client.status == 0) return;
       EXPECT_LT(client.status, 300u);
@@ -127,9 +97,9 @@ class ServerKillTest : public ::testing::Test {
   }
 
   /// The numbers of the entries of each kind. Each number is there once.
-  std::map<std::string, Numbers> entriesOf(Client& client, int actor) {
+  std::map<std::string, Numbers> entriesOf(HttpClient& client, int actor) {
     std::map<std::string, Numbers> entries;
-    const Json all = Json::parse(client.post(pathOf(actor) + "/actions/entries", "[]"));
+    const Json all = Json::parse(client.ask(verb::post, pathOf(actor) + "/actions/entries", "[]"));
     for (const Json& entry : all) {
       const bool isNew = entries[entry["kind"].get<std::string>()]
                              .insert(entry["number"].get<std::int64_t>())
@@ -143,7 +113,7 @@ class ServerKillTest : public ::testing::Test {
     return std::includes(all.begin(), all.end(), some.begin(), some.end());
   }
   void verify() {
-    Client client(port_);
+    HttpClient client(port_);
     for (int actor = 0; actor < kActors; ++actor) {
       const Known& known = known_[actor];
       auto entries = entriesOf(client, actor);

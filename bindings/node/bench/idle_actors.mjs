@@ -1,9 +1,11 @@
-// Memory of awake actors that do nothing, in TypeScript's world: one with a state, and one with a table.
+// Memory of awake actors that do nothing, in TypeScript's world: one with a state, one with a table, the same with
+// sqlite-vec loaded, and one with a table of vectors.
 //
 //   npm run build && SKEP_NATIVE=build/bindings/node/skep.node node --expose-gc bindings/node/bench/idle_actors.mjs [COUNT]
 
 import { actor, db, setup } from "skep";
 import { createClient } from "@skep/client";
+import { getLoadablePath } from "sqlite-vec";
 
 const count = Number(process.argv[2] ?? 5_000);
 
@@ -19,7 +21,22 @@ const table = actor({
   options,
 });
 
-const use = { state, table };
+const loaded = actor({
+  ...table["~config"],
+  db: db({ ...table["~config"].db, extensions: [getLoadablePath()] }),
+});
+const vectors = actor({
+  db: db({
+    extensions: [getLoadablePath()],
+    migrations: [{ version: 1, sql: "CREATE VIRTUAL TABLE entry USING vec0(v FLOAT[64])" }],
+  }),
+  actions: {
+    go: (c) => c.db.execute("INSERT INTO entry(v) VALUES (?)", new Uint8Array(256)),
+  },
+  options,
+});
+
+const use = { state, table, loaded, vectors };
 const server = await setup({ use }).start({ store: "memory:", listen: 0, logLevel: "error" });
 const client = createClient(server.url);
 

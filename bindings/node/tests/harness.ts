@@ -98,6 +98,8 @@ export async function serve(
         return state;
       },
       restoreState: (_actor, state) => void served.restored.push(state),
+      message: () => {},
+      closed: () => {},
       forget: (actor) => void served.forgotten.push(actor),
     },
   );

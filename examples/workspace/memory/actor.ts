@@ -4,7 +4,9 @@
 
 import { actor, db, event, UserError } from "skep";
 
-import { embed, fromBytes, similarity, toBytes } from "./embedding.ts";
+import { getLoadablePath } from "sqlite-vec";
+
+import { dimensions, embed, toBytes } from "./embedding.ts";
 
 export interface Message {
   id: number;
@@ -23,17 +25,21 @@ export interface Memories {
 
 export const agent = actor({
   db: db({
+    // vec0: tables of vectors, and their nearest neighbours.
+    extensions: [getLoadablePath()],
     migrations: [
       {
         version: 1,
         sql: `CREATE TABLE message(
                 id INTEGER PRIMARY KEY, role TEXT NOT NULL, text TEXT NOT NULL,
-                at INTEGER NOT NULL, embedding BLOB NOT NULL);
+                at INTEGER NOT NULL);
               CREATE VIRTUAL TABLE message_words USING fts5(
                 text, content='message', content_rowid='id', tokenize='porter unicode61');
               CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
                 INSERT INTO message_words(rowid, text) VALUES (new.id, new.text);
-              END`,
+              END;
+              CREATE VIRTUAL TABLE message_meaning USING vec0(
+                id INTEGER PRIMARY KEY, role TEXT, embedding FLOAT[${dimensions}] distance_metric=cosine)`,
       },
     ],
   }),
@@ -73,11 +79,15 @@ async function remember(
   at: number,
 ): Promise<Message> {
   const [message] = await database.execute<Message>(
-    `INSERT INTO message(role, text, at, embedding) VALUES (?, ?, ?, ?)
-     RETURNING id, role, text, at`,
+    "INSERT INTO message(role, text, at) VALUES (?, ?, ?) RETURNING *",
     role,
     text,
     at,
+  );
+  await database.execute(
+    "INSERT INTO message_meaning(id, role, embedding) VALUES (?, ?, ?)",
+    BigInt(message!.id),
+    role,
     toBytes(embed(text)),
   );
   return message!;
@@ -95,20 +105,13 @@ async function recall(database: Database, text: string): Promise<Memories> {
           WHERE message_words MATCH ? AND role = 'user' ORDER BY rank LIMIT 5`,
         terms,
       );
-  // All of them are compared, which takes milliseconds for some thousands: a database has one
-  // conversation.
-  const wanted = embed(text);
-  const rows = await database.execute<Message & { embedding: Uint8Array }>(
-    "SELECT id, role, text, at, embedding FROM message WHERE role = 'user'",
+  const near = await database.execute<Found>(
+    `SELECT m.id, m.role, m.text, m.at, 1 - near.distance AS score
+       FROM message_meaning AS near JOIN message AS m ON m.id = near.id
+      WHERE near.embedding MATCH ? AND near.k = 5 AND near.role = 'user' ORDER BY near.distance`,
+    toBytes(embed(text)),
   );
-  const meaning = rows
-    .map(({ embedding, ...message }) => ({
-      ...message,
-      score: similarity(wanted, fromBytes(embedding)),
-    }))
-    .filter(({ score }) => score > 0.15)
-    .sort((a, b) => b.score - a.score)
-    .slice(0, 5);
+  const meaning = near.filter(({ score }) => score > 0.15);
   return { words, meaning };
 }
 

@@ -3,7 +3,7 @@
 // parts of words, are near to each other. A real application asks a model instead; what is stored
 // and how it is searched stays as it is.
 
-const dimensions = 256;
+export const dimensions = 256;
 
 /** Of length 1, so that the cosine of two is the sum of the products. */
 export function embed(text: string): Float32Array {
@@ -19,19 +19,9 @@ export function embed(text: string): Float32Array {
   return vector.map((each) => each / length);
 }
 
-export function similarity(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
-  return sum;
-}
-
-/** As bytes for a BLOB, and back. */
+/** As bytes, which sqlite-vec takes for a vector. */
 export function toBytes(vector: Float32Array): Uint8Array {
   return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
-}
-export function fromBytes(bytes: Uint8Array): Float32Array {
-  // A copy: the bytes of a row need not lie where a Float32Array can begin.
-  return new Float32Array(bytes.slice().buffer);
 }
 
 const common = new Set(

@@ -282,7 +282,8 @@ export class Connection {
       return this.#flush();
     }
     // Of a subscription, or the reason of the close that follows and will tell of it.
-    if (this.#status === "connected" && error.code === "unknown_event") this.#errors.emit(error);
+    const isOfSubscription = error.code === "unknown_event" || error.code === "forbidden";
+    if (this.#status === "connected" && isOfSubscription) this.#errors.emit(error);
   }
 
   // ---- What the client says

@@ -16,6 +16,7 @@ import type {
 } from "./contract.ts";
 import { ActorError, toActorError } from "./error.ts";
 import { authorized, call, type CallOptions, type Context, paramsHeader } from "./http.ts";
+import { findWebSocket } from "./link.ts";
 
 /** A call with its options. */
 export type ActionCall<D, Name extends ActionName<D>> = CallOptions & {
@@ -72,6 +73,11 @@ export interface HandleMethods<D> {
   resolve(options?: CallOptions): Promise<void>;
   /** A request to the actor's own HTTP handler. The answer is handed on whatever its status. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /**
+   * A WebSocket to the actor's own handler, at a path with its query. Rejected when the actor cannot be made ready for
+   * it; whether the server accepts it is told by its events.
+   */
+  webSocket(path: string, protocols?: string | readonly string[]): Promise<WebSocket>;
   /** The actor's queues by name. */
   readonly queue: {
     readonly [Name in QueueName<D>]: QueueHandle<QueueBody<D, Name>, QueueReply<D, Name>>;
@@ -177,6 +183,14 @@ export function makeHandle(
   const existenceAsGot: Record<string, string> =
     settings.existence === "getOrCreate" ? {} : { existence: settings.existence };
 
+  /** Within the actor's own paths. */
+  const requestUrl = (path: string): URL => {
+    const own = url("/request/");
+    const target = new URL(own + path.replace(/^\//, ""));
+    if (target.href.startsWith(new URL(own).href)) return target;
+    throw new ActorError("request", "invalid_address", `'${path}' leads out of the actor`);
+  };
+
   const params = (): unknown => (options.getParams ? options.getParams() : options.params);
   /** The headers of a request that say what a connection's parameters would. */
   async function described(): Promise<Record<string, string>> {
@@ -245,11 +259,7 @@ export function makeHandle(
       post(`/actions/${encodeURIComponent(name)}`, {}, args, more),
     resolve,
     fetch: async (path: string, init?: RequestInit) => {
-      const own = url("/request/");
-      const target = new URL(own + path.replace(/^\//, ""));
-      if (!target.href.startsWith(new URL(own).href)) {
-        throw new ActorError("request", "invalid_address", `'${path}' leads out of the actor`);
-      }
+      const target = requestUrl(path);
       if (input !== undefined) await resolve({ signal: init?.signal ?? undefined });
       const headers = await authorized(context, init?.headers);
       for (const [name, value] of Object.entries(await described())) headers.set(name, value);
@@ -257,6 +267,20 @@ export function makeHandle(
       const existence = input === undefined ? settings.existence : "get";
       if (existence !== "getOrCreate") headers.set("x-skep-existence", existence);
       return context.fetch(target, { ...init, headers });
+    },
+    webSocket: async (path: string, protocols: string | readonly string[] = []) => {
+      const target = requestUrl(path);
+      // A WebSocket has no fields that could say it.
+      if (input !== undefined || settings.existence !== "getOrCreate") await resolve();
+      const token = await context.token();
+      const offered = typeof protocols === "string" ? [protocols] : [...protocols];
+      if (token !== undefined) {
+        // The server does not choose that one, and a client wants one to be chosen if any is offered.
+        if (offered.length === 0) offered.push("skep.raw");
+        offered.push(`skep.token.${token}`);
+      }
+      const WebSocketClass = await findWebSocket(context);
+      return new WebSocketClass(target.href.replace(/^http/, "ws"), offered);
     },
     queue: proxy({}, (name) => ({
       send: async (body: unknown, { wait, timeout, delay, ...more }: SendOptions = {}) => {

@@ -239,7 +239,7 @@ function isFinal(error: ActorError): boolean {
   return error.code === "no_websocket" || (error.group !== "client" && !error.retryable);
 }
 
-async function findWebSocket(context: Context): Promise<typeof WebSocket> {
+export async function findWebSocket(context: Context): Promise<typeof WebSocket> {
   const found = context.webSocket ?? (globalThis as { WebSocket?: typeof WebSocket }).WebSocket;
   if (found) return found as typeof WebSocket;
   // A name that bundlers do not follow: a browser has a WebSocket of its own.

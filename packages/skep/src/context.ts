@@ -135,9 +135,12 @@ export interface BaseContext<ConnState = unknown, Params = unknown, E = unknown,
   idleFor(ms: number): Promise<void>;
   /** Waits until everything written so far is durable. */
   flush(): Promise<void>;
-  /** After this run, and when nothing else runs: sleep without waiting to be idle. */
+  /** Sleep without waiting to be idle, as soon as no call is under way; those that come before are served. */
   sleep(): void;
-  /** After this run: the actor and all that it stored is removed. */
+  /**
+   * The actor and all that it stored is removed, if this turn ends well; what throws destroys nothing. This run
+   * goes on to its end, and its reply comes when the store has removed the actor.
+   */
   destroy(): void;
   /**
    * Other actors, typed by the registry: `c.client<typeof registry>().counter.getOrCreate("a")`.
@@ -168,6 +171,16 @@ export interface ActorContext<
 > extends StateContext<State, ConnState, Params, E, Q> {
   /** Lives as long as the actor is awake, and is not saved. */
   vars: Vars;
+}
+
+/**
+ * What `canSubscribe` and `canPublish` get. They stand before the types of the actor are known: say which part is of
+ * interest, as in `canSubscribe: (c: AccessContext<{ role: string }>) => c.conn?.state.role === "admin"`.
+ */
+export interface AccessContext<ConnState = unknown, State = unknown, Params = unknown>
+  extends ActorContext<State, unknown, ConnState, Params> {
+  /** Of whoever sends to a queue; empty for a subscription. */
+  readonly request: { readonly headers: Headers };
 }
 
 /** What `onBeforeConnect` and `createConnState` get, for which there is no connection yet. */

@@ -3,6 +3,7 @@
 import type { EventType, QueueType } from "@skep/client";
 
 import type {
+  AccessContext,
   ActorContext,
   BaseContext,
   ConnectContext,
@@ -11,6 +12,7 @@ import type {
   Queues,
   StateContext,
 } from "./context.ts";
+import type { ActorWebSocket } from "./raw_socket.ts";
 import type { StandardSchema } from "./standard_schema.ts";
 
 type Awaitable<T> = T | Promise<T>;
@@ -18,6 +20,7 @@ type Awaitable<T> = T | Promise<T>;
 /** An event as its actor type declares it. */
 export interface EventDefinition<T> extends EventType<T> {
   readonly history: number;
+  readonly canSubscribe: EventOptions["canSubscribe"];
 }
 
 /** How an event is kept. */
@@ -27,13 +30,19 @@ export interface EventOptions {
    * or a long time. 0, the default: only those in memory, while the actor is awake.
    */
   readonly history?: number;
+  /**
+   * Whether a connection (`c.conn`) may subscribe to it; a client that may not gets `request.forbidden`. Asked each
+   * time that it subscribes, also when it comes back. What the actor sends to one connection is not asked about.
+   */
+  // A method: its parameter may be a more precise AccessContext.
+  canSubscribe?(c: AccessContext): Awaitable<boolean>;
 }
 
 /** Declares an event that carries a `T`, or nothing. */
 export function event(): EventDefinition<undefined>;
 export function event<T>(options?: EventOptions): EventDefinition<T>;
 export function event<T>(options: EventOptions = {}): EventDefinition<T> {
-  return { history: options.history ?? 0 };
+  return { history: options.history ?? 0, canSubscribe: options.canSubscribe };
 }
 
 /** A queue as its actor type declares it. */
@@ -47,6 +56,11 @@ export interface QueueOptions {
   readonly messagesMax?: number;
   /** How often a message is tried before it is dead. 8 */
   readonly triesMax?: number;
+  /**
+   * Whether a client may send to it: behind `onBeforeConnect`, by `c.claims` and `c.request`. One that may not gets
+   * `request.forbidden`. Other actors and the actor's own code are not asked about.
+   */
+  canPublish?(c: AccessContext): Awaitable<boolean>;
 }
 
 /**
@@ -70,6 +84,7 @@ export interface Migration {
 /** The schema of an actor's database. */
 export interface DatabaseDefinition {
   readonly migrations: readonly Migration[];
+  readonly extensions: readonly string[];
   readonly onMigrate: ((c: BaseContext) => Awaitable<void>) | undefined;
 }
 
@@ -80,13 +95,19 @@ export interface DatabaseOptions {
    * together, or none.
    */
   readonly migrations?: readonly Migration[];
+  /**
+   * Files of SQLite extensions (shared libraries) that each of these databases has, as sqlite-vec's
+   * `getLoadablePath()` names one. They run within the process, as native addons do. SQL can load none.
+   */
+  readonly extensions?: readonly string[];
   /** Runs with each wake, behind the migrations and together with them. */
   readonly onMigrate?: (c: BaseContext) => Awaitable<void>;
 }
 
 /** The schema of an actor's database. */
 export function db(options: DatabaseOptions = {}): DatabaseDefinition {
-  return { migrations: options.migrations ?? [], onMigrate: options.onMigrate };
+  const { migrations = [], extensions = [], onMigrate } = options;
+  return { migrations, extensions, onMigrate };
 }
 
 /** How actors of a type behave. */
@@ -192,6 +213,15 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
     c: ActorContext<State, Vars, ConnState, Params, E, Q>,
     request: Request,
   ) => Awaitable<Response | void>;
+  /**
+   * Talks with a client that opens a WebSocket at `/actors/{type}/{key…}/request/…`, in messages of its own: adds
+   * listeners, and returns. The context is of use until the WebSocket is over; each message is a turn of its own.
+   */
+  readonly onWebSocket?: (
+    c: ActorContext<State, Vars, ConnState, Params, E, Q>,
+    socket: ActorWebSocket,
+    request: Request,
+  ) => Awaitable<void>;
   // Not a constraint of A: `c` would have its type before State and the others are inferred.
   readonly actions?: A & Actions<ActorContext<State, Vars, ConnState, Params, E, Q>>;
   /**
@@ -209,8 +239,10 @@ export interface ActorConfig<State, Vars, ConnState, Params, Input, E, Q, A> {
 /** The configuration of any actor type, when its types do not matter any more. */
 export interface RuntimeConfig {
   readonly db?: DatabaseDefinition;
-  readonly events?: { readonly [name: string]: { readonly history?: number } };
-  readonly queues?: { readonly [name: string]: { readonly options?: QueueOptions } };
+  readonly events?: {
+    readonly [name: string]: { readonly history?: number; readonly canSubscribe?: Code | undefined };
+  };
+  readonly queues?: { readonly [name: string]: { readonly options?: Omit<QueueOptions, "canPublish"> & { readonly canPublish?: Code } } };
   readonly state?: unknown;
   readonly createState?: Code;
   readonly vars?: unknown;
@@ -233,6 +265,7 @@ export interface RuntimeConfig {
   readonly onConnect?: Code;
   readonly onDisconnect?: Code;
   readonly onRequest?: Code;
+  readonly onWebSocket?: Code;
   readonly actions?: { readonly [name: string]: Code };
   readonly onMessage?: { readonly [name: string]: Code | undefined };
 }

@@ -5,6 +5,7 @@
  */
 export { ActorError } from "@skep/client";
 export type {
+  AccessContext,
   ActorContext,
   BaseContext,
   ConnectContext,
@@ -48,6 +49,15 @@ export type { Key, KeyValue, ListOptions } from "./key_value.ts";
 export type { LogFields, Logger, LogLevel } from "./log.ts";
 export type { ActorClient, RemoteActor, RemoteActors, RemoteMethods } from "./other_actors.ts";
 export type { NamedParameters, SqlParameter } from "./parameters.ts";
+export type {
+  ActorWebSocket,
+  WebSocketCloseEvent,
+  WebSocketData,
+  WebSocketEvents,
+  WebSocketListener,
+  WebSocketMessageEvent,
+  WebSocketSender,
+} from "./raw_socket.ts";
 export {
   type ActorDefinitions,
   type Registry,

@@ -33,6 +33,15 @@ export const Kind = {
   Pass: 11,
   /** A raw request. `name`: "METHOD /path?query"; `payload`: its body's bytes; `headers`. Answered by Respond…. */
   Request: 12,
+  /**
+   * A raw WebSocket, from its opening to its end. `name`: "GET /path?query"; `payload`: the subprotocols (JSON);
+   * `headers`. Answered by Socket…; what the client sends comes by message() and closed().
+   */
+  Talk: 13,
+  /** Settles with whether the connection may hear the event `name` (CBOR). */
+  Subscribe: 14,
+  /** Settles with whether a client may send to the queue `name` (CBOR). `headers`: those of its request. */
+  Publish: 15,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -74,16 +83,20 @@ export interface NativeRows {
 export interface NativeType {
   name: string;
   migrations: { version: number; sql: string }[];
+  /** Files of SQLite extensions. */
+  extensions?: string[];
   actions: string[];
-  queues: { name: string; hasHandler: boolean; triesMax?: number; messagesMax?: number }[];
-  /** By name: how many events are kept in the database (0: none). */
-  events: { name: string; history: number }[];
+  queues: { name: string; hasHandler: boolean; triesMax?: number; messagesMax?: number; isGuarded?: boolean }[];
+  /** By name: how many events are kept in the database (0: none). `isGuarded`: Kind.Subscribe is asked. */
+  events: { name: string; history: number; isGuarded?: boolean }[];
   hasRun: boolean;
   hasOnDisconnect: boolean;
   /** Kind.Pass is worth a call. */
   hasGate?: boolean;
   /** Kind.Request is. */
   hasRequestHandler?: boolean;
+  /** Kind.Talk is. */
+  hasSocketHandler?: boolean;
   options: {
     sleepAfterMs?: number;
     actionTimeoutMs?: number;
@@ -120,6 +133,10 @@ export interface NativeCallbacks {
   restoreState(actor: number, state: Uint8Array | undefined): void;
   /** The actor sleeps, or is gone. */
   forget(actor: number): void;
+  /** A message of the WebSocket that the run is for. Text is a string. */
+  message(run: number, data: string | Uint8Array): void;
+  /** Behind its last message: it is over. */
+  closed(run: number, code: number, reason: string): void;
 }
 
 export interface StartOptions {
@@ -141,7 +158,7 @@ export const Command = {
   KvPut: 2, // [key: bytes, value: bytes]
   KvDelete: 3, // [key: bytes] -> bool
   KvList: 4, // [prefix: bytes, after: bytes | null, limit] -> [[key, value], …]
-  TimerSet: 10, // [name: text | null, atMs, action, args: bytes] -> id
+  TimerSet: 10, // [name: text | null, atMs, action, args: bytes, delayMs?: instead of atMs] -> id
   TimerCancel: 11, // [id | name] -> bool
   TimerGet: 12, // [id | name] -> {id, name, action, args: bytes, atMs, nextTryMs, tries, error} | null
   TimerList: 13, // [afterId, limit] -> […]
@@ -169,6 +186,10 @@ export const Command = {
   Respond: 70, // [status, [[name, value]], body: bytes]: leaves when the run has ended well
   RespondBegin: 71, // [status, [[name, value]]]: a stream, which ends with the run
   RespondWrite: 72, // [bytes]: a pause of the run; waits while too much is on its way
+  SocketAccept: 80, // [run: the WebSocket's, protocol]
+  SocketSend: 81, // [run: the WebSocket's, isText, bytes]: also of another run of the same actor
+  SocketClose: 82, // [run: the WebSocket's, code, reason]: the same
+  SocketDrain: 83, // [run: the WebSocket's, and this]: a pause; waits while too much is on its way
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 
@@ -198,6 +219,10 @@ export interface Native {
   /** Of the token of the client that this run is for, an encoded object. */
   claims(run: number): Payload | undefined;
   command(run: number, command: Command, args: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** No message() before this says false again. */
+  socketBusy(run: number, isBusy: boolean): void;
+  /** Bytes that are on their way to the client of the WebSocket. */
+  socketBuffered(run: number): number;
   /** Keeps the actor awake until release(); gives a token. */
   keepAwake(run: number): number;
   releaseAwake(token: number): void;

@@ -18,6 +18,8 @@ export class Operations {
   /** Why the run shall fail when it ends, although its code has not. */
   failure: unknown;
   isOver = false;
+  /** Told of it at once, should the run not end soon. */
+  onFailure: ((error: unknown) => void) | undefined;
 
   /** `actor`: whose. */
   constructor(native: Native, run: number, actor: { readonly actorId: string }) {
@@ -90,6 +92,7 @@ export class Operations {
 
   failLater(error: unknown): void {
     this.failure ??= error;
+    this.onFailure?.(error);
   }
 
   #errorOf(command: Command, thrown: unknown): Error {

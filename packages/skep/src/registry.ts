@@ -1,6 +1,7 @@
 // setup() and start(): actor types, and a server that runs them.
 
 import { channel } from "node:diagnostics_channel";
+import { existsSync } from "node:fs";
 
 import type { RuntimeType } from "./awake_actor.ts";
 import type { AnyActorDefinition, RuntimeConfig } from "./definition.ts";
@@ -179,16 +180,19 @@ function nativeType({ name, config }: RuntimeType): NativeType {
   return {
     name,
     migrations: (config.db?.migrations ?? []).map(({ version, sql }) => ({ version, sql })),
+    ...(config.db?.extensions?.length && { extensions: extensionsOf(name, config.db.extensions) }),
     actions: Object.keys(config.actions ?? {}),
     queues: queuesOf(config),
-    events: Object.entries(config.events ?? {}).map(([event, { history = 0 }]) => ({
+    events: Object.entries(config.events ?? {}).map(([event, { history = 0, canSubscribe }]) => ({
       name: event,
       history,
+      ...(canSubscribe && { isGuarded: true }),
     })),
     hasRun: config.run !== undefined,
     hasOnDisconnect: config.onDisconnect !== undefined,
     hasGate: config.onBeforeConnect !== undefined,
     hasRequestHandler: config.onRequest !== undefined,
+    hasSocketHandler: config.onWebSocket !== undefined,
     options: defined({
       sleepAfterMs: options.sleepAfter,
       actionTimeoutMs: options.actionTimeout,
@@ -200,10 +204,19 @@ function nativeType({ name, config }: RuntimeType): NativeType {
   };
 }
 
+/** A file that is not there would be noticed by the first actor only. */
+function extensionsOf(type: string, files: readonly string[]): string[] {
+  for (const file of files) {
+    if (!existsSync(file)) throw new Error(`the SQLite extension of '${type}' is not there: ${file}`);
+  }
+  return [...files];
+}
+
 function queuesOf(config: RuntimeConfig): NativeType["queues"] {
   return Object.entries(config.queues ?? {}).map(([name, { options }]) => ({
     name,
     hasHandler: config.onMessage?.[name] !== undefined,
+    ...(options?.canPublish && { isGuarded: true }),
     ...defined({ triesMax: options?.triesMax, messagesMax: options?.messagesMax }),
   }));
 }

@@ -16,6 +16,7 @@ import {
 } from "./native.ts";
 import { fromPayload, toPayload } from "./payload.ts";
 import { requestOf, respond } from "./raw_request.ts";
+import { RunWebSocket } from "./raw_socket.ts";
 import { RunContext } from "./run_context.ts";
 import { TrackedValue } from "./tracked_value.ts";
 import { validate } from "./validate.ts";
@@ -29,6 +30,7 @@ interface Run {
   /** Of an action or a message. */
   readonly name: string;
   readonly replyEncoding: Encoding;
+  socket?: RunWebSocket;
 }
 
 const names: Readonly<Record<Kind, string>> = {
@@ -45,6 +47,9 @@ const names: Readonly<Record<Kind, string>> = {
   [Kind.Destroy]: "onDestroy",
   [Kind.Pass]: "onBeforeConnect",
   [Kind.Request]: "onRequest",
+  [Kind.Talk]: "onWebSocket",
+  [Kind.Subscribe]: "canSubscribe of the event",
+  [Kind.Publish]: "canPublish of the queue",
 };
 
 export class Runtime implements NativeCallbacks {
@@ -107,6 +112,7 @@ export class Runtime implements NativeCallbacks {
     const run = this.#runs.get(id);
     if (!run) return;
     RunContext.abort(run.c, isTimeout);
+    run.socket?.abort();
     if (!isTimeout) return;
     // It has been answered, and what its code still asks for is refused.
     run.actor.undo();
@@ -122,6 +128,14 @@ export class Runtime implements NativeCallbacks {
 
   readonly forget: NativeCallbacks["forget"] = (actor) => {
     this.#actors.delete(actor);
+  };
+
+  readonly message: NativeCallbacks["message"] = (run, data) => {
+    this.#runs.get(run)?.socket?.message(data);
+  };
+
+  readonly closed: NativeCallbacks["closed"] = (run, code, reason) => {
+    this.#runs.get(run)?.socket?.closed(code, reason);
   };
 
   /** How many are awake. */
@@ -164,6 +178,12 @@ export class Runtime implements NativeCallbacks {
         return this.#pass(run);
       case Kind.Request:
         return this.#request(run, payload);
+      case Kind.Talk:
+        return this.#talk(run, payload);
+      case Kind.Subscribe:
+        return answerOf(config.events![run.name]!.canSubscribe!(c));
+      case Kind.Publish:
+        return answerOf(config.queues![run.name]!.options!.canPublish!(c));
     }
     throw new Error(`there is no kind of run ${String(kind)}`);
   }
@@ -248,6 +268,20 @@ export class Runtime implements NativeCallbacks {
     await respond(RunContext.operationsOf(c), response);
   }
 
+  #talk(run: Run, protocols: Payload | undefined): Promise<void> {
+    const { c, name, actor } = run;
+    const { onWebSocket, options } = actor.config;
+    const socket = new RunWebSocket(
+      RunContext.operationsOf(c),
+      JSON.parse(protocols as string) as string[],
+      options?.oneAtATime === true,
+      (other) => RunContext.operationsOf(other as unknown as RunContext),
+    );
+    run.socket = socket;
+    const request = requestOf(name, c.request.headers, undefined, c.abortSignal);
+    return socket.serve(() => onWebSocket!(c, socket, request));
+  }
+
   #finish(run: Run, value: unknown): void {
     const operations = RunContext.operationsOf(run.c);
     let result: Payload | undefined;
@@ -315,11 +349,21 @@ function encodeResult(run: Run, value: unknown): Payload | undefined {
     case Kind.Action:
     case Kind.Message:
       return value === undefined ? undefined : toPayload(value, run.replyEncoding);
+    case Kind.Subscribe:
+    case Kind.Publish:
     case Kind.Admit:
       return value === undefined ? undefined : encode(value, "stored");
     default:
       return undefined;
   }
+}
+
+/** Nothing but true lets anybody in; what is no boolean is a mistake. */
+function answerOf(given: unknown): unknown {
+  return then(given, (answer) => {
+    if (typeof answer === "boolean") return answer;
+    throw new TypeError("canSubscribe and canPublish give true or false");
+  });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

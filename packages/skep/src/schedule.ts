@@ -95,6 +95,8 @@ export interface Cron {
   remove(name: string): Promise<boolean>;
 }
 
+const delayMaxMs = 1e12;
+
 export class RunSchedule implements Schedule {
   readonly #operations: Operations;
   readonly #name: string | null;
@@ -106,7 +108,12 @@ export class RunSchedule implements Schedule {
 
   async after(ms: number, action: string, ...args: readonly unknown[]): Promise<number> {
     if (!Number.isFinite(ms)) throw new RangeError(`${ms} is no number of milliseconds`);
-    return this.#set(this.#operations.native.now() + Math.max(0, ms), action, args);
+    const delay = Math.ceil(Math.max(0, ms));
+    // More than the core's durations hold.
+    if (delay > delayMaxMs) return this.#set(this.#operations.native.now() + delay, action, args);
+    // The delay is added where parts of a millisecond are known: a timer is never early.
+    const command = [this.#name, 0, action, encode(args, "stored"), delay];
+    return (await this.#operations.command(Command.TimerSet, command)) as number;
   }
   async at(time: number | Date, action: string, ...args: readonly unknown[]): Promise<number> {
     const ms = Number(time);

@@ -100,13 +100,19 @@ describe("timers and jobs", () => {
     );
     expect(value).toEqual([9, 9, 9, 9, 9]);
     expect(
-      log.map(([, name, at, action, args]) => [name, at, action, decode(args as Uint8Array)]),
+      log.map(([, name, at, action, args, delay]) => [
+        name,
+        at,
+        action,
+        decode(args as Uint8Array),
+        delay,
+      ]),
     ).toEqual([
-      [null, 1002, "go", [new Date(5), 1n]],
-      [null, 1000, "go", []],
-      [null, 2000, "go", []],
-      [null, 2000, "go", []],
-      ["x", 3000, "go", []],
+      [null, 0, "go", [new Date(5), 1n], 2],
+      [null, 0, "go", [], 0],
+      [null, 2000, "go", [], undefined],
+      [null, 2000, "go", [], undefined],
+      ["x", 3000, "go", [], undefined],
     ]);
     for (const time of [NaN, Infinity]) {
       await expect(within((c) => c.schedule.after(time, "go"))).rejects.toThrow(RangeError);

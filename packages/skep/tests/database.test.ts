@@ -13,6 +13,8 @@ const callbacks = {
   takeState: () => undefined,
   restoreState: () => {},
   forget: () => {},
+    message: () => {},
+    closed: () => {},
 };
 const turnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -76,6 +76,12 @@ export class FakeNative implements Native {
     if (this.startFailure) return Promise.reject(this.startFailure);
     return Promise.resolve({ url: "http://127.0.0.1:1", port: 1 });
   }
+  socketBusy(run: number, isBusy: boolean): void {
+    this.log.push(["socketBusy", run, isBusy]);
+  }
+  socketBuffered(): number {
+    return 0;
+  }
   stop(): Promise<void> {
     this.log.push("stop");
     return Promise.resolve();

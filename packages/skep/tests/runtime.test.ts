@@ -783,6 +783,7 @@ describe("a registry", () => {
         hasOnDisconnect: true,
         hasGate: false,
         hasRequestHandler: true,
+        hasSocketHandler: false,
         options: { sleepAfterMs: 1, actionTimeoutMs: 2, hookTimeoutMs: 3, oneAtATime: true },
       },
       expect.objectContaining({ name: "nothing", actions: [], hasRun: false, options: {} }),

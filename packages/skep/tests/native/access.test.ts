@@ -17,6 +17,10 @@ const board = actor({
     if (c.claims?.["sub"] === "eve") throw new UserError("not eve", { code: "not_eve" });
   },
   onRequest: (c) => Response.json(c.claims?.["sub"]),
+  onWebSocket: (c, socket) => {
+    socket.send(`${String(c.claims?.["sub"])} ${socket.protocols.join()}`);
+    socket.onmessage = () => socket.send(String(c.claims?.["sub"]));
+  },
   actions: {
     whoAsks: (c) => c.claims?.["sub"],
     all: (c) => c.claims,
@@ -80,6 +84,32 @@ test("an actor knows the claims of calls, connections and raw requests", async (
     expect(await handle.all()).toMatchObject({ sub: "ada", teams: ["x"] });
     expect(await (await handle.fetch("/")).json()).toBe("ada");
     expect(await handle.askAnother()).toBe(null);
+  });
+});
+
+test("so it does of WebSockets of its own, whose client shows the token as a subprotocol", async () => {
+  await withClient(tokenOf({ sub: "ada", exp: later() }), async (client) => {
+    const board = client.board.getOrCreate("a");
+    for (const [protocols, chosen] of [
+      [[], "skep.raw"],
+      ["chat.v1", "chat.v1"],
+    ] as const) {
+      const socket = await board.webSocket("/", protocols);
+      const heard: unknown[] = [];
+      socket.onmessage = ({ data }) => heard.push(data);
+      socket.onopen = () => socket.send("who?");
+      while (heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+      expect([socket.protocol, heard]).toEqual([chosen, [`ada ${chosen}`, "ada"]]);
+      socket.close();
+    }
+  });
+  await withClient("x.y.z", async (client) => {
+    const socket = await client.board.getOrCreate("a").webSocket("/");
+    const events: string[] = [];
+    socket.onopen = () => events.push("open");
+    socket.onerror = () => {};
+    await new Promise((resolve) => (socket.onclose = resolve));
+    expect(events).toEqual([]);
   });
 });
 

@@ -9,6 +9,7 @@ import type { Server } from "skep";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { registry } from "./actors.ts";
+import { key, until } from "./waiting.ts";
 
 let server: Server;
 let client: ReturnType<typeof createClient<typeof registry>>;
@@ -42,13 +43,6 @@ afterAll(async () => {
   vi.restoreAllMocks();
   await rm(directory, { recursive: true });
 });
-
-let count = 0;
-/** A key that nobody has had. */
-const key = (): string => `k${++count}`;
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
-};
 
 describe("an actor", () => {
   test("keeps rows and state together, and forgets both when a call fails", async () => {
@@ -321,4 +315,28 @@ test("an actor type that no client may spell is refused at the start", async () 
     setup({ use: { it: actor({}) } }).start({ store: "memory:", listen: 0, signals: false }),
   ).rejects.toThrow("started on this thread already");
   expect(await client.chatRoom.getOrCreate(key()).history()).toEqual([]);
+});
+
+test("the server says how it is, and what it has done", async () => {
+  const get = async (path: string): Promise<string> => {
+    const response = await fetch(`${server.url}${path}`);
+    expect(response.status).toBe(200);
+    return response.text();
+  };
+  await client.worker.getOrCreate(key()).ran();
+  await get("/health");
+  await get("/ready");
+  const metrics = await get("/metrics");
+  const value = (name: string): number => Number(new RegExp(`^${name} (.+)$`, "m").exec(metrics)?.[1]);
+  for (const name of [
+    "skep_actors_awake",
+    "skep_actions_total",
+    "skep_actor_creations_total",
+    "skep_http_requests_total",
+    "skep_commits_total",
+    "skep_page_cache_bytes",
+    "skep_uptime_seconds",
+  ]) {
+    expect.soft(value(name), name).toBeGreaterThan(0);
+  }
 });
