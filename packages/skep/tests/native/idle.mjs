@@ -1,9 +1,9 @@
-// A program whose actors are awake and do nothing. Prints, as JSON, what JavaScript has run in a while, and what would make
-// it run.
+// A program whose actors are awake and do nothing, once others have called them. Prints its address; and, when it is told to
+// go on, as JSON what JavaScript has run in a while, and what would make it run.
 
 import { createHook } from "node:async_hooks";
+import { once } from "node:events";
 
-import { createClient } from "@skep/client";
 import { actor, db, event, setup } from "skep";
 
 const quietMs = Number(process.argv[2]);
@@ -26,9 +26,11 @@ const room = actor({
   options: { sleepAfter: 3_600_000 },
 });
 const server = await setup({ use: { room } }).start({ store: "memory:", listen: 0, logLevel: "error", signals: false });
-const client = createClient(server.url);
-await Promise.all(Array.from({ length: 50 }, (_, i) => client.room.getOrCreate(`k${i}`).work()));
-client.dispose();
+console.log(server.url);
+await once(process.stdin, "data");
+process.stdin.destroy();
+await once(process.stdin, "close");
+await new Promise(setImmediate);
 
 const types = new Map();
 const ran = [];
@@ -46,5 +48,5 @@ await new Promise((resolve) => {
   }, quietMs);
   own = timer[Object.getOwnPropertySymbols(timer).find((each) => each.description === "asyncId")];
 });
-console.log(JSON.stringify({ actors: 50, timers, ran }));
+console.log(JSON.stringify({ timers, ran }));
 await server.stop();

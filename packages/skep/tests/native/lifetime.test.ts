@@ -2,7 +2,7 @@
 
 import { actor, db, setup, UserError } from "skep";
 import { setupTest } from "skep/test";
-import { afterEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 
 const sleepAfter = 30_000;
 /** What actors of these tests have done, in its order. */
@@ -68,7 +68,7 @@ const guest = actor({
 });
 const registry = setup({ use: { guest } });
 
-afterEach(() => {
+beforeEach(() => {
   told.length = 0;
   held.clear();
 });
