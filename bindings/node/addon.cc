@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "run.h"
 #include "runtime.h"
 #include "skep/actor/services.h"
+#include "statement_texts.h"
 
 namespace skep::node {
 namespace {
@@ -30,6 +32,8 @@ struct Instance {
   bool hasRuntime = false;       // until then
   bool isEnding = false;
   napi_async_cleanup_hook_handle hook = nullptr;
+  std::span<double> frame;  // FlatRows; lives as long as the thread's JavaScript
+  napi_ref frameArray = nullptr;
   std::vector<actor::KeepAwake> awake;
   std::vector<std::size_t> freeTokens;
 };
@@ -267,16 +271,74 @@ bool checkSql(napi_env env, napi_value sql) {
   return false;
 }
 
+napi_value statement(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  if (!checkSql(env, arguments[0])) return nullptr;
+  return toJs(env, std::int64_t{StatementTexts::ofThread().add(textOf(env, arguments[0]))});
+}
+
+napi_value columns(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  const auto found =
+      StatementTexts::ofThread().columns(static_cast<std::uint32_t>(integerOf(env, arguments[0])));
+  return toJs(env, found == nullptr ? std::vector<std::string>() : found->names);
+}
+
+napi_value forgetStatements(napi_env, napi_callback_info) {
+  StatementTexts::ofThread().forget();
+  return nullptr;
+}
+
+/// Null: a TypeError was thrown.
+std::shared_ptr<StatementText> textOfNumber(napi_env env, napi_value number) {
+  std::uint32_t index = 0;
+  auto found = napi_get_value_uint32(env, number, &index) == napi_ok
+                   ? StatementTexts::ofThread().find(index)
+                   : nullptr;
+  if (found == nullptr) throwTypeError(env, "no statement has this number");
+  return found;
+}
+
 napi_value execute(napi_env env, napi_callback_info info) {
   const Arguments<4> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
+  if (run == nullptr) return nullptr;
+  auto text = textOfNumber(env, arguments[1]);
+  if (text == nullptr) return nullptr;
   auto parameters = parametersOf(env, arguments[2]);
   if (!parameters) return nullptr;
-  auto* operation =
-      new Execute(*instance().host, textOf(env, arguments[1]), std::move(*parameters));
+  auto* operation = new Execute(std::move(text), std::move(*parameters));
   return operation->ask(
       env, *run, boolOf(env, arguments[3]) ? Asked::Form::Blocking : Asked::Form::AtOnceOrPromise);
+}
+
+/// The same in the form that costs least: few values, by position, each an argument of its own.
+napi_value query(napi_env env, napi_callback_info info) {
+  constexpr std::size_t kBefore = 3;
+  constexpr std::size_t kValuesMax = 16;
+  napi_value arguments[kBefore + kValuesMax] = {};
+  std::size_t count = std::size(arguments);
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  const std::span<double> frame = instance().frame;
+  frame[0] = -1;
+  Run* const run = runOf(env, arguments[0]);
+  if (run == nullptr) return nullptr;
+  auto text = textOfNumber(env, arguments[1]);
+  if (text == nullptr) return nullptr;
+  if (count > std::size(arguments)) {
+    throwTypeError(env, "so many values are given as an array");
+    return nullptr;
+  }
+  std::vector<Execute::Parameter> parameters;
+  if (count > kBefore) parameters.reserve(count - kBefore);
+  for (std::size_t i = kBefore; i < count; ++i) {
+    std::optional<sql::Value> value = sqlValueOf(env, arguments[i]);
+    if (!value) return nullptr;
+    parameters.push_back({{}, *std::move(value)});
+  }
+  auto* operation = new Execute(std::move(text), std::move(parameters), frame);
+  return operation->ask(
+      env, *run, boolOf(env, arguments[2]) ? Asked::Form::Blocking : Asked::Form::AtOnceOrPromise);
 }
 
 napi_value script(napi_env env, napi_callback_info info) {
@@ -429,6 +491,24 @@ napi_value moveClock(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/// The frame, a Float64Array: one for the thread, however often this is loaded there.
+napi_value frameOf(napi_env env) {
+  constexpr std::size_t kCells = 1024;
+  Instance& all = instance();
+  napi_value array = nullptr;
+  if (all.frameArray != nullptr) {
+    napi_get_reference_value(env, all.frameArray, &array);
+    return array;
+  }
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_create_arraybuffer(env, kCells * sizeof(double), &data, &buffer);
+  napi_create_typedarray(env, napi_float64_array, kCells, buffer, 0, &array);
+  napi_create_reference(env, array, 1, &all.frameArray);
+  all.frame = {static_cast<double*>(data), kCells};
+  return array;
+}
+
 napi_value exports(napi_env env, napi_value object) {
   const auto add = [&](const char* name, napi_callback function) {
     napi_value made = nullptr;
@@ -438,7 +518,12 @@ napi_value exports(napi_env env, napi_value object) {
   add("start", &start);
   add("stop", &stop);
   add("settle", &settle);
+  setProperty(env, object, "frame", frameOf(env));
+  add("statement", &statement);
+  add("forgetStatements", &forgetStatements);
+  add("columns", &columns);
   add("execute", &execute);
+  add("query", &query);
   add("script", &script);
   add("savepoint", &savepoint);
   add("broadcast", &broadcast);
@@ -461,6 +546,10 @@ napi_value exports(napi_env env, napi_value object) {
 }  // namespace skep::node
 
 NAPI_MODULE_INIT() {
-  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &skep::node::instance().hook);
+  // A thread may load it several times, as a tool does that gives each test modules of its own. The newest hook is the first to
+  // be called, when all that the others have is still there.
+  napi_async_cleanup_hook_handle& hook = skep::node::instance().hook;
+  if (hook != nullptr) napi_remove_async_cleanup_hook(hook);
+  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &hook);
   return skep::node::exports(env, exports);
 }

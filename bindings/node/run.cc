@@ -70,7 +70,8 @@ bool Run::performBlocking(Operation& operation) {
 
 /// When the code that runs now is over, this run's turn may be.
 void Run::touch() {
-  registry().touched.push_back(id_);
+  std::vector<Id>& touched = registry().touched;
+  if (touched.empty() || touched.back() != id_) touched.push_back(id_);
   // Code that we did not start: timers, sockets of its own.
   if (!node_.isCalling()) node_.call([] {});
 }

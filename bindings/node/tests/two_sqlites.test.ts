@@ -9,7 +9,9 @@ import { promisify } from "node:util";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const run = promisify(execFile);
+/** A process that does not end is a failure too. */
+const run = (file: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}) =>
+  promisify(execFile)(file, args, { timeout: 30_000, killSignal: "SIGKILL", ...options });
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 const program = path("two_sqlites.mjs");
 let folder: string;
