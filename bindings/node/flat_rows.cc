@@ -15,20 +15,6 @@ constexpr std::int64_t kSafeInteger = (std::int64_t{1} << 53) - 1;
 constexpr std::size_t kCellsKept = 4096;
 constexpr std::size_t kBytesKept = 64 * 1024;
 
-/// What the last ones have left. Of the thread: not more than a few are in use at once.
-template <class Container>
-Container& spare() {
-  thread_local Container container;
-  return container;
-}
-
-template <class Container>
-void keep(Container& container, std::size_t capacityMax) {
-  if (container.capacity() > capacityMax) return;
-  container.clear();
-  spare<Container>() = std::move(container);
-}
-
 bool isAscii(std::string_view text) {
   std::uint64_t all = 0;
   std::size_t i = 0;
@@ -51,13 +37,15 @@ napi_value textToJs(napi_env env, std::string_view text) {
 
 }  // namespace
 
-FlatRows::FlatRows()
-    : cells_(std::exchange(spare<std::vector<Cell>>(), {})),
-      bytes_(std::exchange(spare<std::string>(), {})) {}
+FlatRows::FlatRows(Space& space)
+    : space_(space), cells_(std::move(space.cells)), bytes_(std::move(space.bytes)) {
+  cells_.clear();
+  bytes_.clear();
+}
 
 FlatRows::~FlatRows() {
-  keep(cells_, kCellsKept);
-  keep(bytes_, kBytesKept);
+  if (cells_.capacity() <= kCellsKept) space_.cells = std::move(cells_);
+  if (bytes_.capacity() <= kBytesKept) space_.bytes = std::move(bytes_);
 }
 
 std::size_t FlatRows::add(const sql::Statement& statement, int columns) {
@@ -129,7 +117,8 @@ napi_value FlatRows::toArray(napi_env env) const {
   return array;
 }
 
-napi_value FlatRows::toFrame(napi_env env, std::span<double> frame, std::uint32_t columns) const {
+napi_value FlatRows::toFrame(napi_env env, std::uint32_t columns) const {
+  const std::span<double> frame = space_.frame;
   frame[0] = static_cast<double>(cells_.size());
   frame[1] = columns;
   const Cell* onlyOther = nullptr;

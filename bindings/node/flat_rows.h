@@ -22,8 +22,18 @@
 namespace skep::node {
 
 class FlatRows {
+  struct Cell;
+
  public:
-  FlatRows();
+  /// What those of one thread share. Outlives them.
+  struct Space {
+    std::span<double> frame;
+    // What the last one has left.
+    std::vector<Cell> cells;
+    std::string bytes;
+  };
+
+  explicit FlatRows(Space& space);
   /// Leaves its memory to the next one.
   ~FlatRows();
   FlatRows(const FlatRows&) = delete;
@@ -35,10 +45,10 @@ class FlatRows {
 
   /// An array of all values.
   napi_value toArray(napi_env env) const;
-  /// Writes into the frame, which must have fitsInto(). Gives what is no number: nothing, a string when it is one only
+  /// Writes into the frame, if fitsIntoFrame(). Gives what is no number: nothing, a string when it is one only
   /// and a text, an array else.
-  napi_value toFrame(napi_env env, std::span<double> frame, std::uint32_t columns) const;
-  bool fitsInto(std::span<double> frame) const { return cells_.size() + 2 <= frame.size(); }
+  napi_value toFrame(napi_env env, std::uint32_t columns) const;
+  bool fitsIntoFrame() const { return cells_.size() + 2 <= space_.frame.size(); }
 
  private:
   struct Cell {
@@ -52,6 +62,7 @@ class FlatRows {
   static bool isNumber(const Cell& cell);
   napi_value toJs(napi_env env, const Cell& cell, const char*& bytes) const;
 
+  Space& space_;
   std::vector<Cell> cells_;
   std::string bytes_;
 };

@@ -86,7 +86,7 @@ Status Execute::run(sql::Database& database) {
   }
   SKEP_TRY(bool isRow, statement.stepKept());
   // After the first step, which compiles anew when the schema has changed.
-  columns_ = StatementTexts::ofThread().columnsOf(*text_, statement);
+  columns_ = texts_.columnsOf(*text_, statement);
   const int count = statement.columnCount();
   while (isRow) {
     statement.noteKept(rows_.add(statement, count));
@@ -106,8 +106,8 @@ napi_value Execute::result(napi_env env) {
 }
 
 napi_value Execute::resultNow(napi_env env) {
-  if (!rows_.fitsInto(frame_)) return result(env);
-  return rows_.toFrame(env, frame_, columns_ == nullptr ? 0 : columns_->number);
+  if (form_ != Form::InFrame || !rows_.fitsIntoFrame()) return result(env);
+  return rows_.toFrame(env, columns_ == nullptr ? 0 : columns_->number);
 }
 
 call::Outcome<std::monostate> Script::perform(actor::Invocation& invocation) {

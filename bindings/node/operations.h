@@ -4,10 +4,10 @@
 
 #include <node_api.h>
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -54,10 +54,20 @@ class Execute final : public Asked {
     std::string name;  // with its prefix; empty: by position
     sql::Value value;
   };
-  /// `frame`: where small results go that are there at once (FlatRows), or nowhere.
-  Execute(std::shared_ptr<StatementText> text, std::vector<Parameter> parameters,
-          std::span<double> frame = {})
-      : text_(std::move(text)), parameters_(std::move(parameters)), frame_(frame) {}
+  using Parameters = boost::container::small_vector<Parameter, 3>;
+  /// What the statements of a thread share.
+  struct Space {
+    StatementTexts texts;
+    FlatRows::Space rows;
+  };
+  /// Whether small results that are there at once go into the frame.
+  enum class Form { Flat, InFrame };
+  Execute(Space& space, std::shared_ptr<StatementText> text, Parameters parameters, Form form)
+      : texts_(space.texts),
+        text_(std::move(text)),
+        parameters_(std::move(parameters)),
+        form_(form),
+        rows_(space.rows) {}
 
  protected:
   call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
@@ -67,9 +77,10 @@ class Execute final : public Asked {
  private:
   Status run(sql::Database& database);
 
+  StatementTexts& texts_;
   const std::shared_ptr<StatementText> text_;
-  const std::vector<Parameter> parameters_;
-  const std::span<double> frame_;
+  const Parameters parameters_;
+  const Form form_;
   std::shared_ptr<const Columns> columns_;  // null: an empty statement
   FlatRows rows_;
 };

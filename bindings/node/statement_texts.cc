@@ -4,11 +4,6 @@
 
 namespace skep::node {
 
-StatementTexts& StatementTexts::ofThread() {
-  thread_local StatementTexts texts;
-  return texts;
-}
-
 std::uint32_t StatementTexts::add(std::string sql) {
   texts_.push_back(std::make_shared<StatementText>(StatementText{std::move(sql), nullptr}));
   return static_cast<std::uint32_t>(texts_.size() - 1);

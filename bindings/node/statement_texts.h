@@ -1,7 +1,7 @@
 // StatementTexts: what JavaScript and this side call by numbers, so that it is not copied each time: texts of
 // statements, and the columns of what they give.
 //
-// Each JavaScript thread has its own. Its fibers use it too.
+// Each JavaScript thread has one of its own. Its fibers use it too.
 
 #pragma once
 
@@ -31,8 +31,6 @@ struct StatementText {
 
 class StatementTexts {
  public:
-  static StatementTexts& ofThread();
-
   /// Gives the number that find() knows it by.
   std::uint32_t add(std::string sql);
   /// Null: no statement has that number. What is found outlives forget().

@@ -54,6 +54,7 @@ function makersOf(names: readonly string[]): Makers | undefined {
   const literal = (value: (i: number) => string): string =>
     `{ ${names.map((name, i) => `[${JSON.stringify(name)}]: ${value(i)}`).join(", ")} }`;
   const width = names.length;
+  const row = literal((i) => `(value = frame[i + ${i}]) === value ? value : others[next++]`);
   try {
     const rowsOf = new Function(
       "values",
@@ -65,11 +66,11 @@ function makersOf(names: readonly string[]): Makers | undefined {
       "frame",
       "given",
       `const others = typeof given === "string" ? [given] : given;
+       let next = 0, value = 0, i = 2;
+       const count = frame[0];
+       if (count === ${width}) return [${row}];
        const rows = [];
-       let next = 0, value = 0;
-       for (let i = 2, end = frame[0] + 2; i < end; i += ${width}) {
-         rows.push(${literal((i) => `(value = frame[i + ${i}]) === value ? value : others[next++]`)});
-       }
+       for (const end = count + 2; i < end; i += ${width}) rows.push(${row});
        return rows;`,
     );
     return { rowsOf, rowsIn } as Makers;
