@@ -495,7 +495,7 @@ napi_value moveClock(napi_env env, napi_callback_info info) {
 
 /// The frame, a Float64Array: one for the thread, however often this is loaded there.
 napi_value frameOf(napi_env env) {
-  constexpr std::size_t kCells = 1024;
+  constexpr std::size_t kCells = 16 * 1024;
   Instance& all = instance();
   napi_value array = nullptr;
   if (all.frameArray != nullptr) {

@@ -1,5 +1,5 @@
-// 10,000 point SELECTs inside one action, beside better-sqlite3 in the same process, in turns: the median of the rounds of
-// each, and the ratio.
+// 10,000 point SELECTs inside one action, and the same rows 1,000 at once, beside better-sqlite3 in the same process, in turns:
+// the median of the rounds of each, and the ratio.
 //
 //   scripts/better_sqlite3.sh          once
 //   npm run build && SKEP_NATIVE=build/bindings/node/skep.node node --expose-gc bindings/node/bench/sql.mjs [ROUNDS]
@@ -24,6 +24,14 @@ const select = "SELECT id, name, size FROM entry WHERE id = ?";
 /** Each id once, in an order that jumps about. */
 const ids = Array.from({ length: rowCount }, (_, i) => ((i * 7919) % rowCount) + 1);
 const expected = ids.reduce((sum, id) => sum + id * 7, 0);
+/** The same rows, many with each statement. */
+const many = 1_000;
+const selectMany = "SELECT id, name, size FROM entry WHERE id > ? LIMIT ?";
+const sumOf = (rowsBehind) => {
+  let sum = 0;
+  for (let id = 0; id < rowCount; id += many) for (const row of rowsBehind(id)) sum += row.size;
+  return sum;
+};
 
 /** Nanoseconds of this process's processor time for each of the statements. */
 async function timed(work) {
@@ -57,6 +65,9 @@ const shelf = actor({
         for (const id of ids) sum += c.db.executeSync(select, id)[0].size;
         return sum;
       });
+    },
+    many: async (c) => {
+      last = await timed(() => sumOf((id) => c.db.executeSync(selectMany, id, many)));
     },
   },
 });
@@ -98,6 +109,13 @@ if (Database) {
     timed(() => ids.reduce((sum, id) => sum + file.prepare(select).all(id)[0].size, 0));
 }
 
+const bulk = { "1,000 rows each": async () => (await one.many(), last) };
+if (Database) {
+  const statement = new Database(join(folder, "plain.sqlite")).prepare(selectMany);
+  bulk["better-sqlite3, 1,000 rows each"] = () => timed(() => sumOf((id) => statement.all(id, many)));
+}
+Object.assign(contenders, bulk);
+
 const times = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
 for (let round = -3; round < rounds; ++round) {
   for (const [name, run] of Object.entries(contenders)) {
@@ -107,10 +125,10 @@ for (let round = -3; round < rounds; ++round) {
   }
 }
 const median = (all) => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)];
-const plain = Database && median(times["better-sqlite3, one transaction"]);
 for (const [name, all] of Object.entries(times)) {
-  const ratio = plain ? `, ${(plain / median(all)).toFixed(2)} ×` : "";
-  console.log(`${name.padEnd(35)} ${(median(all) / 1_000).toFixed(2)} µs a SELECT (least ${(Math.min(...all) / 1_000).toFixed(2)})${ratio}`);
+  const base = times[name in bulk ? "better-sqlite3, 1,000 rows each" : "better-sqlite3, one transaction"];
+  const ratio = base ? `, ${(median(base) / median(all)).toFixed(2)} ×` : "";
+  console.log(`${name.padEnd(35)} ${(median(all) / 1_000).toFixed(2)} µs a row (least ${(Math.min(...all) / 1_000).toFixed(2)})${ratio}`);
 }
 client.dispose();
 await server.stop();

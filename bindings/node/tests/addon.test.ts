@@ -74,7 +74,7 @@ describe("SQL", () => {
           ask("SELECT ?, ?, 5, ? AS x", null, 2n ** 62n, "b");
           ask("SELECT 1 WHERE 0");
           ask("");
-          ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i FROM n");
+          ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n");
         },
       },
     });
@@ -87,7 +87,7 @@ describe("SQL", () => {
       [[], [], undefined],
     ]);
     // Too large for it.
-    expect(seen[5]).toMatchObject([{ columns: ["i"], values: Array.from({ length: 2000 }, (_, i) => i + 1) }, "", {}]);
+    expect(seen[5]).toMatchObject([{ columns: ["i"], values: Array.from({ length: 20_000 }, (_, i) => i + 1) }, "", {}]);
   });
 
   test("statements and columns that are forgotten are known no more, and those that run are not disturbed", async () => {
