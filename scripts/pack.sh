@@ -2,12 +2,15 @@
 # Makes the npm packages: @skep/client, @skep/react, skep, and the one with the native part of this platform, which is put together
 # from a build: the addon, stripped, and beside it the libraries that it needs and that not every system has.
 #
-#   scripts/pack.sh [BUILD_DIR] [OUT_DIR]      (build, BUILD_DIR/packages); SKEP_NATIVE names another addon than the build's
+#   scripts/pack.sh [BUILD_DIR] [OUT_DIR]
+#
+# BUILD_DIR is SKEP_BUILD, else build, when it is not given; OUT_DIR is BUILD_DIR/packages. SKEP_NATIVE names another addon than
+# the build's.
 #
 # The TypeScript is expected to be compiled (npm run build).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=${1:-build}
+build=${1:-${SKEP_BUILD:-build}}
 out=${2:-$build/packages}
 addon=$build/bindings/node/skep.node
 [ -z "${SKEP_NATIVE:-}" ] || addon=$SKEP_NATIVE

@@ -25,7 +25,7 @@ case $what in
   build) packages=("${build_packages[@]}") ;;
   npm) packages=("${build_packages[@]}") ;;
   pack) packages=("${build_packages[@]}" patchelf) ;;
-  test) packages=("${build_packages[@]}" postgresql patchelf chromium) ;;
+  test) packages=("${build_packages[@]}" postgresql libsqlite3-0 patchelf chromium) ;;
   fuzz) packages=("${build_packages[@]}" clang) ;;
   format) packages=(clang-format) ;;
   *) echo "usage: scripts/setup.sh [build|npm|pack|test|fuzz|format]" >&2; exit 2 ;;

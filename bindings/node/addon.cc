@@ -30,6 +30,8 @@ struct Instance {
   bool hasRuntime = false;       // until then
   bool isEnding = false;
   napi_async_cleanup_hook_handle hook = nullptr;
+  Execute::Space statements;
+  napi_ref frameArray = nullptr;  // of statements.rows: there as long as the thread's JavaScript
   std::vector<actor::KeepAwake> awake;
   std::vector<std::size_t> freeTokens;
 };
@@ -233,8 +235,8 @@ napi_value settle(napi_env env, napi_callback_info info) {
 }
 
 /// Nothing: something was thrown.
-std::optional<std::vector<Execute::Parameter>> parametersOf(napi_env env, napi_value value) {
-  std::vector<Execute::Parameter> parameters;
+std::optional<Execute::Parameters> parametersOf(napi_env env, napi_value value) {
+  Execute::Parameters parameters;
   if (isNothing(env, value)) return parameters;
   bool isArray = false;
   napi_is_array(env, value, &isArray);
@@ -267,16 +269,78 @@ bool checkSql(napi_env env, napi_value sql) {
   return false;
 }
 
+napi_value statement(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  if (!checkSql(env, arguments[0])) return nullptr;
+  return toJs(env, std::int64_t{instance().statements.texts.add(textOf(env, arguments[0]))});
+}
+
+napi_value columns(napi_env env, napi_callback_info info) {
+  const Arguments<1> arguments(env, info);
+  const auto found =
+      instance().statements.texts.columns(static_cast<std::uint32_t>(integerOf(env, arguments[0])));
+  return toJs(env, found == nullptr ? std::vector<std::string>() : found->names);
+}
+
+napi_value forgetStatements(napi_env, napi_callback_info) {
+  instance().statements.texts.forget();
+  return nullptr;
+}
+
+/// Null: a TypeError was thrown.
+std::shared_ptr<StatementText> statementOf(napi_env env, const StatementTexts& texts,
+                                           napi_value number) {
+  std::uint32_t index = 0;
+  auto found = napi_get_value_uint32(env, number, &index) == napi_ok ? texts.find(index) : nullptr;
+  if (found == nullptr) throwTypeError(env, "no statement has this number");
+  return found;
+}
+
+Asked::Form formOf(napi_env env, napi_value blocks) {
+  return boolOf(env, blocks) ? Asked::Form::Blocking : Asked::Form::AtOnceOrPromise;
+}
+
 napi_value execute(napi_env env, napi_callback_info info) {
   const Arguments<4> arguments(env, info);
   Run* const run = runOf(env, arguments[0]);
-  if (run == nullptr || !checkSql(env, arguments[1])) return nullptr;
+  if (run == nullptr) return nullptr;
+  Execute::Space& space = instance().statements;
+  auto text = statementOf(env, space.texts, arguments[1]);
+  if (text == nullptr) return nullptr;
   auto parameters = parametersOf(env, arguments[2]);
   if (!parameters) return nullptr;
   auto* operation =
-      new Execute(*instance().host, textOf(env, arguments[1]), std::move(*parameters));
-  return operation->ask(
-      env, *run, boolOf(env, arguments[3]) ? Asked::Form::Blocking : Asked::Form::AtOnceOrPromise);
+      new Execute(space, std::move(text), std::move(*parameters), Execute::Form::Flat);
+  return operation->ask(env, *run, formOf(env, arguments[3]));
+}
+
+/// The same in the form that costs least: few values, by position, each an argument of its own.
+napi_value query(napi_env env, napi_callback_info info) {
+  constexpr std::size_t kBefore = 3;
+  constexpr std::size_t kValuesMax = 16;
+  napi_value arguments[kBefore + kValuesMax] = {};
+  std::size_t count = std::size(arguments);
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count, arguments, nullptr, &data);
+  auto& space = *static_cast<Execute::Space*>(data);
+  space.rows.frame[0] = -1;
+  Run* const run = runOf(env, arguments[0]);
+  if (run == nullptr) return nullptr;
+  auto text = statementOf(env, space.texts, arguments[1]);
+  if (text == nullptr) return nullptr;
+  if (count > std::size(arguments)) {
+    throwTypeError(env, "so many values are given as an array");
+    return nullptr;
+  }
+  Execute::Parameters parameters;
+  for (std::size_t i = kBefore; i < count; ++i) {
+    std::optional<sql::Value> value = sqlValueOf(env, arguments[i]);
+    if (!value) return nullptr;
+    parameters.push_back({{}, *std::move(value)});
+  }
+  auto* operation =
+      new Execute(space, std::move(text), std::move(parameters), Execute::Form::InFrame);
+  return operation->ask(env, *run, formOf(env, arguments[2]));
 }
 
 napi_value script(napi_env env, napi_callback_info info) {
@@ -429,16 +493,39 @@ napi_value moveClock(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/// The frame, a Float64Array: one for the thread, however often this is loaded there.
+napi_value frameOf(napi_env env) {
+  constexpr std::size_t kCells = 16 * 1024;
+  Instance& all = instance();
+  napi_value array = nullptr;
+  if (all.frameArray != nullptr) {
+    napi_get_reference_value(env, all.frameArray, &array);
+    return array;
+  }
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_create_arraybuffer(env, kCells * sizeof(double), &data, &buffer);
+  napi_create_typedarray(env, napi_float64_array, kCells, buffer, 0, &array);
+  napi_create_reference(env, array, 1, &all.frameArray);
+  all.statements.rows.frame = {static_cast<double*>(data), kCells};
+  return array;
+}
+
 napi_value exports(napi_env env, napi_value object) {
   const auto add = [&](const char* name, napi_callback function) {
     napi_value made = nullptr;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &made);
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, function, &instance().statements, &made);
     setProperty(env, object, name, made);
   };
   add("start", &start);
   add("stop", &stop);
   add("settle", &settle);
+  setProperty(env, object, "frame", frameOf(env));
+  add("statement", &statement);
+  add("forgetStatements", &forgetStatements);
+  add("columns", &columns);
   add("execute", &execute);
+  add("query", &query);
   add("script", &script);
   add("savepoint", &savepoint);
   add("broadcast", &broadcast);
@@ -461,6 +548,10 @@ napi_value exports(napi_env env, napi_value object) {
 }  // namespace skep::node
 
 NAPI_MODULE_INIT() {
-  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &skep::node::instance().hook);
+  // A thread may load it several times, as a tool does that gives each test modules of its own. The newest hook is the first to
+  // be called, when all that the others have is still there.
+  napi_async_cleanup_hook_handle& hook = skep::node::instance().hook;
+  if (hook != nullptr) napi_remove_async_cleanup_hook(hook);
+  napi_add_async_cleanup_hook(env, &skep::node::endThread, nullptr, &hook);
   return skep::node::exports(env, exports);
 }

@@ -8,7 +8,6 @@ namespace {
 
 constexpr const char* kNames[] = {"dispatch", "abort",   "takeState", "restoreState",
                                   "forget",   "message", "closed"};
-constexpr std::size_t kStatementsMax = 1'000;
 
 }  // namespace
 
@@ -27,12 +26,10 @@ JsHost::JsHost(NodeLoop& node, napi_value callbacks) : node_(node) {
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     napi_create_reference(env, propertyOf(env, callbacks, kNames[i]), 1, &callbacks_[i]);
   }
-  napi_create_reference(env, toJs(env, std::vector<std::string>{"columns", "values"}), 1, &keys_);
 }
 
 JsHost::~JsHost() {
   for (napi_ref each : callbacks_) napi_delete_reference(node_.env(), each);
-  napi_delete_reference(node_.env(), keys_);
 }
 
 napi_value JsHost::invoke(Callback callback, std::size_t count, const napi_value* arguments) {
@@ -123,46 +120,6 @@ void JsHost::closed(std::uint32_t run, const call::WebSocketClose& ending) {
                                   toJs(env, static_cast<std::int64_t>(ending.code)),
                                   toJs(env, std::string_view(ending.reason))};
   invoke(OnClosed, 3, arguments);
-}
-
-std::shared_ptr<JsHost::Columns>& JsHost::columnsOf(const std::string& sql) {
-  const auto found = columns_.find(sql);
-  if (found != columns_.end()) return found->second;
-  // Programs have fewer statements, unless they write values into them: then nothing is worth keeping.
-  if (columns_.size() >= kStatementsMax) columns_.clear();
-  return columns_.emplace(sql, std::make_shared<Columns>(node_)).first->second;
-}
-
-JsHost::Columns::~Columns() {
-  if (array == nullptr) return;
-  // Perhaps on a fiber, where nothing of V8 may be touched.
-  node.call([env = node.env(), old = array] { napi_delete_reference(env, old); });
-}
-
-napi_value JsHost::arrayOf(Columns& columns) {
-  napi_env env = node_.env();
-  napi_value array = nullptr;
-  if (columns.array != nullptr) {
-    napi_get_reference_value(env, columns.array, &array);
-    return array;
-  }
-  array = toJs(env, columns.names);
-  napi_create_reference(env, array, 1, &columns.array);
-  return array;
-}
-
-napi_value JsHost::rows(napi_value columns, napi_value values) {
-  napi_env env = node_.env();
-  napi_value object = nullptr;
-  napi_value keys = nullptr;
-  napi_value key = nullptr;
-  napi_create_object(env, &object);
-  napi_get_reference_value(env, keys_, &keys);
-  napi_get_element(env, keys, 0, &key);
-  napi_set_property(env, object, key, columns);
-  napi_get_element(env, keys, 1, &key);
-  napi_set_property(env, object, key, values);
-  return object;
 }
 
 napi_value toJs(napi_env env, const actor::ConnectionPtr& connection) {

@@ -11,7 +11,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "node_loop.h"
@@ -82,24 +81,6 @@ class JsHost {
   void message(std::uint32_t run, const call::WebSocketMessage& message);
   void closed(std::uint32_t run, const call::WebSocketClose& ending);
 
-  /// The columns that a statement had last, if it is one of those that are remembered. Any fiber of the
-  /// thread.
-  struct Columns {
-    explicit Columns(NodeLoop& loop) : node(loop) {}
-    ~Columns();
-    Columns(const Columns&) = delete;
-    Columns& operator=(const Columns&) = delete;
-
-    NodeLoop& node;
-    std::vector<std::string> names;
-    napi_ref array = nullptr;  // made with the first result
-  };
-  std::shared_ptr<Columns>& columnsOf(const std::string& sql);
-  /// The array of the names: the same each time, so that what is cached by it stays. Outside fibers.
-  napi_value arrayOf(Columns& columns);
-  /// {columns, values}.
-  napi_value rows(napi_value columns, napi_value values);
-
  private:
   enum Callback : std::uint8_t {
     OnDispatch,
@@ -115,10 +96,7 @@ class JsHost {
 
   NodeLoop& node_;
   napi_ref callbacks_[kCallbacks] = {};
-  napi_ref keys_ = nullptr;  // ["columns", "values"]: of strings themselves there are no references
   std::uint32_t actors_ = 0;
-  // Shared with the statements that run. By their SQL.
-  std::unordered_map<std::string, std::shared_ptr<Columns>> columns_;
 };
 
 /// A NativeConnection.

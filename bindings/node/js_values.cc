@@ -60,30 +60,6 @@ napi_value toJs(napi_env env, const call::Payload& payload) {
   return bytesToJs(env, payload.bytes);
 }
 
-napi_value toJs(napi_env env, const sql::Value& sql) {
-  napi_value value = nullptr;
-  switch (sql.type()) {
-    case sql::ValueType::Null:
-      napi_get_null(env, &value);
-      break;
-    case sql::ValueType::Integer:
-      if (sql.integer() > kSafeInteger || sql.integer() < -kSafeInteger) {
-        napi_create_bigint_int64(env, sql.integer(), &value);
-      } else {
-        napi_create_int64(env, sql.integer(), &value);
-      }
-      break;
-    case sql::ValueType::Real:
-      napi_create_double(env, sql.real(), &value);
-      break;
-    case sql::ValueType::Text:
-      return toJs(env, std::string_view(sql.text()));
-    case sql::ValueType::Blob:
-      return bytesToJs(env, asText(sql.blob()));
-  }
-  return value;
-}
-
 napi_value toJs(napi_env env, const call::Failure& failure) {
   napi_value object = nullptr;
   napi_create_object(env, &object);

@@ -30,8 +30,6 @@ napi_value bytesToJs(napi_env env, std::string_view bytes);  // a Uint8Array wit
 napi_value undefined(napi_env env);
 /// JSON as a string, CBOR as a Uint8Array.
 napi_value toJs(napi_env env, const call::Payload& payload);
-/// Integers beyond 2^53 as BigInt.
-napi_value toJs(napi_env env, const sql::Value& value);
 /// A NativeFailure (native.ts), which is thrown or rejected with.
 napi_value toJs(napi_env env, const call::Failure& failure);
 napi_value toJs(napi_env env, const std::vector<std::string>& texts);

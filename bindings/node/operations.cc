@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "js_host.h"
 #include "js_values.h"
 #include "skep/sql/statement.h"
 
@@ -30,7 +29,7 @@ napi_value Asked::take(napi_env env) {
   if (failure_) {
     napi_throw(env, toJs(env, *failure_));
   } else {
-    value = result(env);
+    value = resultNow(env);
   }
   delete this;
   return value;
@@ -73,7 +72,7 @@ call::Outcome<std::monostate> Execute::perform(actor::Invocation& invocation) {
 }
 
 Status Execute::run(sql::Database& database) {
-  SKEP_TRY(sql::Statement statement, database.cached(sql_));
+  SKEP_TRY(sql::Statement statement, database.cached(text_->sql));
   if (!statement) return {};
   int position = 0;
   for (const Parameter& each : parameters_) {
@@ -85,40 +84,30 @@ Status Execute::run(sql::Database& database) {
                  "the statement has " + std::to_string(statement.parameterCount()) +
                      " parameters, " + std::to_string(position) + " were given"};
   }
-  SKEP_TRY(bool isRow, statement.stepInto(values_));
-  noteColumns(statement);  // after the first step, which compiles anew when the schema has changed
+  SKEP_TRY(bool isRow, statement.stepKept());
+  // After the first step, which compiles anew when the schema has changed.
+  columns_ = texts_.columnsOf(*text_, statement);
+  const int count = statement.columnCount();
   while (isRow) {
-    SKEP_TRY(isRow, statement.stepInto(values_));
+    statement.noteKept(rows_.add(statement, count));
+    SKEP_TRY(isRow, statement.stepKept());
   }
   return {};
 }
 
-/// Most statements have the columns that they had the last time.
-void Execute::noteColumns(const sql::Statement& statement) {
-  std::shared_ptr<JsHost::Columns>& known = host_.columnsOf(sql_);
-  const auto count = static_cast<std::size_t>(statement.columnCount());
-  bool isSame = known->names.size() == count;
-  for (std::size_t i = 0; isSame && i < count; ++i) {
-    isSame = known->names[i] == statement.columnName(static_cast<int>(i));
-  }
-  if (!isSame) {
-    known = std::make_shared<JsHost::Columns>(host_.node());
-    for (std::size_t i = 0; i < count; ++i) {
-      known->names.emplace_back(statement.columnName(static_cast<int>(i)));
-    }
-  }
-  columns_ = known;
+/// A NativeRows.
+napi_value Execute::result(napi_env env) {
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  setProperty(env, object, "columns",
+              toJs(env, columns_ == nullptr ? std::vector<std::string>() : columns_->names));
+  setProperty(env, object, "values", rows_.toArray(env));
+  return object;
 }
 
-napi_value Execute::result(napi_env env) {
-  napi_value values = nullptr;
-  napi_create_array_with_length(env, values_.size(), &values);
-  for (std::uint32_t i = 0; i < values_.size(); ++i) {
-    napi_set_element(env, values, i, toJs(env, values_[i]));
-  }
-  if (columns_ == nullptr)
-    columns_ = std::make_shared<JsHost::Columns>(host_.node());  // an empty statement
-  return host_.rows(host_.arrayOf(*columns_), values);
+napi_value Execute::resultNow(napi_env env) {
+  if (form_ != Form::InFrame || !rows_.fitsIntoFrame()) return result(env);
+  return rows_.toFrame(env, columns_ == nullptr ? 0 : columns_->number);
 }
 
 call::Outcome<std::monostate> Script::perform(actor::Invocation& invocation) {

@@ -4,16 +4,19 @@
 
 #include <node_api.h>
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "js_host.h"
+#include "flat_rows.h"
 #include "run.h"
 #include "skep/call/failure.h"
 #include "skep/sql/statement.h"
 #include "skep/sql/value.h"
+#include "statement_texts.h"
 
 namespace skep::node {
 
@@ -33,6 +36,8 @@ class Asked : public Operation {
   virtual call::Outcome<std::monostate> perform(actor::Invocation& invocation) = 0;
   /// On the JavaScript thread: what perform() found.
   virtual napi_value result(napi_env env) = 0;
+  /// The same for who asked, and has waited for nothing.
+  virtual napi_value resultNow(napi_env env) { return result(env); }
 
  private:
   napi_value take(napi_env env);
@@ -49,23 +54,35 @@ class Execute final : public Asked {
     std::string name;  // with its prefix; empty: by position
     sql::Value value;
   };
-  Execute(JsHost& host, std::string sql, std::vector<Parameter> parameters)
-      : host_(host), sql_(std::move(sql)), parameters_(std::move(parameters)) {}
+  using Parameters = boost::container::small_vector<Parameter, 3>;
+  /// What the statements of a thread share.
+  struct Space {
+    StatementTexts texts;
+    FlatRows::Space rows;
+  };
+  /// Whether small results that are there at once go into the frame.
+  enum class Form { Flat, InFrame };
+  Execute(Space& space, std::shared_ptr<StatementText> text, Parameters parameters, Form form)
+      : texts_(space.texts),
+        text_(std::move(text)),
+        parameters_(std::move(parameters)),
+        form_(form),
+        rows_(space.rows) {}
 
  protected:
   call::Outcome<std::monostate> perform(actor::Invocation& invocation) override;
   napi_value result(napi_env env) override;
+  napi_value resultNow(napi_env env) override;
 
  private:
   Status run(sql::Database& database);
-  void noteColumns(const sql::Statement& statement);
 
-  JsHost& host_;
-  const std::string sql_;
-  const std::vector<Parameter> parameters_;
-  // Shared with the host, which remembers it for the next time.
-  std::shared_ptr<JsHost::Columns> columns_;
-  std::vector<sql::Value> values_;
+  StatementTexts& texts_;
+  const std::shared_ptr<StatementText> text_;
+  const Parameters parameters_;
+  const Form form_;
+  std::shared_ptr<const Columns> columns_;  // null: an empty statement
+  FlatRows rows_;
 };
 
 /// Statements whose rows nobody wants.

@@ -28,19 +28,23 @@ Run::Registry& Run::registry() {
 }
 
 Run::Run(NodeLoop& node, JsActor& actor, actor::Invocation& invocation)
-    : node_(node), actor_(actor), invocation_(invocation), grace_(node.loop()) {
-  Registry& all = registry();
-  id_ = all.next++;
-  all.runs.emplace(id_, this);
+    : node_(node),
+      actor_(actor),
+      invocation_(invocation),
+      all_(registry()),
+      id_(all_.next++),
+      grace_(node.loop()) {
+  all_.runs.emplace(id_, this);
 }
 
 Run::~Run() {
-  registry().runs.erase(id_);
+  all_.runs.erase(id_);
 }
 
 Run* Run::find(Id id) {
-  const auto found = registry().runs.find(id);
-  if (found == registry().runs.end()) return nullptr;
+  const Registry& all = registry();
+  const auto found = all.runs.find(id);
+  if (found == all.runs.end()) return nullptr;
   Run* const run = found->second;
   return run->settled_ || run->isAbandoned_ ? nullptr : run;
 }
@@ -70,7 +74,8 @@ bool Run::performBlocking(Operation& operation) {
 
 /// When the code that runs now is over, this run's turn may be.
 void Run::touch() {
-  registry().touched.push_back(id_);
+  std::vector<Id>& touched = all_.touched;
+  if (touched.empty() || touched.back() != id_) touched.push_back(id_);
   // Code that we did not start: timers, sockets of its own.
   if (!node_.isCalling()) node_.call([] {});
 }

@@ -120,7 +120,8 @@ class Run {
   NodeLoop& node_;
   JsActor& actor_;
   actor::Invocation& invocation_;
-  Id id_;
+  Registry& all_;
+  const Id id_;
   std::deque<Operation*> operations_;
   std::optional<Settled> settled_;
   std::optional<call::Failure> later_;

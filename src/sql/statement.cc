@@ -144,7 +144,7 @@ Result<bool> Statement::step() {
   return connection_->step(statement_, kind_, run_);
 }
 
-Result<bool> Statement::stepInto(std::vector<Value>& values) {
+Result<bool> Statement::stepKept() {
   SKEP_TRY(const bool isRow, step());
   if (!isRow) return false;
   // Some, which write nothing, do not look up between two rows.
@@ -152,13 +152,25 @@ Result<bool> Statement::stepInto(std::vector<Value>& values) {
     reset();
     return connection_->resultTooLarge();
   }
-  const int columns = columnCount();
-  for (int i = 0; i < columns; ++i) {
-    values.push_back(value(i));
-    run_.keptBytes += bytesOf(values.back());
-  }
+  return true;
+}
+
+void Statement::noteKept(std::size_t bytes) {
+  run_.keptBytes += bytes;
   const std::size_t bytesMax = connection_->options().limits.resultBytesMax;
   run_.isResultFull = bytesMax != 0 && run_.keptBytes > bytesMax;
+}
+
+Result<bool> Statement::stepInto(std::vector<Value>& values) {
+  SKEP_TRY(const bool isRow, stepKept());
+  if (!isRow) return false;
+  const int columns = columnCount();
+  std::size_t bytes = 0;
+  for (int i = 0; i < columns; ++i) {
+    values.push_back(value(i));
+    bytes += bytesOf(values.back());
+  }
+  noteKept(bytes);
   return true;
 }
 

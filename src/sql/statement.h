@@ -44,7 +44,7 @@ struct StatementRun {
   std::uint64_t steps = 0;
   bool timed = false;
   MonotonicTime start;
-  std::size_t keptBytes = 0;  // of the rows that stepInto() has handed out
+  std::size_t keptBytes = 0;  // of the rows that whoever steps has kept
   bool isResultFull = false;  // another row is one too many
 };
 
@@ -72,6 +72,9 @@ class Statement {
   /// The step of whoever keeps the rows: appends the next one's values to `values`. LimitExceeded
   /// when a run's rows together take more than Limits::resultBytesMax.
   Result<bool> stepInto(std::vector<Value>& values);
+  /// The same for whoever keeps rows in a form of its own, and tells with noteKept() what one takes.
+  Result<bool> stepKept();
+  void noteKept(std::size_t bytes);
   /// Ends the run; bindings stay. Suspends while another fiber is inside the database. Also done by
   /// the destructor, which never suspends. A statement that was not run to its end has written all
   /// the same. Outside a transaction that is committed now, or, after the destructor, with the

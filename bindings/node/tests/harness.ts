@@ -25,7 +25,7 @@ export class Failed extends Error {
 
 /** What a run's code does with SQL: the awaited form, whose rows come as arrays of values. */
 export async function sql(run: number, text: string, ...parameters: unknown[]): Promise<SqlValue[][]> {
-  const rows = await native.execute(run, text, parameters, false);
+  const rows = await native.execute(run, native.statement(text), parameters, false);
   return split(rows);
 }
 

@@ -185,6 +185,14 @@ test("an agent answers from its memory, token by token, to all who listen", asyn
     await ada.shows('[data-found="meaning"]', "seven beehives");
     await ada.has(".messages .agent:not(.streaming)", 3);
     await ada.picture("memory");
+    // By words: of one that stands there, in another form of it, and of one that only means the same.
+    await bo.type('input[type="search"]', "printed invoices");
+    await bo.shows('[data-found="words"]', "The invoice for the printing press");
+    await bo.lacks('[data-found="words"] .quiet');
+    await ada.page.$eval('input[type="search"]', (input) => (input as HTMLInputElement).select());
+    await ada.type('input[type="search"]', "xylophone");
+    await ada.shows('[data-found="words"]', "nothing");
+    await bo.picture("memory-words");
   });
 });
 
@@ -203,6 +211,24 @@ test("a reminder is told when it is due, in all windows", async () => {
     await ada.lacks("li[data-reminder]");
   });
 });
+
+test("a job that one window sets by cron is every window's, and writes its summary when its time has come", async () => {
+  await inTwoWindows("reminders/office", async (ada, bo) => {
+    await ada.page.select('[aria-label="How often"]', "0 8 * * mon-fri");
+    await bo.shows(".side code", "0 8 * * mon-fri");
+    expect(await bo.page.$eval('[aria-label="How often"]', (each) => (each as HTMLSelectElement).value)).toBe("0 8 * * mon-fri");
+    await bo.page.select('[aria-label="How often"]', "* * * * *");
+    await ada.shows(".side code", "* * * * *");
+    await ada.page.select('[aria-label="When"]', "86400000");
+    await ada.say('[aria-label="Reminder"]', "Order jars");
+    await ada.shows(".rows", "Order jars");
+    // At the next full minute; at the one behind it when that has come before the reminder.
+    const isWritten = (): boolean =>
+      document.querySelector(".side .found")!.textContent.includes("1 to come, 0 told");
+    for (const { page } of [ada, bo]) await page.waitForFunction(isWritten, { timeout: 130_000 });
+    await ada.picture("summary");
+  });
+}, 180_000);
 
 test("a server that was killed loses nothing that it had acknowledged, and all come back", async () => {
   const ada = await Window.open(browser, `${server.url}/#/chat/storm`, "Ada");

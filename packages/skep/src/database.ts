@@ -3,10 +3,11 @@
 // A statement whose pages are in memory is done when the addon's function returns: then its promise
 // is resolved already, and waiting for it costs one turn of the microtask queue.
 
-import type { NativeRows, SqlValue } from "./native.ts";
+import type { SqlValue } from "./native.ts";
 import type { Operations } from "./operations.ts";
 import { type NamedParameters, type SqlParameter, toNativeParameters } from "./parameters.ts";
-import { arraysOf, type Row, rowsOf } from "./rows.ts";
+import type { Row } from "./rows.ts";
+import { asArrays, asObjects } from "./statements.ts";
 
 /** Values for a statement's parameters: one after the other, or an object with their names. */
 export type SqlArguments = readonly SqlParameter[] | readonly [NamedParameters];
@@ -73,30 +74,29 @@ export class RunDatabase implements Database {
   }
 
   execute<R extends object = Row>(sql: string, ...args: SqlArguments): Promise<R[]> {
-    return this.#rows(sql, args, rowsOf) as Promise<R[]>;
+    return this.#rows(sql, args, asObjects) as Promise<R[]>;
   }
   values(sql: string, ...args: SqlArguments): Promise<SqlValue[][]> {
-    return this.#rows(sql, args, arraysOf);
+    return this.#rows(sql, args, asArrays);
   }
-  #rows<T>(sql: string, args: SqlArguments, make: (rows: NativeRows) => T): Promise<T> {
-    const { native, run } = this.#operations;
-    let rows: NativeRows | Promise<NativeRows>;
+  #rows<T>(sql: string, args: SqlArguments, make: typeof asObjects | typeof asArrays): Promise<T[]> {
+    const { statements, run } = this.#operations;
+    let rows: unknown;
     try {
-      rows = native.execute(run, sql, toNativeParameters(sql, args), false);
-      if (!(rows instanceof Promise)) return Promise.resolve(make(rows));
+      rows = statements.run<unknown>(run, sql, toNativeParameters(sql, args), false, make);
     } catch (thrown) {
       return Promise.reject(this.#operations.error(thrown));
     }
-    return rows.then(make, (thrown) => {
+    if (!(rows instanceof Promise)) return Promise.resolve(rows as T[]);
+    return rows.catch((thrown) => {
       throw this.#operations.error(thrown);
-    });
+    }) as Promise<T[]>;
   }
 
   executeSync<R extends object = Row>(sql: string, ...args: SqlArguments): R[] {
-    const { native, run } = this.#operations;
+    const { statements, run } = this.#operations;
     try {
-      const rows = native.execute(run, sql, toNativeParameters(sql, args), true);
-      return rowsOf(rows as NativeRows) as R[];
+      return statements.run(run, sql, toNativeParameters(sql, args), true, asObjects) as R[];
     } catch (thrown) {
       throw this.#operations.error(thrown);
     }

@@ -11,6 +11,7 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
+/** The least that is logged; `off`: nothing is. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "off";
 
 const levels: readonly LogLevel[] = ["debug", "info", "warn", "error", "off"];

@@ -72,13 +72,17 @@ export interface NativeConnection {
   open: boolean;
 }
 
+/** A value of a row: integers beyond 2^53 are bigint, blobs bytes. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
-/** Rows, flat: the values of the first row, then those of the second. The same statement gives the same `columns`. */
+/** Rows, flat: the values of the first row, then those of the second. */
 export interface NativeRows {
-  columns: readonly string[];
+  columns: string[];
   values: SqlValue[];
 }
+
+/** Of the rows in a frame: what is no number, in that order. */
+export type Others = undefined | string | SqlValue[];
 
 export interface NativeType {
   name: string;
@@ -199,16 +203,33 @@ export interface Native {
   stop(): Promise<void>;
   /** Ends a run. `result`: an action's, encoded as `replyEncoding` asked; of Admit the state. */
   settle(run: number, failure: NativeFailure | undefined, result: Payload | undefined): void;
+  /** Gives the number of a text of SQL, for `execute()` and `query()`. */
+  statement(sql: string): number;
+  /** Those numbers are good no more, nor are those of columns. */
+  forgetStatements(): void;
+  /** The names of columns, by their number: the same columns have the same. */
+  columns(number: number): string[];
   /**
    * Runs one statement. `parameters`: by position, or by name with its prefix (":id"). Throws, or rejects with, a
    * NativeFailure. `blocks`: waits for pages on this thread instead of giving a promise.
    */
   execute(
     run: number,
-    sql: string,
+    statement: number,
     parameters: readonly unknown[] | Record<string, unknown> | undefined,
     blocks: boolean,
   ): NativeRows | Promise<NativeRows>;
+  /**
+   * The same at less cost, with at most 16 values. Rows that are there at once are in `frame` (bindings/node/flat_rows.h),
+   * and what is given is what of them is no number: nothing, one text, or an array. When `frame[0]` is -1 they are not.
+   */
+  query(
+    run: number,
+    statement: number,
+    blocks: boolean,
+    ...values: unknown[]
+  ): NativeRows | Promise<NativeRows> | Others;
+  readonly frame: Float64Array;
   /** Runs a script of several statements, whose rows are dropped. */
   script(run: number, sql: string): void | Promise<void>;
   /** Opens, releases or rolls back a savepoint. */

@@ -4,6 +4,7 @@ import { decode, encode } from "./cbor.ts";
 import { fromNative } from "./errors.ts";
 import { Command, type Native, type NativeConnection } from "./native.ts";
 import { fromPayload } from "./payload.ts";
+import { type Statements, statementsOf } from "./statements.ts";
 
 /** Which run an error belongs to, should nobody handle it. */
 const owners = new WeakMap<object, Operations>();
@@ -15,6 +16,7 @@ export class Operations {
   readonly native: Native;
   readonly run: number;
   readonly #actor: { readonly actorId: string };
+  #statements: Statements | undefined;
   /** Why the run shall fail when it ends, although its code has not. */
   failure: unknown;
   isOver = false;
@@ -30,6 +32,9 @@ export class Operations {
 
   get actorId(): string {
     return this.#actor.actorId;
+  }
+  get statements(): Statements {
+    return (this.#statements ??= statementsOf(this.native));
   }
 
   /** Throws when the run is over: what it would change then belongs to no turn. */

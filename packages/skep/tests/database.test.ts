@@ -1,10 +1,10 @@
 import { ActorError } from "@skep/client";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import { RunDatabase } from "../src/database.ts";
 import { Kind, type NativeRows } from "../src/native.ts";
 import { Operations } from "../src/operations.ts";
-import { rowsOf } from "../src/rows.ts";
+import { Columns, type Row } from "../src/rows.ts";
 import { FakeNative } from "./fake_native.ts";
 
 const callbacks = {
@@ -28,6 +28,15 @@ beforeEach(async () => {
 });
 
 const columns = ["id", "name"];
+/** Made both ways: of flat values, and of a frame with what is no number beside it. */
+function rowsOf({ columns: names, values }: NativeRows): Row[] {
+  const made = new Columns(names);
+  const rows = made.rowsOf(values);
+  const frame = Float64Array.of(values.length, 1, ...values.map((each) => (typeof each === "number" ? each : NaN)));
+  const others = values.filter((each) => typeof each !== "number");
+  expect(made.rowsIn(frame, others)).toStrictEqual(rows);
+  return rows;
+}
 const two: NativeRows = { columns, values: [1, "ada", 2, null] };
 
 describe("rows", () => {
@@ -62,6 +71,39 @@ describe("rows", () => {
   });
   test("of columns with one name have the last one", () => {
     expect(rowsOf({ columns: ["a", "a"], values: [1, 2, 3, 4] })).toEqual([{ a: 2 }, { a: 4 }]);
+  });
+  test("have what is no number in its place", () => {
+    const values = [1, "a", null, 2n ** 62n, -0.5, "b", new Uint8Array([1]), Infinity, 0, "", null, null];
+    expect(rowsOf({ columns: ["a", "b", "c"], values })).toEqual([
+      { a: 1, b: "a", c: null },
+      { a: 2n ** 62n, b: -0.5, c: "b" },
+      { a: new Uint8Array([1]), b: Infinity, c: 0 },
+      { a: "", b: null, c: null },
+    ]);
+    const one = new Columns(["a", "b"]);
+    expect(one.rowsIn(Float64Array.of(2, 1, 7, NaN), "only one")).toEqual([{ a: 7, b: "only one" }]);
+    expect(one.arraysIn(Float64Array.of(2, 1, NaN, 7), "only one")).toEqual([["only one", 7]]);
+  });
+  test("come as arrays too, more than a frame has room for, and of more statements than are remembered", async () => {
+    const many = Array.from({ length: 100 }, (_, i) => i);
+    native.onExecute = (sql) => ({ columns: ["a", "b"], values: sql === "MANY" ? many : [1, sql] });
+    expect(await db.values("ONE")).toEqual([[1, "ONE"]]);
+    expect(await db.values("MANY")).toHaveLength(50);
+    expect((await db.execute("MANY"))[49]).toEqual({ a: 98, b: 99 });
+    for (let i = 0; i < 2_500; ++i) expect(await db.values(`SELECT ${i}`)).toEqual([[1, `SELECT ${i}`]]);
+  });
+  test("are the same where no code is made of text", () => {
+    const made = vi.spyOn(globalThis, "Function").mockImplementation(() => {
+      throw new EvalError("as with --disallow-code-generation-from-strings");
+    });
+    try {
+      expect(rowsOf({ columns: ["a", "b"], values: [1, "x", 2, null] })).toEqual([
+        { a: 1, b: "x" },
+        { a: 2, b: null },
+      ]);
+    } finally {
+      made.mockRestore();
+    }
   });
   test("of one statement after another do not get mixed up", () => {
     const other = ["x"];

@@ -12,6 +12,7 @@ import {
   type NativeConnection,
   type NativeFailure,
   type NativeRows,
+  type Others,
   type Payload,
   type StartOptions,
 } from "../src/native.ts";
@@ -65,6 +66,9 @@ export class FakeNative implements Native {
   nowMs = 1_000;
   current = "";
   readonly awake = new Set<number>();
+  readonly frame = new Float64Array(20);
+  #texts: string[] = [];
+  #columns: string[][] = [];
   #runs = new Map<number, LiveRun>();
   #lastRun = 0;
   #lastActor = 0;
@@ -134,15 +138,44 @@ export class FakeNative implements Native {
     this.log.push(["settle", failure ? `${failure.group}.${failure.code}` : "ok"]);
     this.#runs.get(run)?.settle(failure, result);
   }
+  statement(sql: string): number {
+    return this.#texts.push(sql) - 1;
+  }
+  forgetStatements(): void {
+    this.#texts = [];
+  }
+  columns(number: number): string[] {
+    return this.#columns[number]!;
+  }
   execute(
     run: number,
-    sql: string,
+    statement: number,
     parameters: readonly unknown[] | Record<string, unknown> | undefined,
     blocks: boolean,
   ): NativeRows | Promise<NativeRows> {
     this.#check(run);
+    const sql = this.#texts[statement]!;
     this.log.push([blocks ? "executeSync" : "execute", sql, parameters]);
     return this.onExecute(sql, parameters);
+  }
+  query(
+    run: number,
+    statement: number,
+    blocks: boolean,
+    ...values: unknown[]
+  ): NativeRows | Promise<NativeRows> | Others {
+    this.frame[0] = -1;
+    const rows = this.execute(run, statement, values.length > 0 ? values : undefined, blocks);
+    if (rows instanceof Promise || rows.values.length + 2 > this.frame.length) return rows;
+    const isNumber = (value: unknown): value is number => typeof value === "number";
+    this.frame.set([
+      rows.values.length,
+      this.#columns.push(rows.columns) - 1,
+      ...rows.values.map((each) => (isNumber(each) ? each : NaN)),
+    ]);
+    const others = rows.values.filter((each) => !isNumber(each));
+    if (others.length === 0) return undefined;
+    return others.length === 1 && typeof others[0] === "string" ? others[0] : others;
   }
   script(run: number, sql: string): void {
     this.#check(run);

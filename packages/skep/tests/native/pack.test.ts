@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../../../..", import.meta.url));
 const run = promisify(execFile);
 const platform = `core-${process.platform}-${process.arch}`;
 /** What a person has who never built Skep. */
-const { SKEP_NATIVE: native, SKEP_BUILD: _build, ...env } = process.env;
+const { SKEP_NATIVE: native, SKEP_BUILD: build = "build", ...env } = process.env;
 
 let folder: string;
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
   // installed here.
   folder = await mkdtemp("/tmp/skep-pack-");
   const own = { ...env, SKEP_NATIVE: native };
-  await run(join(root, "scripts/pack.sh"), ["build", folder], { env: own });
+  await run(join(root, "scripts/pack.sh"), [build, folder], { env: own });
   // What else they need, from here and not from the network.
   const needed = ["tsx", "esbuild", `@esbuild/${process.platform}-${process.arch}`];
   for (const each of [...needed, "@types/node", "undici-types"]) {
@@ -159,6 +159,24 @@ test("who has no native part is told what to do", async () => {
   await writeFile(join(folder, "broken.node"), "no library");
   const broken = await fail({ ...env, SKEP_NATIVE: join(folder, "broken.node") });
   expect(broken).toContain("does not load here");
+});
+
+test("one that was built from source takes the place of the native part where that is missing, or is another one", async () => {
+  await writeFile(join(folder, "fallback.ts"), program("add"));
+  expect(await compile("fallback.ts", "NodeNext", "NodeNext")).toBe("");
+  const start = () => run(process.execPath, ["fallback.js"], { cwd: folder, env: { ...env, SKEP_NATIVE: native } });
+  const place = join(folder, "node_modules/@skep", platform);
+  const addon = join(place, "skep.node");
+  await rename(place, `${place}-away`);
+  expect((await start()).stdout).toBe("42\n");
+  await rename(`${place}-away`, place);
+  // As on a system that the package's binary does not fit.
+  await rename(addon, `${addon}-away`);
+  await writeFile(addon, "for another system");
+  const refused = await run(process.execPath, ["fallback.js"], { cwd: folder, env }).catch((error: { stderr: string }) => error);
+  expect(refused.stderr).toContain("built from source");
+  expect((await start()).stdout).toBe("42\n");
+  await rename(`${addon}-away`, addon);
 });
 
 test("a wrong program does not compile, whatever the resolution of modules", async () => {

@@ -1,5 +1,5 @@
-// A registry on a worker thread. Ends as it was told: by stopping, by doing nothing any more, or not at
-// all.
+// A registry on a worker thread. Ends as it was told: by stopping, by doing nothing any more, by using up its memory, or not
+// at all, and then it calls its actor whenever it gets a message.
 
 import { parentPort, workerData } from "node:worker_threads";
 
@@ -12,6 +12,9 @@ const it = actor({
   actions: {
     add: (c) => (c.state.count += 1),
     never: () => new Promise(() => {}),
+    useUpMemory: () => {
+      for (const all = []; ; ) all.push(new Array(1_000).fill(1.5));
+    },
   },
 });
 
@@ -22,13 +25,16 @@ const server = await setup({ use: { it } }).start({
   signals: false,
 });
 const client = createClient(server.url);
-await client.it.getOrCreate("a").add();
+const one = client.it.getOrCreate("a");
+await one.add();
 if (workerData === "stop") {
   await server.stop();
 } else {
-  const connection = client.it.getOrCreate("a").connect();
+  const connection = one.connect();
   connection.never().catch(() => {});
   await connection.add();
 }
 parentPort.postMessage("ready");
 if (workerData === "exit") process.exit(3);
+if (workerData === "memory") one.useUpMemory().catch(() => {});
+if (workerData === "answer") parentPort.on("message", async () => parentPort.postMessage(await one.add()));

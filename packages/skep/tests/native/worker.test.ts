@@ -24,3 +24,23 @@ test("several worker threads run registries at once", async () => {
   await Promise.all(workers.map((worker) => once(worker, "message")));
   await Promise.all(workers.map((worker) => worker.terminate()));
 });
+
+test("one that runs out of memory ends alone: others go on, with their actors as they were, and new ones begin", async () => {
+  const other = new Worker(program, { workerData: "answer" });
+  await once(other, "message");
+  const add = async (): Promise<number> => {
+    other.postMessage("add");
+    return ((await once(other, "message")) as [number])[0];
+  };
+  expect(await add()).toBe(3);
+  const limited = { workerData: "memory", resourceLimits: { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 } };
+  for (let i = 0; i < 3; ++i) {
+    const worker = new Worker(program, limited);
+    const [error] = (await once(worker, "error")) as [NodeJS.ErrnoException];
+    expect(error.code).toBe("ERR_WORKER_OUT_OF_MEMORY");
+    expect(await add()).toBe(4 + i);
+  }
+  const next = new Worker(program, { workerData: "stop" });
+  expect(await once(next, "message")).toEqual(["ready"]);
+  await other.terminate();
+});
