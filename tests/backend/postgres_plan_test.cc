@@ -50,6 +50,11 @@ class PostgresPlans : public ::testing::Test {
     run("INSERT INTO chunk SELECT i, 0, 1, 'x'" + series);
     run("INSERT INTO alarm SELECT i, 0" + series);
     run("INSERT INTO doomed SELECT i" + series);
+    run("DELETE FROM node");
+    run("INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, protocol,"
+        " nonce, changed, lease_ends_ms, joined_ms)"
+        " SELECT i, i::text::bytea, '', '', '', '', 1, 1, 1, i, 0, 0" +
+        series);
   }
 
   void expectProbesOnly(const std::string& when) {
@@ -61,7 +66,8 @@ class PostgresPlans : public ::testing::Test {
     for (const auto& statement : statements) {
       std::string arguments;
       for (int i = 0; i < std::stoi(statement[1]); ++i) arguments += i == 0 ? "NULL" : ", NULL";
-      const auto plan = run("EXPLAIN (COSTS OFF) EXECUTE " + statement[0] + "(" + arguments + ")");
+      if (!arguments.empty()) arguments = "(" + arguments + ")";
+      const auto plan = run("EXPLAIN (COSTS OFF) EXECUTE " + statement[0] + arguments);
       expectProbesOnly(plan, statement[0] + ", " + when);
     }
   }
