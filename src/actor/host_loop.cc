@@ -359,6 +359,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::start(const ActorType& type,
 /// What is worth to be known later: not that an actor does not exist, or that its creation was refused.
 void HostLoop::noteFailedWake(const call::ActorAddress& actor, const Failure& failure) {
   if (failure.is(FailureCode::ActorNotFound) || failure.is(FailureCode::ActorExists)) return;
+  if (failure.is(FailureCode::ActorElsewhere)) return;
   if (failure.group == "user" || failure.is(FailureCode::Internal))
     return;  // told already, or no error
   noteError(actor, "it cannot wake: " + failure.toString());

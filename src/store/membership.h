@@ -22,7 +22,8 @@
 
 namespace skep::store {
 
-/// One life of a node: from joining to its end. 0: nobody.
+/// One life of a node: from joining to its end. It is the version of the list of nodes (Renewal) with which
+/// it joined: who knows a later version and not the node, knows that it has ended. 0: nobody.
 using Incarnation = std::uint64_t;
 
 enum class NodeState : std::uint8_t {

@@ -33,7 +33,7 @@ Result<Incarnation> MemoryMembership::join(const store::NodeFacts& facts, Durati
   forgetOld();
   const std::int64_t nowMs = clock_.wallMs();
   Node node;
-  node.info.incarnation = ++last_;
+  node.info.incarnation = last_ = version_ + 1;
   node.info.facts = facts;
   node.info.joinedMs = nowMs;
   node.nonce = nonce;
