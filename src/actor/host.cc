@@ -36,7 +36,7 @@ auto tryOnLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
 }  // namespace
 
 Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments,
-           AlarmWatchOptions alarms)
+           AlarmWatchOptions alarms, call::Router* outward)
     : registry_(registry) {
   SKEP_CHECK(!environments.empty(), "a host has a loop");
   alarms_ = std::make_shared<AlarmWatch>(
@@ -47,7 +47,8 @@ Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments
       },
       alarms);
   for (vfs::Environment* environment : environments) {
-    loops_.push_back(std::make_unique<HostLoop>(*this, registry_, *environment, *alarms_));
+    call::Router& router = outward != nullptr ? *outward : *this;
+    loops_.push_back(std::make_unique<HostLoop>(router, registry_, *environment, *alarms_));
   }
 }
 
