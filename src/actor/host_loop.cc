@@ -133,6 +133,7 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
   const auto acquired = acquire(actor, Existence::Get, std::nullopt, {}, nullptr);
   const auto* failed = std::get_if<Failure>(&acquired);
   if (failed == nullptr) return Woken::Now;
+  if (failed->is(FailureCode::ActorElsewhere)) return Woken::Elsewhere;
   logWarn("actor", "an actor cannot wake for its alarm",
           {{"actor", actor.toString()}, {"error", failed->toString()}});
   return Woken::Failed;

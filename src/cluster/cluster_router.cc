@@ -160,8 +160,8 @@ call::Outcome<call::ActorDetails> ClusterRouter::info(const ActorAddress& actor)
                                    [&](Router& router) { return router.info(actor); });
 }
 
-call::Outcome<call::ActorList> ClusterRouter::list(const std::string& type, const std::string& after,
-                                                   std::size_t countMax) {
+call::Outcome<call::ActorList> ClusterRouter::list(const std::string& type,
+                                                   const std::string& after, std::size_t countMax) {
   return local_->list(type, after, countMax);
 }
 
@@ -187,7 +187,8 @@ bool ClusterRouter::belongsHere(const ActorAddress& actor) const {
 }
 
 RouterStats ClusterRouter::stats() const {
-  return {.local = localCalls_, .forwarded = forwarded_, .corrected = corrected_, .retried = retried_};
+  return {
+      .local = localCalls_, .forwarded = forwarded_, .corrected = corrected_, .retried = retried_};
 }
 
 }  // namespace skep::cluster

@@ -100,9 +100,10 @@ Status Member::learnNodes() {
 }
 
 /// Waits until the node that has our name has missed its renewals for a lease, and ends it. AlreadyExists when
-/// it renews: it is no former life of ours.
+/// it renews more often than what a process that died could have left on its way: it is no former life of ours.
 Status Member::endPredecessor() {
-  std::optional<NodeInfo> first;
+  std::optional<NodeInfo> seen;
+  std::size_t beats = 0;
   MonotonicTime since;
   while (true) {
     Result<std::vector<NodeInfo>> nodes = membership_.nodes();
@@ -113,13 +114,16 @@ Status Member::endPredecessor() {
         return node.facts.name == facts_.name && store::isAlive(node.state);
       });
       if (found == nodes->end()) return {};
-      if (!first || first->incarnation != found->incarnation) {
-        first = *found;
+      if (!seen || seen->incarnation != found->incarnation) {
+        beats = 0;
         since = now;
         logInfo("cluster", "waiting for the end of a former node of this name",
                 {{"name", facts_.name}, {"incarnation", found->incarnation}});
+      } else if (found->beat != seen->beat) {
+        if (++beats > options_.renewalsAtOnce) return store::nameTaken(*found);
+        since = now;
       }
-      if (found->beat != first->beat) return store::nameTaken(*found);
+      seen = *found;
       if (now - since >= options_.lease) {
         const Result<bool> ended = membership_.declareDead(found->incarnation, found->beat);
         if (ended && *ended) return {};

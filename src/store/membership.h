@@ -101,9 +101,9 @@ class Membership {
   /// long ago that it was forgotten. UnknownOutcome says nothing about the lease.
   virtual Result<Renewal> renew(const RenewRequest& request) = 0;
 
-  /// Ends an incarnation that did not renew: only if its beat is still `beat` and its lease has run
-  /// out by the store's clock. Durable, and final, when this returns true. False: neither, or it had
-  /// ended before.
+  /// Ends an incarnation that did not renew: only if its beat is still `beat`, and the store's clock does not say
+  /// that its lease still runs (as one that has gone back behind the renewal cannot). Who asks has seen that
+  /// beat for a whole lease. Durable, and final, when this returns true. False: neither, or it had ended before.
   virtual Result<bool> declareDead(Incarnation incarnation, std::uint64_t beat) = 0;
 
   /// Live to Draining, or alive to Left. Nothing when it is so already. NotFound, and InvalidArgument for a

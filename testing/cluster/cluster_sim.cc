@@ -21,11 +21,15 @@ struct LogActor : Actor {
   static void define(Definition<LogActor>& d) {
     d.migration(1, "CREATE TABLE entry(place INTEGER PRIMARY KEY, value INTEGER NOT NULL)");
     d.action("append", &LogActor::append).action("read", &LogActor::read);
+    d.action("appendLater", &LogActor::appendLater);
     d.options().actionTimeout = 6s;
-    d.options().sleepAfter = 4s;
+    d.options().sleepAfter = 1s;
   }
   std::int64_t append(Context& c, std::int64_t value) {
     return c.queryOne<std::int64_t>("INSERT INTO entry(value) VALUES (?) RETURNING place", value);
+  }
+  void appendLater(Context& c, std::int64_t value, std::int64_t delayMs) {
+    c.schedule().after(std::chrono::milliseconds(delayMs), "append", value);
   }
   std::vector<std::int64_t> read(Context& c) {
     return c.query<std::int64_t>("SELECT value FROM entry ORDER BY place");
@@ -45,10 +49,22 @@ std::vector<std::int64_t> numbersIn(const std::string& json) {
 }
 
 call::ActionRequest requestFor(const Operation& operation) {
-  const bool isAppend = operation.kind == Operation::Kind::Append;
-  return {.actor = {.type = "log", .key = {operation.list}},
-          .action = isAppend ? "append" : "read",
-          .arguments = {call::Encoding::Json, isAppend ? "[" + std::to_string(operation.value) + "]" : "[]"}};
+  call::ActionRequest request{.actor = {.type = "log", .key = {operation.list}}};
+  const std::string value = std::to_string(operation.value);
+  switch (operation.kind) {
+    case Operation::Kind::Append:
+      request.action = "append";
+      request.arguments.bytes = "[" + value + "]";
+      break;
+    case Operation::Kind::AppendLater:
+      request.action = "appendLater";
+      request.arguments.bytes = "[" + value + "," + std::to_string(operation.delayMs) + "]";
+      break;
+    case Operation::Kind::Read:
+      request.action = "read";
+      request.arguments.bytes = "[]";
+  }
+  return request;
 }
 
 void conclude(Operation& operation, const call::Reply& reply) {
@@ -62,7 +78,7 @@ void conclude(Operation& operation, const call::Reply& reply) {
   std::vector<std::int64_t> numbers = numbersIn(std::get<call::Payload>(reply).bytes);
   if (operation.kind == Operation::Kind::Append) {
     operation.place = numbers.at(0);
-  } else {
+  } else if (operation.kind == Operation::Kind::Read) {
     operation.content = std::move(numbers);
   }
 }
@@ -102,13 +118,15 @@ ClusterSim::~ClusterSim() = default;
 
 SimNode* ClusterSim::at(const std::string& address) {
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-    if ((*node)->name() == address) return (*node)->hasCrashed() || (*node)->hasEnded() ? nullptr : node->get();
+    if ((*node)->name() == address)
+      return (*node)->hasCrashed() || (*node)->hasEnded() ? nullptr : node->get();
   }
   return nullptr;
 }
 
 Duration ClusterSim::between(Duration least, Duration most) {
-  return least + Duration(static_cast<std::int64_t>(below(static_cast<std::uint64_t>((most - least).count()))));
+  return least + Duration(static_cast<std::int64_t>(
+                     below(static_cast<std::uint64_t>((most - least).count()))));
 }
 
 void ClusterSim::say(const std::string& what) const {
@@ -119,10 +137,13 @@ void ClusterSim::say(const std::string& what) const {
 
 void ClusterSim::startNode(const std::string& name) {
   // Two clocks differ by at most 4 percent; a lease allows for 10.
-  const double rate = 0.98 + static_cast<double>(below(4000)) / 100'000;
+  const bool isWild = options_.broken == Broken::WildClocks;
+  const double rate = isWild ? (below(2) == 0 ? 0.4 : 1.6)
+                             : 0.98 + 0.02 * static_cast<double>(below(2000)) / 1000;
   nodes_.push_back(std::make_unique<SimNode>(
       *this, shared_, registry_,
-      SimNode::Settings{.name = name, .clockRate = rate, .seed = random_(), .broken = options_.broken}));
+      SimNode::Settings{
+          .name = name, .clockRate = rate, .seed = random_(), .broken = options_.broken}));
   say(name + " starts");
   nodes_.back()->start();
 }
@@ -131,9 +152,12 @@ void ClusterSim::planOperation() {
   time_.after(between(0s, options_.busyFor), [this] {
     Operation operation;
     operation.list = "list-" + std::to_string(below(options_.lists));
-    const bool isAppend = below(2) == 0;
-    operation.kind = isAppend ? Operation::Kind::Append : Operation::Kind::Read;
-    if (isAppend) operation.value = ++lastValue_;
+    const std::uint64_t kind = below(10);
+    operation.kind = kind < 4   ? Operation::Kind::Append
+                     : kind < 5 ? Operation::Kind::AppendLater
+                                : Operation::Kind::Read;
+    if (operation.kind != Operation::Kind::Read) operation.value = ++lastValue_;
+    operation.delayMs = static_cast<std::int64_t>(below(12'000));
     SimNode* node = at(nodeName(below(options_.nodes)));
     if (node == nullptr || !node->isIn()) return;
     operation.begin = time_.now();
@@ -162,8 +186,8 @@ void ClusterSim::planFault() {
     if (kind < 20) return cutNodes();
     if (node == nullptr) return;
     if (kind < 40) return crash(*node);
-    if (kind < 65) return pause(*node);
-    if (kind < 90) return cutStore(*node);
+    if (kind < 60) return pause(*node);
+    if (kind < 80) return cutStore(*node);
     slowStore(*node);
   });
 }
@@ -240,7 +264,8 @@ void ClusterSim::heal() {
 bool ClusterSim::step(MonotonicTime until) {
   std::vector<SimNode*> running;
   for (const auto& node : nodes_) {
-    if (!node->isPaused() && !(node->hasEnded() && node->loop().fiberCount() == 0)) running.push_back(node.get());
+    if (!node->isPaused() && !(node->hasEnded() && node->loop().fiberCount() == 0))
+      running.push_back(node.get());
   }
   std::shuffle(running.begin(), running.end(), random_);
   for (SimNode* node : running) node->loop().runUntilIdle();
@@ -307,7 +332,8 @@ std::optional<std::string> ClusterSim::readAtTheEnd(
     });
     runUntil(time_.now() + kQuiet, [&] { return read.has_value(); });
     if (!read) return "a last read does not end";
-    if (read->outcome != Operation::Outcome::Done) return "a list cannot be read at the end: " + read->note;
+    if (read->outcome != Operation::Outcome::Done)
+      return "a list cannot be read at the end: " + read->note;
     final[list] = read->content;
   }
   return std::nullopt;
@@ -326,7 +352,8 @@ void ClusterSim::end() {
       return node->hasEnded() && node->loop().fiberCount() == 0;
     });
   });
-  SKEP_CHECK(ended, "a node does not end (seed %llu)", static_cast<unsigned long long>(options_.seed));
+  SKEP_CHECK(ended, "a node does not end (seed %llu)",
+             static_cast<unsigned long long>(options_.seed));
 }
 
 }  // namespace skep::testing

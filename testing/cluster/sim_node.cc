@@ -35,8 +35,7 @@ class SimNode::Remote final : public call::Router {
   Remote(SimNode& from, store::NodeInfo node) : from_(from), node_(std::move(node)) {}
 
   call::Reply run(call::ActionRequest request) override {
-    return ask<call::Payload>(
-        [request](call::Router& host) { return host.run(request); });
+    return ask<call::Payload>([request](call::Router& host) { return host.run(request); });
   }
   call::Outcome<call::QueueSent> send(call::QueueSend message) override {
     return ask<call::QueueSent>([message](call::Router& host) { return host.send(message); });
@@ -57,7 +56,8 @@ class SimNode::Remote final : public call::Router {
   call::Outcome<call::ActorDetails> info(const call::ActorAddress& actor) override {
     return ask<call::ActorDetails>([actor](call::Router& host) { return host.info(actor); });
   }
-  call::Outcome<call::ActorList> list(const std::string&, const std::string&, std::size_t) override {
+  call::Outcome<call::ActorList> list(const std::string&, const std::string&,
+                                      std::size_t) override {
     return Failure(FailureCode::Internal, "nobody lists another node's actors");
   }
   std::unique_ptr<call::ConnectionHandle> connect(call::ConnectRequest,
@@ -96,8 +96,9 @@ class SimNode::Remote final : public call::Router {
                 ? call(*node->host_)
                 : call::Outcome<T>(Failure(FailureCode::ActorElsewhere, "another incarnation"));
         if (node->hasCrashed_) return;
-        network.link(to, from).send(network.time(), network.random(),
-                                    [answer, outcome = std::move(outcome)] { answer->give(outcome); });
+        network.link(to, from).send(
+            network.time(), network.random(),
+            [answer, outcome = std::move(outcome)] { answer->give(outcome); });
       });
     });
     std::optional<call::Outcome<T>> given = answer->wait(kReplyTime);
@@ -109,8 +110,8 @@ class SimNode::Remote final : public call::Router {
   const store::NodeInfo node_;
 };
 
-SimNode::SimNode(SimNetwork& network, backend::MemoryStore& shared,
-                 const actor::Registry& registry, Settings settings)
+SimNode::SimNode(SimNetwork& network, backend::MemoryStore& shared, const actor::Registry& registry,
+                 Settings settings)
     : network_(network),
       settings_(std::move(settings)),
       clock_(network.time(), settings_.clockRate),
@@ -126,8 +127,14 @@ SimNode::SimNode(SimNetwork& network, backend::MemoryStore& shared,
               {.seed = settings_.seed}),
       router_(member_, *this, placement_, clock_),
       host_(std::make_unique<actor::Host>(registry, std::vector<vfs::Environment*>{&environment_},
-                                          actor::AlarmWatchOptions{}, &router_)) {
+                                          alarmOptions(), &router_)) {
   router_.attach(*host_);
+}
+
+actor::AlarmWatchOptions SimNode::alarmOptions() {
+  actor::AlarmWatchOptions options;
+  options.isOurs = [this](const call::ActorAddress& actor) { return router_.belongsHere(actor); };
+  return options;
 }
 
 SimNode::~SimNode() {
@@ -138,7 +145,8 @@ void SimNode::start() {
   loop_.spawn("start", [this] {
     const Status joined = member_.join();
     if (isStopping_ || hasCrashed_) return;
-    SKEP_CHECK(joined.ok(), "%s cannot join: %s", settings_.name.c_str(), joined.error().message.c_str());
+    SKEP_CHECK(joined.ok(), "%s cannot join: %s", settings_.name.c_str(),
+               joined.error().message.c_str());
     host_->start();
     isIn_ = true;
   });

@@ -73,6 +73,7 @@ class SimNode final : public cluster::Peers {
   /// Its lease is what the real one is, or, in a broken variant, always held.
   class LeaseInUse;
   class Remote;
+  actor::AlarmWatchOptions alarmOptions();
   void end();
 
   SimNetwork& network_;

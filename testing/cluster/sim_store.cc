@@ -46,8 +46,11 @@ Result<T> SimStore::change(std::function<Result<T>()> apply) {
 }
 
 Result<OpenedDatabase> SimStore::open(const OpenRequest& request) {
-  const bool mayRunTwice = request.claim != Claim::Retake && request.create != store::Create::MustBeNew;
-  const std::function<Result<OpenedDatabase>()> apply = [this, request] { return openShared(request); };
+  const bool mayRunTwice =
+      request.claim != Claim::Retake && request.create != store::Create::MustBeNew;
+  const std::function<Result<OpenedDatabase>()> apply = [this, request] {
+    return openShared(request);
+  };
   return mayRunTwice ? read<OpenedDatabase>(apply) : change<OpenedDatabase>(apply);
 }
 
@@ -79,7 +82,10 @@ std::vector<Status> SimStore::writeShared(std::vector<DatabaseWrite> writes) {
   if (broken_ == Broken::NoEpochCheck) {
     for (DatabaseWrite& write : writes) {
       const auto head = shared_.readHead(write.id);
-      if (head) write.epoch = head->epoch;
+      if (!head) continue;
+      write.epoch = head->epoch;
+      if (write.commit) write.commit->txid += head->txid - write.expectedTxid;
+      write.expectedTxid = head->txid;
     }
   }
   return shared_.write(writes);
@@ -101,9 +107,8 @@ Result<store::DatabaseInfo> SimStore::info(std::string_view name) {
 
 Result<store::ListPage> SimStore::list(std::string_view prefix, std::string_view after,
                                        std::size_t limit) {
-  return read<store::ListPage>([this, from = std::string(prefix), behind = std::string(after), limit] {
-    return shared_.list(from, behind, limit);
-  });
+  return read<store::ListPage>([this, from = std::string(prefix), behind = std::string(after),
+                                limit] { return shared_.list(from, behind, limit); });
 }
 
 Result<std::vector<store::StoredRecord>> SimStore::readLog(store::DatabaseId id,

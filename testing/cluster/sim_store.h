@@ -23,9 +23,11 @@ namespace skep::testing {
 /// What a variant does not do.
 enum class Broken : std::uint8_t {
   Nothing,
-  NoFence,       // takes over from owners that have not ended
-  NoEpochCheck,  // writes are accepted from whoever claimed earlier
+  NoFence,  // takes over from owners that have not ended
+  NoEpochCheck,  // writes are accepted from whoever claimed earlier, on top of whatever is there. (The check of
+                 // the txid alone would be a compare-and-swap, and keep commits safe by itself)
   NoLeaseCheck,  // owners answer without a lease
+  WildClocks,    // clocks differ in rate by more than a lease allows for
 };
 
 class SimStore final : public store::PageStore, public store::Membership {

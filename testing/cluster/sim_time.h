@@ -50,17 +50,17 @@ class SimTime {
   std::priority_queue<Event> events_;
 };
 
-/// A machine's clock. `rate` 1.01: one percent fast.
+/// A machine's clock. `rate` 1.01: its monotonic time is one percent fast. Wall clocks are kept right.
 class SimClock final : public Clock {
  public:
   SimClock(const SimTime& time, double rate) : time_(time), start_(time.now()), rate_(rate) {}
 
   std::int64_t wallMs() const override {
-    return 1'700'000'000'000 + wallJumpMs_ + elapsed().count() / 1'000'000;
+    return 1'700'000'000'000 + wallJumpMs_ + time_.now().ns / 1'000'000;
   }
   std::int64_t wallMsAfter(Duration delay) const override {
     return 1'700'000'000'000 + wallJumpMs_ +
-           std::chrono::ceil<std::chrono::milliseconds>(elapsed() + delay).count();
+           std::chrono::ceil<std::chrono::milliseconds>(Duration(time_.now().ns) + delay).count();
   }
   MonotonicTime monotonic() const override { return MonotonicTime{1} + elapsed(); }
   void jumpWall(std::int64_t ms) { wallJumpMs_ += ms; }
@@ -73,7 +73,8 @@ class SimClock final : public Clock {
 
  private:
   Duration elapsed() const {
-    return Duration(static_cast<std::int64_t>(static_cast<double>((time_.now() - start_).count()) * rate_));
+    return Duration(
+        static_cast<std::int64_t>(static_cast<double>((time_.now() - start_).count()) * rate_));
   }
 
   const SimTime& time_;

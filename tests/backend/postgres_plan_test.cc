@@ -52,8 +52,8 @@ class PostgresPlans : public ::testing::Test {
     run("INSERT INTO doomed SELECT i" + series);
     run("DELETE FROM node");
     run("INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, protocol,"
-        " nonce, changed, lease_ends_ms, joined_ms)"
-        " SELECT i, i::text::bytea, '', '', '', '', 1, 1, 1, i, 0, 0" +
+        " nonce, changed, renewed_ms, lease_ends_ms, joined_ms)"
+        " SELECT i, i::text::bytea, '', '', '', '', 1, 1, 1, i, 0, 0, 0" +
         series);
   }
 

@@ -276,7 +276,7 @@ TEST_F(MemberTest, a_node_that_starts_again_waits_for_its_former_life_to_be_over
 TEST_F(MemberTest, a_second_node_of_the_same_name_is_refused_and_the_first_one_goes_on) {
   Node& one = in("one");
   Node& twin = start("one");
-  advance(3s);
+  advance(6s);
   ASSERT_TRUE(twin.joined.has_value());
   ASSERT_FALSE(twin.joined->ok());
   EXPECT_EQ(twin.joined->error().code, ErrorCode::AlreadyExists);

@@ -31,13 +31,12 @@ Result<Incarnation> MemoryMembership::join(const store::NodeFacts& facts, Durati
     return store::nameTaken(node.info);
   }
   forgetOld();
-  const std::int64_t nowMs = clock_.wallMs();
   Node node;
   node.info.incarnation = last_ = version_ + 1;
   node.info.facts = facts;
-  node.info.joinedMs = nowMs;
+  node.info.joinedMs = clock_.wallMs();
   node.nonce = nonce;
-  node.leaseEndsMs = nowMs + milliseconds(lease);
+  grant(node, lease);
   enter(nodes_[last_] = std::move(node), NodeState::Live);
   return last_;
 }
@@ -50,7 +49,7 @@ Result<store::Renewal> MemoryMembership::renew(const store::RenewRequest& reques
   if (store::isAlive(own.info.state)) {
     ++own.info.beat;
     own.info.load = request.load;
-    own.leaseEndsMs = clock_.wallMs() + milliseconds(request.lease);
+    grant(own, request.lease);
   }
   store::Renewal renewal;
   renewal.state = own.info.state;
@@ -72,7 +71,9 @@ Result<bool> MemoryMembership::declareDead(Incarnation incarnation, std::uint64_
   const auto found = nodes_.find(incarnation);
   if (found == nodes_.end()) return false;
   Node& node = found->second;
-  const bool isOver = node.leaseEndsMs <= clock_.wallMs();
+  const std::int64_t nowMs = clock_.wallMs();
+  // A clock that has gone back says nothing.
+  const bool isOver = nowMs >= node.leaseEndsMs || nowMs < node.renewedMs;
   if (!store::isAlive(node.info.state) || node.info.beat != beat || !isOver) return false;
   enter(node, NodeState::Dead);
   return true;
@@ -106,6 +107,11 @@ bool MemoryMembership::hasEnded(Incarnation incarnation) const {
   const auto found = nodes_.find(incarnation);
   if (found == nodes_.end()) return incarnation <= last_;
   return !store::isAlive(found->second.info.state);
+}
+
+void MemoryMembership::grant(Node& node, Duration lease) {
+  node.renewedMs = clock_.wallMs();
+  node.leaseEndsMs = node.renewedMs + milliseconds(lease);
 }
 
 NodeInfo MemoryMembership::infoOf(const Node& node) const {

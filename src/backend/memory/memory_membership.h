@@ -35,12 +35,14 @@ class MemoryMembership final : public store::Membership {
   struct Node {
     store::NodeInfo info;
     std::uint64_t nonce = 0;
+    std::int64_t renewedMs = 0;
     std::int64_t leaseEndsMs = 0;
     std::int64_t endedMs = 0;
     std::uint64_t changedVersion = 0;
   };
 
   store::NodeInfo infoOf(const Node& node) const;
+  void grant(Node& node, Duration lease);
   void enter(Node& node, store::NodeState state);
   void forgetOld();
 

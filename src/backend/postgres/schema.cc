@@ -31,6 +31,7 @@ CREATE TABLE node (
   changed bigint NOT NULL,
   beat bigint NOT NULL DEFAULT 0,
   load bigint NOT NULL DEFAULT 0,
+  renewed_ms bigint NOT NULL,
   lease_ends_ms bigint NOT NULL,
   joined_ms bigint NOT NULL,
   ended_ms bigint

@@ -24,6 +24,9 @@ struct Definition {
 // The store's clock, Unix ms.
 #define SKEP_NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
 
+// Whether a node's lease may be over by that clock. One that has gone back says nothing.
+#define SKEP_IS_OVER "(lease_ends_ms <= " SKEP_NOW_MS " OR renewed_ms > " SKEP_NOW_MS ")"
+
 // Whether the incarnation $7 of a node, if it is one, has not ended.
 #define SKEP_CLAIMANT_LIVES \
   "($7::int8 = 0 OR EXISTS (SELECT FROM node c WHERE c.incarnation = $7::int8 AND c.state <= 1))"
@@ -237,9 +240,10 @@ WITH taken AS (
   WHERE only_row AND NOT EXISTS (SELECT FROM taken) RETURNING version
 ), made AS (
   INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, protocol, nonce,
-                    changed, lease_ends_ms, joined_ms)
+                    changed, renewed_ms, lease_ends_ms, joined_ms)
   SELECT b.version, $1::bytea, $2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::int8, $7::int8,
-         $9::int8, b.version, )sql" SKEP_NOW_MS R"sql( + $8::int8, )sql" SKEP_NOW_MS R"sql(
+         $9::int8, b.version, )sql" SKEP_NOW_MS R"sql(, )sql" SKEP_NOW_MS R"sql( + $8::int8,
+         )sql" SKEP_NOW_MS R"sql(
   FROM bumped b
   ON CONFLICT (name) WHERE state <= 1 DO NOTHING
   RETURNING incarnation
@@ -263,7 +267,7 @@ DELETE FROM node WHERE incarnation > 0 AND incarnation < (SELECT alive FROM olde
     // is alive or has changed since, and the node itself. Facts only of those that changed.
     {Statement::RenewNode, "skep_renew_node", R"sql(
 WITH renewed AS (
-  UPDATE node SET beat = beat + 1, load = $3::int8,
+  UPDATE node SET beat = beat + 1, load = $3::int8, renewed_ms = )sql" SKEP_NOW_MS R"sql(,
     lease_ends_ms = )sql" SKEP_NOW_MS R"sql( + $2::int8
   WHERE incarnation = $1::int8 AND state <= 1
   RETURNING incarnation, beat, load, lease_ends_ms
@@ -289,7 +293,7 @@ ORDER BY n.incarnation)sql"},
     {Statement::DeclareDead, "skep_declare_dead", R"sql(
 WITH suspect AS (
   SELECT FROM node WHERE incarnation = $1::int8 AND state <= 1 AND beat = $2::int8
-    AND lease_ends_ms <= )sql" SKEP_NOW_MS R"sql(
+    AND )sql" SKEP_IS_OVER R"sql(
 ), bumped AS (
   UPDATE membership SET version = version + 1
   WHERE only_row AND EXISTS (SELECT FROM suspect) RETURNING version
@@ -297,7 +301,7 @@ WITH suspect AS (
   UPDATE node n SET state = 3, changed = b.version, ended_ms = )sql" SKEP_NOW_MS R"sql(
   FROM bumped b
   WHERE n.incarnation = $1::int8 AND n.state <= 1 AND n.beat = $2::int8
-    AND n.lease_ends_ms <= )sql" SKEP_NOW_MS R"sql(
+    AND )sql" SKEP_IS_OVER R"sql(
   RETURNING n.incarnation
 )
 SELECT count(*) FROM ended)sql"},
