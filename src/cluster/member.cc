@@ -257,8 +257,11 @@ NodeListPtr Member::nodes() const {
 }
 
 void Member::setNodes(NodeListPtr nodes) {
-  const std::lock_guard lock(mutex_);
-  nodes_ = std::move(nodes);
+  {
+    const std::lock_guard lock(mutex_);
+    nodes_ = nodes;
+  }
+  if (options_.onNodes) options_.onNodes(*nodes);
 }
 
 Status Member::refresh() {

@@ -36,7 +36,9 @@ struct MemberOptions {
   Duration renewEvery = std::chrono::milliseconds(750);
   std::size_t renewalsAtOnce = 4;                 // when the store is slow; beyond it none is sent
   std::function<std::uint32_t()> load = nullptr;  // told with each renewal
-  std::uint64_t seed = 0;                         // of nonces; 0: a random one
+  std::function<void(const NodeList&)> onNodes =
+      nullptr;             // a newer list; on the loop, does not suspend
+  std::uint64_t seed = 0;  // of nonces; 0: a random one
 };
 
 struct MemberStats {

@@ -41,6 +41,11 @@ struct ServeSettings {
   gateway::ClientLimitOptions clients = {};
   std::size_t messageBytesMax;
   double pingSeconds = 30;
+  std::string advertise;  // empty: this server is no node of a cluster
+  std::string clusterListen;
+  std::string clusterSecretFile;
+  std::string nodeName;
+  std::string zone;
 };
 
 /// Adds --store and all others to the application; `settings` outlives it.
