@@ -49,7 +49,7 @@ std::string withPort(const std::string& address, std::uint16_t port) {
 }  // namespace
 
 struct ClusterNode::Impl {
-  explicit Impl(Clock& clock) : clock(clock), lease(clock), thread(clock, 1) {}
+  explicit Impl(Clock& clock) : lease(clock), thread(clock, 1) {}
 
   /// Runs `body(loop)` on the node's own loop. Suspends.
   template <class Body>
@@ -74,7 +74,6 @@ struct ClusterNode::Impl {
     });
   }
 
-  Clock& clock;
   cluster::NodeLease lease;
   std::atomic<actor::Host*> host{nullptr};
   cluster::Placement placement;

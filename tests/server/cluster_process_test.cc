@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "http_client.h"
+#include "skep/base/check.h"
 #include "skep/testing/child_process/child_process.h"
 #include "skep/testing/postgres_server/postgres_server.h"
 #include "skep/testing/temp_directory.h"
@@ -39,9 +40,7 @@ class ClusterProcesses : public ::testing::Test {
     std::uint16_t port = 0;
   };
 
-  ClusterProcesses() {
-    std::ofstream(secretFile()) << "a secret of this cluster, as long as it must be\n";
-  }
+  ClusterProcesses() { std::ofstream(secretFile()) << "a-secret-of-this-cluster\n"; }
 
   std::string secretFile() const { return directory_ / "secret"; }
   std::vector<std::string> command(const std::string& name, const std::string& secret) const {
@@ -61,16 +60,21 @@ class ClusterProcesses : public ::testing::Test {
             "--log-level",
             "off"};
   }
+  /// Ends the test program when the node does not start: nothing would answer.
   Node start(const std::string& name) {
     Node node{.process = std::make_unique<ChildProcess>(command(name, secretFile()))};
     const auto line = node.process->readLine();
-    EXPECT_TRUE(line.has_value()) << name << " does not start";
-    if (line)
-      node.port = static_cast<std::uint16_t>(std::stoul(line->substr(line->rfind(':') + 1)));
+    SKEP_CHECK(line.has_value(), "%s does not start", name.c_str());
+    node.port = static_cast<std::uint16_t>(std::stoul(line->substr(line->rfind(':') + 1)));
     return node;
   }
   void startThree() {
     for (const char* name : {"node-1", "node-2", "node-3"}) nodes_.push_back(start(name));
+    // Each has renewed once more, and so heard of the others.
+    const std::string before = postgres_.query("SELECT sum(beat) FROM skep.node");
+    while (postgres_.query("SELECT min(beat) >= " + before + " + 2 FROM skep.node") != "t") {
+      std::this_thread::yield();
+    }
   }
   /// The value of an actor as a node tells it; waits until it tells one, for a while.
   std::int64_t valueOf(const Node& node, int actor) {
@@ -267,7 +271,7 @@ TEST_F(ClusterProcesses,
        a_node_with_the_wrong_secret_serves_its_own_and_gets_nothing_from_the_others) {
   nodes_.push_back(start("node-1"));
   const std::string wrong = directory_ / "wrong";
-  std::ofstream(wrong) << "a secret of quite another cluster\n";
+  std::ofstream(wrong) << "a-secret-of-quite-another-cluster\n";
   Node stranger{.process = std::make_unique<ChildProcess>(command("stranger", wrong))};
   const auto line = stranger.process->readLine();
   ASSERT_TRUE(line.has_value());
