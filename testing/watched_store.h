@@ -148,6 +148,7 @@ class WatchedStore final : public store::PageStore {
     SKEP_TRY(std::unique_ptr<store::PageStore> taken, store_.snapshot());
     return std::unique_ptr<store::PageStore>(new WatchedStore(std::move(taken), watch_));
   }
+  store::Membership* membership() override { return store_.membership(); }
   std::string_view kind() const override { return store_.kind(); }
 
  private:

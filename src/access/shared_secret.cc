@@ -48,6 +48,10 @@ Result<SharedSecret> SharedSecret::read(const std::string& path) {
   return made;
 }
 
+std::string SharedSecret::keyFor(std::string_view purpose) const {
+  return hashOf(hash_ + ":" + std::string(purpose));
+}
+
 bool SharedSecret::matches(std::string_view text) const {
   return CRYPTO_memcmp(hashOf(text).data(), hash_.data(), kHashBytes) == 0;
 }

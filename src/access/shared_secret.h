@@ -17,6 +17,9 @@ class SharedSecret {
   /// The content of a file, line ends behind it left out.
   static Result<SharedSecret> read(const std::string& path);
 
+  /// A key of 32 bytes for one purpose, from which nobody learns the secret or the key for another one.
+  std::string keyFor(std::string_view purpose) const;
+
   /// Whether `text` is the secret. Takes the same time wherever it differs, whatever its length.
   bool matches(std::string_view text) const;
 

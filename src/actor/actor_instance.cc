@@ -164,7 +164,8 @@ std::optional<Failure> ActorInstance::finishCall(Invocation& invocation,
 std::optional<Failure> ActorInstance::passOutputGate(const Invocation& invocation) {
   const store::Txid txid = invocation.seenTxid();
   const bool isRelaxed = invocation.isRelaxed() || type_.options.durability == Durability::Relaxed;
-  if (!isRelaxed || database_->brokenBy() != nullptr) return waitDurable(txid);
+  const bool mayBeOld = isRelaxed && !database_->checkLease();
+  if (!isRelaxed || mayBeOld || database_->brokenBy() != nullptr) return waitDurable(txid);
   outbox_.watch(txid);
   outbox_.flush();
   // What the call has sent comes before its reply, also when something older holds it up.
@@ -291,7 +292,8 @@ std::optional<Failure> ActorInstance::awaitDurable() {
 }
 
 std::optional<Failure> ActorInstance::waitDurable(store::Txid txid) {
-  if (type_.options.durability != Durability::Relaxed || database_->brokenBy() != nullptr) {
+  if (type_.options.durability != Durability::Relaxed || !database_->checkLease() ||
+      database_->brokenBy() != nullptr) {
     return awaitDurable(txid);
   }
   outbox_.flush();

@@ -87,7 +87,11 @@ std::int64_t AlarmWatch::scanOnce() {
   ++scans_;
   for (const store::DueAlarm& due : *listed) {
     if (!isOpen_) return next;
-    next = std::min(next, due.alarmMs > nowMs ? due.alarmMs : consider(due, nowMs));
+    if (due.alarmMs <= nowMs) {
+      next = std::min(next, consider(due, nowMs));
+    } else if (isOurs(call::ActorAddress::ofDatabase(due.name))) {
+      next = std::min(next, due.alarmMs);
+    }
   }
   const bool sawAll = listed->size() < countMax;
   if (!sawAll) next = loop_.clock().wallMs() + kScanDistanceMs;
@@ -103,6 +107,7 @@ std::int64_t AlarmWatch::consider(const store::DueAlarm& due, std::int64_t nowMs
   if (tried.alarmMs != due.alarmMs) tried = {.alarmMs = due.alarmMs};
   tried.seenIn = scans_;
   if (tried.notBeforeMs > nowMs) return tried.notBeforeMs;
+  if (!isOurs(actor)) return tried.notBeforeMs = nowMs + msOf(options_.othersRetry);
   ++tried.count;
   const RetryOptions retry{.first = options_.retryFirst, .longest = options_.retryLongest};
   tried.notBeforeMs =

@@ -31,11 +31,21 @@ struct AlarmWatchOptions {
   std::size_t wakesAtOnce = 16;
   Duration retryFirst = std::chrono::seconds(1);
   Duration retryLongest = std::chrono::minutes(1);
+  /// Whether this process is to wake that actor when it sleeps; null: all of them. Where it says no, another
+  /// node does; that is asked anew every `othersRetry`, as nodes come and go. On the watch's loop.
+  std::function<bool(const call::ActorAddress& actor)> isOurs = nullptr;
+  Duration othersRetry = std::chrono::seconds(1);
 };
 
 class AlarmWatch : public std::enable_shared_from_this<AlarmWatch> {
  public:
-  enum class Woken : std::uint8_t { Now, Before, NotHere, Failed };
+  enum class Woken : std::uint8_t {
+    Now,
+    Before,
+    NotHere,
+    Elsewhere,  // another node owns it
+    Failed
+  };
   /// Wakes an actor that exists. Suspends.
   using Wake = std::function<Woken(const call::ActorAddress& actor)>;
 
@@ -60,6 +70,9 @@ class AlarmWatch : public std::enable_shared_from_this<AlarmWatch> {
   void scan();
   std::int64_t scanOnce();
   std::int64_t consider(const store::DueAlarm& due, std::int64_t nowMs);
+  bool isOurs(const Result<call::ActorAddress>& actor) const {
+    return !options_.isOurs || !actor || options_.isOurs(*actor);
+  }
   void wake(const call::ActorAddress& actor, const std::string& name);
 
   fiber::Loop& loop_;

@@ -36,18 +36,22 @@ auto tryOnLoop(fiber::Loop& loop, Body body) -> decltype(body()) {
 }  // namespace
 
 Host::Host(const Registry& registry, std::vector<vfs::Environment*> environments,
-           AlarmWatchOptions alarms)
+           AlarmWatchOptions alarms, call::Router* outward)
     : registry_(registry) {
   SKEP_CHECK(!environments.empty(), "a host has a loop");
   alarms_ = std::make_shared<AlarmWatch>(
       environments.front()->loop, environments.front()->store,
-      [this](const call::ActorAddress& actor) {
+      [this, outward](const call::ActorAddress& actor) {
         HostLoop& loop = loopOf(actor);
-        return onLoop(loop.loop(), [&] { return loop.wake(actor); });
+        const AlarmWatch::Woken woken = onLoop(loop.loop(), [&] { return loop.wake(actor); });
+        if (woken != AlarmWatch::Woken::Elsewhere || outward == nullptr) return woken;
+        const auto found = outward->resolve(actor, call::Existence::Get, std::nullopt);
+        return std::holds_alternative<bool>(found) ? AlarmWatch::Woken::Now : woken;
       },
       alarms);
   for (vfs::Environment* environment : environments) {
-    loops_.push_back(std::make_unique<HostLoop>(*this, registry_, *environment, *alarms_));
+    call::Router& router = outward != nullptr ? *outward : *this;
+    loops_.push_back(std::make_unique<HostLoop>(router, registry_, *environment, *alarms_));
   }
 }
 

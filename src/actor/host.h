@@ -41,9 +41,10 @@ struct HostStats {
 
 class Host final : public call::Router {
  public:
-  /// One environment for each loop that shall run actors.
+  /// One environment for each loop that shall run actors. `outward` is what actors call others through,
+  /// and outlives the host; null: this host has all of them.
   Host(const Registry& registry, std::vector<vfs::Environment*> environments,
-       AlarmWatchOptions alarms = {});
+       AlarmWatchOptions alarms = {}, call::Router* outward = nullptr);
   ~Host() override;
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;

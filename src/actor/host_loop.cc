@@ -134,6 +134,7 @@ AlarmWatch::Woken HostLoop::wake(const call::ActorAddress& actor) {
   const auto acquired = acquire(actor, Existence::Get, std::nullopt, {}, nullptr);
   const auto* failed = std::get_if<Failure>(&acquired);
   if (failed == nullptr) return Woken::Now;
+  if (failed->is(FailureCode::ActorElsewhere)) return Woken::Elsewhere;
   logWarn("actor", "an actor cannot wake for its alarm",
           {{"actor", actor.toString()}, {"error", failed->toString()}});
   return Woken::Failed;
@@ -363,6 +364,7 @@ call::Outcome<HostLoop::InstancePtr> HostLoop::start(const ActorType& type,
 /// What is worth to be known later: not that an actor does not exist, or that its creation was refused.
 void HostLoop::noteFailedWake(const call::ActorAddress& actor, const Failure& failure) {
   if (failure.is(FailureCode::ActorNotFound) || failure.is(FailureCode::ActorExists)) return;
+  if (failure.is(FailureCode::ActorElsewhere)) return;
   if (failure.group == "user" || failure.is(FailureCode::Internal))
     return;  // told already, or no error
   noteError(actor, "it cannot wake: " + failure.toString());

@@ -12,6 +12,8 @@ std::string_view errorCodeName(ErrorCode code) {
       return "not_found";
     case ErrorCode::AlreadyExists:
       return "already_exists";
+    case ErrorCode::OwnedElsewhere:
+      return "owned_elsewhere";
     case ErrorCode::Fenced:
       return "fenced";
     case ErrorCode::UnknownOutcome:

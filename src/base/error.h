@@ -18,6 +18,7 @@ enum class ErrorCode : std::uint8_t {
   InvalidArgument,  // the caller's input is wrong; the same call can never succeed
   NotFound,         // no database (or version) of that name
   AlreadyExists,    // create asked for a new database and there is one
+  OwnedElsewhere,   // another node owns the database: ask that one (Error::owner)
   Fenced,           // another owner has taken the database over: this one may never commit again
   UnknownOutcome,   // the write may or may not have happened: resolve it by reading the store
   Corrupt,          // stored bytes fail their checks; names database, page and txid
@@ -47,6 +48,7 @@ struct [[nodiscard]] Error {
   std::string message;
   int sqliteCode = 0;  // SQLite's extended result code, 0 when SQLite was not involved
   int sqlOffset = -1;  // byte offset of the offending token in the SQL text, -1 when unknown
+  std::uint64_t owner = 0;  // of OwnedElsewhere: the incarnation of the node that owns the database
 
   /// "not_found: no database is named …"
   std::string toString() const;

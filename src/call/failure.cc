@@ -70,6 +70,9 @@ Failure failureOf(const Error& error, std::string_view reference) {
     case ErrorCode::Unavailable:
     case ErrorCode::Overloaded:
       return {FailureCode::ActorUnavailable, "the store does not answer now; try again"};
+    case ErrorCode::OwnedElsewhere:
+      return {FailureCode::ActorElsewhere, "the actor is on another node; try again",
+              std::to_string(error.owner)};
     case ErrorCode::Fenced:
     case ErrorCode::Broken:
     case ErrorCode::UnknownOutcome:

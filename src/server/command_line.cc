@@ -61,6 +61,7 @@ int runCommandLine(int argumentCount, const char* const* arguments) {
   addStoreOptions(app, context);
   addSqlCommand(app, context);
   addListCommand(app, context);
+  addNodesCommand(app, context);
   addInfoCommand(app, context);
   addRemoveCommand(app, context);
   addExportCommand(app, context);

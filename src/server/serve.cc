@@ -19,6 +19,7 @@
 #include "skep/fiber/sync.h"
 #include "skep/fiber/timer.h"
 #include "skep/gateway/server.h"
+#include "skep/server/cluster_node.h"
 #include "skep/server/engine.h"
 #include "skep/server/health.h"
 #include "skep/server/loop_threads.h"
@@ -58,12 +59,24 @@ void raiseFileLimit() {
   (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/// Null: this server is no node. What has joined leaves again. Suspends.
+Result<std::unique_ptr<server::ClusterNode>> joinCluster(server::Engine& engine, Clock& clock,
+                                                         const server::ServeSettings& settings,
+                                                         const Registry& registry) {
+  auto joined = server::ClusterNode::join(clock, engine.store(), settings, registry.names());
+  if (!joined) engine.close();
+  return joined;
+}
+
 Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
                  const Registry& registry) {
   SKEP_TRY(const server::StoreUrl url, server::parseStoreUrl(settings.store));
   SKEP_TRY(gateway::ServerOptions listening, server::gatewayOptions(settings, loop.clock()));
   SKEP_TRY(std::unique_ptr<server::Engine> engine,
            server::Engine::open(loop, url, {.cacheBytes = settings.cacheBytes}));
+  // Before the host, so that it outlives what is under way there.
+  SKEP_TRY(const std::unique_ptr<server::ClusterNode> node,
+           joinCluster(*engine, loop.clock(), settings, registry));
   server::LoopThreads others(loop.clock(), settings.threads - 1);
   std::vector<fiber::Loop*> loops(settings.threads, &loop);
   std::vector<vfs::Environment*> environments(settings.threads, &engine->environment());
@@ -74,6 +87,10 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     loops[i + 1] = &other;
   });
 
+  if (node != nullptr) {
+    for (vfs::Environment* environment : environments) environment->lease = &node->lease();
+  }
+
   std::atomic<std::uint64_t> loopsHeld = 0;
   const fiber::LoopWatch watch(loops, {}, [&](const fiber::HeldLoop& held) {
     ++loopsHeld;
@@ -82,13 +99,16 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
              {"action", held.what},
              {"waited_ms", held.time.count() / 1'000'000}});
   });
-  actor::Host host(registry, environments);
+  actor::Host host(registry, environments, node ? node->alarmOptions() : actor::AlarmWatchOptions{},
+                   node ? &node->router() : nullptr);
+  if (node != nullptr) node->attach(host);
   host.start();
+  call::Router& router = node ? node->router() : host;
   gateway::Server* front = nullptr;
   server::addHealth(
       listening, *engine, host, loop.clock(), [&] { return front->stats(); },
       [&] { return loopsHeld.load(); });
-  gateway::Server server(loops, host, listening);
+  gateway::Server server(loops, router, listening);
   front = &server;
   // Whoever reads that the server listens may tell it to end at once.
   std::optional<EndSignals> signals(std::in_place, loop);
@@ -102,11 +122,13 @@ Status runServer(fiber::Loop& loop, const server::ServeSettings& settings,
     signals->waitFor(loop, server::secondsOf(settings.seconds.notice));
     signals.reset();  // one more ends the process where it stands
     logInfo("server", "shutting down", {});
+    if (node != nullptr) node->drain();
     // So early that what they are told still leaves.
     host.stopCallsAfter(listening.drainTime * 9 / 10);
     server.close();
   }
   host.close();
+  if (node != nullptr) node->leave();
   others.onEach([&](fiber::Loop&, std::size_t i) { owned[i].reset(); });
   engine->close();
   return listens;

@@ -163,6 +163,16 @@ void addSettings(CLI::App& app, ServeSettings& settings) {
       ->check(CLI::NonNegativeNumber);
   addList("--trusted-proxies", settings.clients.trustedProxies,
           "addresses or networks whose X-Forwarded-For counts", "SKEP_TRUSTED_PROXIES");
+  add("--advertise", settings.advertise,
+      "HOST:PORT where other nodes reach this one: makes it a node of a cluster", "SKEP_ADVERTISE");
+  add("--cluster-listen", settings.clusterListen,
+      "HOST:PORT to listen on for other nodes; as advertised, if not given", "SKEP_CLUSTER_LISTEN");
+  add("--cluster-secret-file", settings.clusterSecretFile,
+      "file with the secret that all nodes of the cluster share", "SKEP_CLUSTER_SECRET_FILE");
+  add("--node-name", settings.nodeName,
+      "unique among nodes, and the same after a restart; as advertised, if not given",
+      "SKEP_NODE_NAME");
+  add("--zone", settings.zone, "label of where the node is", "SKEP_ZONE");
   add("--log-level", settings.logLevel, "debug, info, warn, error or off", "SKEP_LOG_LEVEL")
       ->check(CLI::IsMember(kLogLevels));
   add("--log-format", settings.logFormat, "text or json", "SKEP_LOG_FORMAT")

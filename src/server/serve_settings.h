@@ -63,6 +63,11 @@ struct ServeSettings {
   std::size_t sendBytesMax;
   std::size_t receiveBytesMax;
   std::size_t socketCallsMax;
+  std::string advertise;  // empty: this server is no node of a cluster
+  std::string clusterListen;
+  std::string clusterSecretFile;
+  std::string nodeName;
+  std::string zone;
 };
 
 Duration secondsOf(double count);

@@ -141,6 +141,9 @@ Status Database::waitDurable() {
   SKEP_CHECK_OK(connection_->finishReleased());
   return connection_->file().waitDurable();
 }
+Status Database::checkLease() {
+  return connection_->file().checkLease();
+}
 Status Database::waitDurable(store::Txid txid) {
   return connection_->file().waitDurable(txid);
 }

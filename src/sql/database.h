@@ -126,6 +126,8 @@ class Database {
   /// statements wrote that were dropped before their end) is durable.
   Status waitDurable();
   Status waitDurable(store::Txid txid);
+  /// See vfs::PagedFile::checkLease(). Does not suspend.
+  Status checkLease();
   store::Txid committedTxid() const;
   store::Txid durableTxid() const;
 

@@ -143,6 +143,24 @@ Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch) {
   return checkEpoch(id, epoch, request.retakeEpoch);
 }
 
+Error ownedElsewhere(std::string_view name, Incarnation owner) {
+  Error error{
+      ErrorCode::OwnedElsewhere,
+      "'" + std::string(name) + "' is owned by another node, incarnation " + std::to_string(owner)};
+  error.owner = owner;
+  return error;
+}
+
+Error claimantEnded(std::string_view name, Incarnation claimant) {
+  return Error{ErrorCode::Fenced, "'" + std::string(name) + "' cannot be claimed by incarnation " +
+                                      std::to_string(claimant) + ", which has ended"};
+}
+
+Status checkTake(const OpenRequest& request, Incarnation owner, bool hasEnded) {
+  if (request.claim != Claim::Take || owner == 0 || owner == request.owner || hasEnded) return {};
+  return ownedElsewhere(request.name, owner);
+}
+
 Status checkReader(const ChunkReadRequest& request, Epoch epoch) {
   return request.epoch == 0 ? Status{} : checkEpoch(request.id, epoch, request.epoch);
 }

@@ -29,6 +29,16 @@ bool isPartlyTrimmed(const Head& before, const Head& after);
 /// whose epoch is `epoch`: NotFound, Fenced.
 Status checkRetake(const OpenRequest& request, DatabaseId id, Epoch epoch);
 
+/// Whether `request`, if it is a Take, may claim a database that `owner` owns now, where `hasEnded` says that
+/// `owner` has ended: OwnedElsewhere.
+Status checkTake(const OpenRequest& request, Incarnation owner, bool hasEnded);
+
+/// OwnedElsewhere: what a Take is told while `owner` owns the database.
+Error ownedElsewhere(std::string_view name, Incarnation owner);
+
+/// Fenced: what a Take by an incarnation that has ended is told.
+Error claimantEnded(std::string_view name, Incarnation claimant);
+
 /// Fenced when `request` is an owner's, and the database, whose epoch is `epoch`, has another one.
 Status checkReader(const ChunkReadRequest& request, Epoch epoch);
 

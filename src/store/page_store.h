@@ -34,6 +34,7 @@
 
 #include "skep/base/bytes.h"
 #include "skep/base/result.h"
+#include "skep/store/membership.h"
 
 namespace skep::store {
 
@@ -107,7 +108,8 @@ enum class Create : std::uint8_t { Never, IfMissing, MustBeNew };
 
 enum class Claim : std::uint8_t {
   None,    // read only: the epoch stays as it is
-  Take,    // become the owner: the epoch grows by one, which fences every earlier owner
+  Take,    // become the owner: the epoch grows by one, which fences every earlier owner.
+           // OwnedElsewhere while an incarnation that is alive, and is not `owner`, owns it
   Retake,  // as Take, but only of the database `retakeId` while its epoch is still `retakeEpoch`:
            // how an owner learns what became of a write with an unknown outcome. Serialises against
            // writes in flight. Fenced when the epoch is another, NotFound when the name now belongs
@@ -120,6 +122,8 @@ struct OpenRequest {
   Claim claim = Claim::None;
   DatabaseId retakeId;  // for Retake, with the epoch
   Epoch retakeEpoch = 0;
+  Incarnation owner = 0;  // of the node that claims, for Take; 0: a process that is no node, which
+                          // any claim may follow. Only of a store with membership()
   std::uint32_t firstChunks =
       kFirstChunks;  // how many of the first chunks to return along with the hot ones
 };
@@ -128,6 +132,7 @@ struct OpenedDatabase {
   DatabaseId id;
   Head head;  // after the claim
   Properties properties;
+  Incarnation owner = 0;  // after the claim
   bool created = false;
   std::vector<StoredRecord> log;    // every record with txid > head.logStart, ascending
   std::vector<StoredChunk> chunks;  // newest version ≤ head.txid of the first and the hot chunks
@@ -194,6 +199,8 @@ struct DatabaseWrite {
               // leave stagingTxid, when there is much: repeat until stagingTxid is 0
   bool sweepDone = false;  // set head.sweepTxid = 0
   bool sweepDue = false;   // set head.sweepTxid to the head's txid after this write: history ends
+  bool release = false;    // the database has no owner any more: any node may claim it. The epoch
+      // stays, so that this owner's later writes are refused only after a claim
   std::optional<Properties> properties;
 
   /// Roughly what this adds to a store transaction, for the bounds of batches: what is put, and
@@ -221,6 +228,7 @@ struct DatabaseInfo {
   DatabaseId id;
   Head head;
   Properties properties;
+  Incarnation owner = 0;  // that claimed it last and did not release it; it may have ended since
   std::int64_t createdMs = 0;
   std::uint64_t storedBytes =
       0;  // records and chunks, all versions; 0 in list() (counting costs a scan)
@@ -266,7 +274,8 @@ class PageStore {
   /// Finds (or creates) a database, optionally claims it, and returns what is needed to read it:
   /// one round trip. NotFound, AlreadyExists, Fenced (Retake), InvalidArgument (bad name). Durable
   /// before it returns, except that a store with a single process may delay the durability of
-  /// create and claim until the first commit.
+  /// create and claim until the first commit. A Take may be OwnedElsewhere, and Error::owner says by
+  /// whom; Fenced when `request.owner` itself has ended.
   virtual Result<OpenedDatabase> open(const OpenRequest& request) = 0;
 
   /// Applies each write atomically and durably, all in one store transaction. The result has one
@@ -320,6 +329,9 @@ class PageStore {
   /// clean-up of what was superseded since, and on Postgres takes a connection of its own: let it
   /// go soon. Its reads say SnapshotGone when it was lost with that connection: take another one.
   virtual Result<std::unique_ptr<PageStore>> snapshot() = 0;
+
+  /// The nodes that share this store; null when it serves one process. Lives as long as the store.
+  virtual Membership* membership() { return nullptr; }
 
   /// "embedded", "postgres", "memory": for messages and metrics.
   virtual std::string_view kind() const = 0;

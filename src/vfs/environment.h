@@ -6,6 +6,7 @@
 #include "skep/base/clock.h"
 #include "skep/fiber/loop.h"
 #include "skep/store/commit_pipeline.h"
+#include "skep/store/membership.h"
 #include "skep/store/page_store.h"
 #include "skep/vfs/commit_scheduler.h"
 #include "skep/vfs/page_cache.h"
@@ -22,6 +23,7 @@ struct Environment {
   store::CommitPipeline& pipeline;
   PageCache& cache;
   PagedFileOptions options;
+  store::Lease* lease = nullptr;  // of the node that claims databases here; null: it is no node
   CommitScheduler scheduler{loop};
 
   /// The same for reading from another store: a snapshot of this one.

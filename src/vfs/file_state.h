@@ -64,6 +64,7 @@ struct FileState {
   Environment& environment;
   const OpenFile options;
   store::DatabaseId id;
+  store::Incarnation claimedBy = 0;  // 0: by a process that is no node
   std::optional<Error> broken;
 
   // Durable, as the store has it: changed by whoever has written to the store.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "skep/base/check.h"
@@ -22,6 +23,13 @@ Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, Ope
   request.name = file->name();
   request.create = file->isReadOnly() ? store::Create::Never : file->file_.options.create;
   request.claim = file->isReadOnly() ? store::Claim::None : store::Claim::Take;
+  if (environment.lease != nullptr && !file->isReadOnly()) {
+    request.owner = environment.lease->incarnation();
+    if (!environment.lease->isHeldBy(request.owner)) {
+      return Error{ErrorCode::Unavailable, "this node has no lease now, and claims no database"};
+    }
+    file->file_.claimedBy = request.owner;
+  }
   SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
   SKEP_CHECK_OK(file->adopt(std::move(opened)));
   return file;
@@ -276,11 +284,38 @@ void PagedFile::releaseMemory() {
   writer_.releaseMemory();
 }
 
+Status PagedFile::waitDurable(store::Txid txid) {
+  SKEP_CHECK_OK(writer_.waitDurable(txid));
+  return checkLease();
+}
+
+Status PagedFile::waitDurable() {
+  SKEP_CHECK_OK(writer_.waitDurable());
+  return checkLease();
+}
+
+Status PagedFile::checkLease() {
+  const store::Incarnation owner = file_.claimedBy;
+  if (owner == 0 || file_.environment.lease->isHeldBy(owner)) return {};
+  file_.breakWith(Error{ErrorCode::Fenced, "the lease of its node, incarnation " +
+                                               std::to_string(owner) + ", ran out"});
+  return *file_.broken;
+}
+
+/// Any node may claim it now. Should this not arrive, it stays ours, as long as this node lives.
+void PagedFile::release() {
+  const std::lock_guard lock(store_.mutex());
+  store::DatabaseWrite write = store_.newWrite();
+  write.release = true;
+  (void)store_.submit(std::move(write));
+}
+
 Status PagedFile::close() {
   rollback();
   if (!isReadOnly() && !file_.broken) writer_.keepHotChunks();
   Status durable = isReadOnly() ? Status{} : writer_.waitIdle();
   writer_.close();
+  if (durable && file_.claimedBy != 0 && !file_.broken) release();
   file_.table.clear();
   return durable;
 }

@@ -89,9 +89,13 @@ class PagedFile final {
   // --- Durability. ---
 
   /// Suspends until `txid` is durable. Broken (with the reason) when that can no longer happen.
-  Status waitDurable(store::Txid txid) { return writer_.waitDurable(txid); }
+  /// And, on a node, Fenced when others may own the database by now, so that what was read may be old (I6).
+  Status waitDurable(store::Txid txid);
   /// The same for everything committed so far, and for an alarm that was set without a commit.
-  Status waitDurable() { return writer_.waitDurable(); }
+  Status waitDurable();
+  /// Whether what was read so far was the newest: Fenced, and the file broken, once its node's lease ran
+  /// out. Does not suspend.
+  Status checkLease();
   store::Txid committedTxid() const { return file_.committedTxid; }
   store::Txid durableTxid() const { return file_.head.txid; }
   const Error* brokenBy() const { return file_.broken ? &*file_.broken : nullptr; }
@@ -127,6 +131,7 @@ class PagedFile final {
  private:
   PagedFile(Environment& environment, OpenFile options);
 
+  void release();
   Status adopt(store::OpenedDatabase opened);
   Status prepareChanges();
   Status prepareBases(std::uint32_t newCount);

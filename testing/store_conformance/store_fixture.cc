@@ -14,6 +14,50 @@ using store::DatabaseWrite;
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreConformance);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreReopenConformance);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MembershipConformance);
+
+store::NodeFacts MembershipConformance::facts(const std::string& name) {
+  return {.name = name,
+          .address = name + ".example:6421",
+          .zone = "eu-1",
+          .version = "1.2.3",
+          .protocol = 4,
+          .protocolMin = 3,
+          .types = {"chatRoom", "counter"}};
+}
+
+store::Incarnation MembershipConformance::join(const std::string& name, Duration lease) {
+  static std::uint64_t nonces = 0;
+  const auto joined = membership().join(facts(name), lease, ++nonces);
+  EXPECT_EQ(codeOf(joined), "ok");
+  return joined.ok() ? *joined : 0;
+}
+
+store::Renewal MembershipConformance::renew(store::Incarnation incarnation, Duration lease,
+                                            std::uint64_t knownVersion) {
+  auto renewal = membership().renew(
+      {.incarnation = incarnation, .lease = lease, .load = 7, .knownVersion = knownVersion});
+  EXPECT_EQ(codeOf(renewal), "ok");
+  return renewal.ok() ? std::move(renewal).value() : store::Renewal{};
+}
+
+Owner MembershipConformance::ownAs(store::Incarnation owner, const std::string& name) {
+  const auto opened = store().open(
+      {.name = name, .create = Create::IfMissing, .claim = Claim::Take, .owner = owner});
+  EXPECT_EQ(codeOf(opened), "ok");
+  return opened.ok() ? Owner(store(), name, opened->id, opened->head)
+                     : Owner(store(), name, {}, {});
+}
+
+void MembershipConformance::kill(store::Incarnation incarnation) {
+  const store::Renewal last = renew(incarnation, kRunOut);
+  for (const store::NodeBeat& beat : last.beats) {
+    if (beat.incarnation != incarnation) continue;
+    const auto ended = membership().declareDead(incarnation, beat.beat);
+    ASSERT_EQ(codeOf(ended), "ok");
+    EXPECT_TRUE(*ended);
+  }
+}
 
 Owner::Owner(store::PageStore& store, std::string name, store::DatabaseId id,
              const store::Head& head)

@@ -109,6 +109,24 @@ class StoreConformance : public ::testing::TestWithParam<StoreBackend> {
 
 class StoreReopenConformance : public StoreConformance {};
 
+/// Stores that several nodes can share. Leases in these tests are endless or have run out already: the
+/// store's clock may be a real one.
+class MembershipConformance : public StoreConformance {
+ protected:
+  static constexpr Duration kEndless = std::chrono::hours(1);
+  static constexpr Duration kRunOut = Duration::zero();
+
+  store::Membership& membership() { return *store().membership(); }
+  static store::NodeFacts facts(const std::string& name);
+  store::Incarnation join(const std::string& name, Duration lease = kEndless);
+  store::Renewal renew(store::Incarnation incarnation, Duration lease = kEndless,
+                       std::uint64_t knownVersion = 0);
+  /// Claims a database for a node, and creates it if need be.
+  Owner ownAs(store::Incarnation owner, const std::string& name);
+  /// Ends it as other nodes do: its lease runs out, and they say so.
+  void kill(store::Incarnation incarnation);
+};
+
 /// Bytes of a text, and back.
 Bytes bytesOf(std::string_view text);
 /// `size` bytes that differ for each `seed` and do not compress.

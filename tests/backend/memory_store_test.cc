@@ -23,6 +23,8 @@ std::unique_ptr<StoreEnvironment> makeMemory(Clock& clock) {
 
 INSTANTIATE_TEST_SUITE_P(Memory, StoreConformance,
                          ::testing::Values(StoreBackend{"memory", makeMemory}), backendName);
+INSTANTIATE_TEST_SUITE_P(Memory, MembershipConformance,
+                         ::testing::Values(StoreBackend{"memory", makeMemory}), backendName);
 
 }  // namespace
 }  // namespace skep::testing

@@ -62,6 +62,8 @@ std::unique_ptr<StoreEnvironment> makePostgres(Clock& clock) {
 
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreConformance,
                          ::testing::Values(StoreBackend{"postgres", makePostgres}), backendName);
+INSTANTIATE_TEST_SUITE_P(Postgres, MembershipConformance,
+                         ::testing::Values(StoreBackend{"postgres", makePostgres}), backendName);
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreReopenConformance,
                          ::testing::Values(StoreBackend{"postgres", makePostgres}), backendName);
 

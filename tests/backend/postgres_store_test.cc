@@ -20,6 +20,7 @@ using store::StoredChunk;
 using store::Txid;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using namespace std::chrono_literals;
 
 PostgresServer& sharedServer() {
   static PostgresServer instance;
@@ -169,8 +170,74 @@ TEST_F(PostgresStoreTest, another_version_of_the_schema_is_refused_by_naming_bot
     const Opened opened = tryOpen(options());
     ASSERT_EQ(codeOf(opened), "version_mismatch");
     EXPECT_THAT(opened.error().message, HasSubstr("version " + std::string(version)));
-    EXPECT_THAT(opened.error().message, HasSubstr("works with version 1"));
+    EXPECT_THAT(opened.error().message, HasSubstr("works with version 2"));
   }
+}
+
+TEST_F(PostgresStoreTest, tables_of_version_1_are_brought_up_and_keep_what_is_in_them) {
+  auto store = freshStore();
+  const OpenedDatabase before = own(*store, "acme");
+  store.reset();
+  query(
+      "ALTER TABLE head DROP COLUMN owner; DROP VIEW nodes; DROP TABLE node, membership;"
+      "UPDATE skep_meta SET version = 1");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_TRUE(tryOpen(options()).ok()); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(query("SELECT version FROM skep_meta"), "2");
+  store = mustOpen(options());
+  const OpenedDatabase after = own(*store, "acme");
+  EXPECT_EQ(after.id, before.id);
+  EXPECT_EQ(after.head.epoch, before.head.epoch + 1);
+  EXPECT_EQ(after.owner, 0u);
+  EXPECT_EQ(codeOf(store->membership()->join({.name = "node-1", .address = "a:1"}, 1h, 1)), "ok");
+}
+
+TEST_F(PostgresStoreTest, what_a_node_owned_is_free_also_when_the_node_was_forgotten) {
+  auto store = freshStore();
+  store::Membership& nodes = *store->membership();
+  const auto join = [&](const std::string& name) {
+    static std::uint64_t nonces = 0;
+    const auto joined = nodes.join({.name = name, .address = "a:1"}, 1h, ++nonces);
+    SKEP_CHECK(joined.ok(), "%s", joined.error().message.c_str());
+    return *joined;
+  };
+  const auto claim = [&](store::Incarnation owner) {
+    return codeOf(store->open(
+        {.name = "acme", .create = Create::IfMissing, .claim = Claim::Take, .owner = owner}));
+  };
+  const store::Incarnation old = join("old");
+  ASSERT_EQ(claim(old), "ok");
+  const store::Incarnation middle = join("middle");
+  EXPECT_EQ(claim(middle), "owned_elsewhere");
+  ASSERT_EQ(codeOf(nodes.advance(old, store::NodeState::Left)), "ok");
+  query("UPDATE node SET ended_ms = 0 WHERE state > 1");
+  join("young");
+  EXPECT_EQ(query("SELECT count(*) FROM node"), "2") << "who ended long ago is forgotten";
+  EXPECT_EQ(claim(middle), "ok");
+  // One that joined later than the oldest that lives is kept: its number alone does not say that it has ended.
+  const store::Incarnation late = join("late");
+  ASSERT_EQ(codeOf(nodes.advance(late, store::NodeState::Left)), "ok");
+  query("UPDATE node SET ended_ms = 0 WHERE state > 1");
+  join("youngest");
+  EXPECT_EQ(query("SELECT count(*) FROM node WHERE state > 1"), "1");
+}
+
+TEST_F(PostgresStoreTest, a_renewal_is_one_statement_and_updates_its_row_in_place) {
+  auto store = freshStore();
+  store::Membership& nodes = *store->membership();
+  const auto joined = nodes.join({.name = "node-1", .address = "a:1"}, 1h, 1);
+  ASSERT_EQ(codeOf(joined), "ok");
+  const std::uint64_t before = store->counters().roundTrips;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(codeOf(nodes.renew({.incarnation = *joined, .lease = 1h})), "ok");
+  }
+  EXPECT_EQ(store->counters().roundTrips - before, 20u);
+  store.reset();
+  query("SELECT pg_stat_force_next_flush()");
+  EXPECT_EQ(query("SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'node'"
+                  " AND schemaname = current_schema()"),
+            "0");
 }
 
 TEST_F(PostgresStoreTest, stores_that_start_at_once_make_one_schema) {

@@ -54,6 +54,10 @@ EmbeddedStore::~EmbeddedStore() = default;
 
 Result<OpenedDatabase> EmbeddedStore::open(const OpenRequest& request) {
   SKEP_CHECK_OK(store::checkName(request.name));
+  if (request.owner != 0) {
+    return Error{ErrorCode::Unsupported,
+                 "an embedded store serves one process, which has no nodes beside it"};
+  }
   if (request.claim == Claim::None) {
     SKEP_TRY(std::optional<OpenedDatabase> opened,
              impl_->readNowOrLater(

@@ -30,6 +30,7 @@ struct MemoryStore::Database {
   std::int64_t createdMs = 0;
   store::Properties properties;
   Head head;
+  store::Incarnation owner = 0;
   Txid expiredTxid = 0;  // of the newest record that was deleted
   std::map<Txid, Record> log;
   std::map<std::pair<ChunkNumber, Txid>, Bytes> chunks;
@@ -62,6 +63,7 @@ struct MemoryStore::Database {
             .id = id,
             .head = head,
             .properties = properties,
+            .owner = owner,
             .createdMs = createdMs,
             .storedBytes = 0};
   }
@@ -93,23 +95,30 @@ struct MemoryStore::Database {
   }
 };
 
-MemoryStore::MemoryStore(Clock& clock) : clock_(clock) {}
+MemoryStore::MemoryStore(Clock& clock) : clock_(clock), membership_(clock) {}
 MemoryStore::~MemoryStore() = default;
 
 Result<store::OpenedDatabase> MemoryStore::open(const store::OpenRequest& request) {
   SKEP_CHECK_OK(store::checkName(request.name));
   std::lock_guard lock(mutex_);
   store::OpenedDatabase opened;
+  const bool takes = request.claim == Claim::Take;
+  if (takes && request.owner != 0 && !membership_.lives(request.owner)) {
+    return store::claimantEnded(request.name, request.owner);
+  }
   SKEP_TRY(Database * database, findOrCreate(request, opened.created));
+  SKEP_CHECK_OK(store::checkTake(request, database->owner, membership_.hasEnded(database->owner)));
   SKEP_CHECK_OK(store::checkRetake(request, database->id, database->head.epoch));
   if (request.claim != Claim::None) {
     database = &toWrite(request.name);
     ++database->head.epoch;
+    if (takes) database->owner = request.owner;
   }
   const Head& head = database->head;
   opened.id = database->id;
   opened.head = head;
   opened.properties = database->properties;
+  opened.owner = database->owner;
   opened.log = database->records(head.logStart, head.txid);
   std::set<ChunkNumber> wanted(opened.properties.hotChunks.begin(),
                                opened.properties.hotChunks.end());
@@ -192,6 +201,7 @@ Status MemoryStore::apply(const DatabaseWrite& write) {
     database.chunks[{chunk.chunk, chunk.txid}] = chunk.bytes;
   if (write.alarmChanged) setAlarm(database, after.alarmMs);
   if (write.properties) database.properties = *write.properties;
+  if (write.release) database.owner = 0;
   database.head = after;
   return {};
 }

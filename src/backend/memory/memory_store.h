@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "skep/backend/memory/memory_membership.h"
 #include "skep/base/clock.h"
 #include "skep/store/page_store.h"
 
@@ -26,7 +27,7 @@ namespace skep::backend {
 
 class MemoryStore final : public store::PageStore {
  public:
-  /// `clock` gives the time of creation of databases.
+  /// `clock` gives the time of creation of databases, and runs the leases of nodes.
   explicit MemoryStore(Clock& clock);
   ~MemoryStore() override;
 
@@ -47,6 +48,7 @@ class MemoryStore final : public store::PageStore {
   Result<std::vector<store::DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
   /// Shares with this store what neither changes: a database is copied when it is next written to.
   Result<std::unique_ptr<store::PageStore>> snapshot() override;
+  store::Membership* membership() override { return &membership_; }
   std::string_view kind() const override { return "memory"; }
 
  private:
@@ -59,6 +61,7 @@ class MemoryStore final : public store::PageStore {
   void setAlarm(Database& database, std::optional<std::int64_t> alarmMs);
 
   Clock& clock_;
+  MemoryMembership membership_;
   std::mutex mutex_;
   std::uint64_t lastId_ = 0;
   std::map<std::string, std::shared_ptr<Database>, std::less<>> byName_;  // snapshots share them

@@ -47,10 +47,10 @@ ConnectionPool::ConnectionPool(const PostgresOptions& options, ConnectionInfo se
       resolver_("skep-pg-resolve", 1),
       loop_(clock),
       watchTimer_(loop_) {
-  const std::array<std::size_t, 2> counts =
-      isSnapshot() ? std::array<std::size_t, 2>{0, 1}
+  const std::array<std::size_t, kLaneCount> counts =
+      isSnapshot() ? std::array<std::size_t, kLaneCount>{0, 1, 0}
                    : std::array{std::max<std::size_t>(options.writeConnections, 1),
-                                std::max<std::size_t>(options.readConnections, 1)};
+                                std::max<std::size_t>(options.readConnections, 1), std::size_t{1}};
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     for (std::size_t n = 0; n < counts[i]; ++n) {
       lanes_[i].slots.push_back(std::make_unique<Slot>(lanes_[i]));
@@ -99,15 +99,23 @@ void ConnectionPool::connectFirst(fiber::OneShot<Status>& connected) {
   const fiber::GateHolder holder(gate_);
   Result<PgConnection> first = connect(isSnapshot() ? IfNoSchema::Fail : IfNoSchema::Create);
   if (!first) return connected.set(std::move(first).error());
-  for (LaneState& lane : lanes_) noteOutage(lane, unavailable("the store is starting"));
-  Slot& firstSlot = *(isSnapshot() ? lanes_.back() : lanes_.front()).slots.front();
-  serve(firstSlot, std::move(first).value());
-  for (LaneState& lane : lanes_) {
-    for (const auto& slot : lane.slots) {
-      loop_.spawn("postgres connection", [this, &slot = *slot] { keepConnected(slot); });
-    }
+  const Lane firstLane = isSnapshot() ? Lane::Read : Lane::Write;
+  const auto laneFor = [this](Lane lane) -> LaneState& {
+    return lanes_[static_cast<std::size_t>(lane)];
+  };
+  for (const Lane lane : {Lane::Write, Lane::Read}) {
+    noteOutage(laneFor(lane), unavailable("the store is starting"));
   }
+  serve(*laneFor(firstLane).slots.front(), std::move(first).value());
+  for (const Lane lane : {Lane::Write, Lane::Read}) startLane(laneFor(lane));
   connected.set({});
+}
+
+void ConnectionPool::startLane(LaneState& lane) {
+  lane.isStarted = true;
+  for (const auto& slot : lane.slots) {
+    loop_.spawn("postgres connection", [this, &slot = *slot] { keepConnected(slot); });
+  }
 }
 
 void ConnectionPool::keepConnected(Slot& slot) {
@@ -210,6 +218,7 @@ void ConnectionPool::submit(Request& request) {
     return request.answer.set(std::move(full));
   }
   lane.queue.push_back(&request);
+  if (!lane.isStarted) startLane(lane);
   dispatch(lane);
   if (!watchTimer_.isPending()) watch();
 }

@@ -1,7 +1,7 @@
 // ConnectionPool: the store's connections, and the requests that wait for one.
 //
-// A thread of the pool's own runs a loop with all connections. Writes and reads are two lanes with
-// connections and queues of their own. Connections that break are made again, with growing pauses
+// A thread of the pool's own runs a loop with all connections. Writes, reads and membership are lanes
+// with connections and queues of their own. Connections that break are made again, with growing pauses
 // between attempts; requests that certainly were not applied, or may run twice, then go to another
 // one.
 //
@@ -83,11 +83,13 @@ class ConnectionPool {
   struct LaneState {
     std::vector<std::unique_ptr<Slot>> slots;
     std::deque<Request*> queue;
+    bool isStarted = false;                    // its connections are being made, and kept
     std::optional<MonotonicTime> outageSince;  // set while no connection is there
     Error outage;
   };
 
   void connectFirst(fiber::OneShot<Status>& connected);
+  void startLane(LaneState& lane);
   void keepConnected(Slot& slot);
   Result<PgConnection> connect(IfNoSchema ifNoSchema);
   void serve(Slot& slot, PgConnection connection);
@@ -115,7 +117,7 @@ class ConnectionPool {
   fiber::Loop loop_;
 
   // The loop's own from here on.
-  std::array<LaneState, 2> lanes_;
+  std::array<LaneState, kLaneCount> lanes_;
   fiber::Timer watchTimer_;
   fiber::Gate gate_;
   fiber::AbortSource closing_;

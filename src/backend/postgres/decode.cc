@@ -8,11 +8,11 @@
 namespace skep::backend::postgres {
 namespace {
 
-constexpr std::size_t kNumbersBeforeHotChunks = 10;
+constexpr std::size_t kNumbersBeforeHotChunks = 11;
 
 // The array of numbers that Load, ReadHead, Info and List share; see their texts.
 void decodeNumbers(const std::vector<std::int64_t>& numbers, store::Head& head,
-                   store::Properties& properties) {
+                   store::Properties& properties, store::Incarnation& owner) {
   SKEP_CHECK(numbers.size() >= kNumbersBeforeHotChunks, "a head of %zu numbers", numbers.size());
   const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(numbers[i]); };
   head.epoch = number(0);
@@ -25,6 +25,7 @@ void decodeNumbers(const std::vector<std::int64_t>& numbers, store::Head& head,
   head.stagingTxid = number(7);
   head.sweepTxid = number(8);
   properties.retentionMs = numbers[9];
+  owner = number(10);
   for (std::size_t i = kNumbersBeforeHotChunks; i < numbers.size(); ++i) {
     properties.hotChunks.push_back(static_cast<store::ChunkNumber>(numbers[i]));
   }
@@ -66,7 +67,7 @@ std::optional<store::OpenedDatabase> decodeLoad(const PgResult& result) {
         opened.id = {row.uint8(1)};
         opened.head.alarmMs = row.optionalInt8(2);
         opened.properties.metadata = row.bytes(3);
-        decodeNumbers(row.int8Array(4), opened.head, opened.properties);
+        decodeNumbers(row.int8Array(4), opened.head, opened.properties, opened.owner);
         break;
       case kRecordRow:
         opened.log.push_back(decodeRecord(row));
@@ -103,8 +104,9 @@ std::optional<DecodedChunkRead> decodeChunkRead(const PgResult& result) {
 store::Head decodeHead(const Row& row) {
   store::Head head;
   store::Properties none;
+  store::Incarnation owner = 0;
   head.alarmMs = row.optionalInt8(0);
-  decodeNumbers(row.int8Array(1), head, none);
+  decodeNumbers(row.int8Array(1), head, none, owner);
   return head;
 }
 
@@ -114,7 +116,7 @@ store::DatabaseInfo decodeInfo(const Row& row) {
   info.createdMs = row.int8(1);
   info.head.alarmMs = row.optionalInt8(2);
   info.properties.metadata = row.bytes(3);
-  decodeNumbers(row.int8Array(4), info.head, info.properties);
+  decodeNumbers(row.int8Array(4), info.head, info.properties, info.owner);
   info.name = row.bytes(5);
   info.storedBytes = row.uint8(6);
   return info;

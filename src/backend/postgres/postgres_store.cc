@@ -9,6 +9,7 @@
 #include "skep/backend/postgres/connection_info.h"
 #include "skep/backend/postgres/connection_pool.h"
 #include "skep/backend/postgres/decode.h"
+#include "skep/backend/postgres/postgres_membership.h"
 #include "skep/backend/postgres/write_plan.h"
 #include "skep/base/log.h"
 #include "skep/store/head_rules.h"
@@ -95,7 +96,7 @@ Call claimCall(const store::OpenRequest& open, std::int64_t nowMs) {
   return {Statement::Claim,
           {postgres::bytesParameter(open.name), countParameter(static_cast<std::uint64_t>(create)),
            countParameter(static_cast<std::uint64_t>(claim)), countParameter(open.retakeEpoch),
-           int8Parameter(nowMs), countParameter(open.retakeId.value)}};
+           int8Parameter(nowMs), countParameter(open.retakeId.value), countParameter(open.owner)}};
 }
 
 // What the row that Claim returned and the rows that Load returned after it mean. Nullopt as in
@@ -105,6 +106,10 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   const bool found = !row.isNull(0);
   const bool made = !row.isNull(1);
   const bool claimed = !row.isNull(2);
+  const bool claimantLives = row.int8(3) != 0;
+  if (open.claim == Claim::Take && !claimantLives) {
+    return store::claimantEnded(open.name, open.owner);
+  }
   if (!found && !made && !creates(open)) return notFound(open.name);
   if (found && open.create == Create::MustBeNew) {
     return Error{ErrorCode::AlreadyExists, "there is a database named '" + open.name + "' already"};
@@ -113,6 +118,10 @@ Result<std::optional<store::OpenedDatabase>> judgeClaim(
   if (!isComplete) return std::optional<store::OpenedDatabase>();
   if (found && !claimed && open.claim == Claim::Retake)
     SKEP_CHECK_OK(store::checkRetake(open, opened->id, opened->head.epoch));
+  if (found && !claimed && open.claim == Claim::Take && opened->owner != open.owner &&
+      opened->owner != 0) {
+    return store::ownedElsewhere(open.name, opened->owner);
+  }
   if (found && !claimed && open.claim != Claim::None) return std::optional<store::OpenedDatabase>();
   opened->created = made;
   return opened;
@@ -141,7 +150,8 @@ struct PostgresStore::Impl {
       : options(std::move(storeOptions)),
         server(std::move(theServer)),
         clock(storeClock),
-        pool(options, server, clock, purpose) {}
+        pool(options, server, clock, purpose),
+        membership(pool) {}
 
   Result<PgResult> read(Statement statement, std::vector<Parameter> parameters);
   Result<std::optional<store::OpenedDatabase>> tryOpen(const store::OpenRequest& request);
@@ -155,6 +165,7 @@ struct PostgresStore::Impl {
   const postgres::ConnectionInfo server;
   Clock& clock;
   postgres::ConnectionPool pool;
+  postgres::PostgresMembership membership;
 };
 
 PostgresStore::PostgresStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -473,6 +484,10 @@ Result<std::unique_ptr<store::PageStore>> PostgresStore::snapshot() {
   SKEP_CHECK_OK(impl->pool.start());
   return std::unique_ptr<store::PageStore>(std::make_unique<store::ReadOnlyStore>(
       std::unique_ptr<store::PageStore>(new PostgresStore(std::move(impl)))));
+}
+
+store::Membership* PostgresStore::membership() {
+  return &impl_->membership;
 }
 
 PostgresStore::Counters PostgresStore::counters() {

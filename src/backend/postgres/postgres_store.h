@@ -52,6 +52,7 @@ class PostgresStore final : public store::PageStore {
   /// A connection of its own, in one transaction; the server ends it when nothing was read for ten
   /// minutes. Unavailable, Overloaded (no connection left).
   Result<std::unique_ptr<store::PageStore>> snapshot() override;
+  store::Membership* membership() override;
   std::string_view kind() const override { return "postgres"; }
 
   /// What happened between the store and the server so far. Suspends.

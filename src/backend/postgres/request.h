@@ -36,7 +36,10 @@ struct Answer {
   std::vector<PgResult> results;
 };
 
-enum class Lane : std::uint8_t { Write, Read };
+/// Each has connections of its own. Nodes: what membership needs, which must not wait behind data; its
+/// connection is made when it is first asked for.
+enum class Lane : std::uint8_t { Write, Read, Nodes };
+inline constexpr std::size_t kLaneCount = 3;
 
 /// What to do when the connection breaks after the request was sent: send it again on another one,
 /// which is for requests that may well run twice, or tell the caller.

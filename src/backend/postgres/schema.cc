@@ -7,6 +7,44 @@ namespace {
 // vacuums stay of a manageable size. Fixed with the schema's version.
 constexpr int kPartitions = 8;
 
+// The nodes that share the store (store/membership.h), and the version of their list, which numbers
+// their incarnations too. Every incarnation below gone_before has ended.
+constexpr std::string_view kNodeTables = R"sql(
+CREATE TABLE membership (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  version bigint NOT NULL DEFAULT 0,
+  gone_before bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+INSERT INTO membership DEFAULT VALUES;
+
+CREATE TABLE node (
+  incarnation bigint PRIMARY KEY,
+  name bytea NOT NULL,
+  address bytea NOT NULL,
+  zone bytea NOT NULL,
+  version bytea NOT NULL,
+  types bytea NOT NULL,
+  protocol_min bigint NOT NULL,
+  protocol bigint NOT NULL,
+  nonce bigint NOT NULL,
+  state bigint NOT NULL DEFAULT 0,
+  changed bigint NOT NULL,
+  beat bigint NOT NULL DEFAULT 0,
+  load bigint NOT NULL DEFAULT 0,
+  renewed_ms bigint NOT NULL,
+  lease_ends_ms bigint NOT NULL,
+  joined_ms bigint NOT NULL,
+  ended_ms bigint
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+CREATE UNIQUE INDEX node_name ON node (name) WHERE state <= 1;
+
+CREATE VIEW nodes AS
+SELECT incarnation, convert_from(name, 'UTF8') AS name, convert_from(address, 'UTF8') AS address,
+       (ARRAY['live', 'draining', 'left', 'dead'])[state + 1] AS state, load,
+       to_timestamp(lease_ends_ms / 1000.0) AS lease_ends
+FROM node;
+)sql";
+
 constexpr std::string_view kTables = R"sql(
 CREATE TABLE skep_meta (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -37,7 +75,8 @@ CREATE TABLE head (
   expired_txid bigint NOT NULL DEFAULT 0,
   staging_txid bigint NOT NULL DEFAULT 0,
   sweep_txid bigint NOT NULL DEFAULT 0,
-  alarm_ms bigint
+  alarm_ms bigint,
+  owner bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 -- Ballast: see statements.h. Nothing refers to these rows.
@@ -83,11 +122,19 @@ std::string createPartition(const std::string& table, int partition) {
 
 std::string createTables() {
   std::string script(kTables);
+  script += kNodeTables;
   for (const char* table : {"log", "chunk"}) {
     for (int i = 0; i < kPartitions; ++i) script += createPartition(table, i);
   }
   return script + "INSERT INTO skep_meta (version) VALUES (" + std::to_string(kSchemaVersion) +
          ");\n";
+}
+
+// The tables of version 1 as those of version 2: heads get an owner, and nodes a table. Adding a column
+// with a default rewrites nothing.
+std::string upgradeFrom1() {
+  return "ALTER TABLE head ADD COLUMN owner bigint NOT NULL DEFAULT 0;\n" +
+         std::string(kNodeTables) + "UPDATE skep_meta SET version = 2;\n";
 }
 
 std::string quotedLiteral(std::string_view text) {
@@ -115,6 +162,10 @@ std::string existsQuery(std::string_view schema) {
          ") IS NOT NULL";
 }
 
+bool canUpgrade(std::string_view version) {
+  return version == "1";
+}
+
 std::string versionQuery(std::string_view schema) {
   return "SELECT version FROM " + quotedIdentifier(schema) + ".skep_meta";
 }
@@ -136,7 +187,10 @@ std::string installScript(std::string_view schema) {
          "; END IF;\n"
          "SET LOCAL search_path TO " +
          name + ";\n" + createTables() +
-         "END IF;\nEND $skep$;\n"
+         "ELSE\n"
+         "SET LOCAL search_path TO " +
+         name + ";\n" + "IF (SELECT version FROM skep_meta) = 1 THEN\n" + upgradeFrom1() +
+         "END IF;\nEND IF;\nEND $skep$;\n"
          "COMMIT;\n";
 }
 

@@ -11,7 +11,7 @@
 namespace skep::backend::postgres {
 
 /// Changes whenever a table does. A build works with exactly this version.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 /// The schema's name as an SQL identifier.
 std::string quotedIdentifier(std::string_view name);
@@ -19,10 +19,14 @@ std::string quotedIdentifier(std::string_view name);
 /// One row, one column: 't' when the tables exist, else 'f'.
 std::string existsQuery(std::string_view schema);
 
+/// Whether installScript() can make tables of this version, as versionQuery() told it, into ours.
+bool canUpgrade(std::string_view version);
+
 /// One row, one column: the version of the tables that exist.
 std::string versionQuery(std::string_view schema);
 
-/// Creates schema and tables unless another process has done so. Safe to run by several at once.
+/// Creates schema and tables, or brings those of an older version up to this one, unless another
+/// process has done so. Safe to run by several at once.
 std::string installScript(std::string_view schema);
 
 /// Settings of a session that serves a store in that schema.

@@ -83,7 +83,12 @@ Status Session::checkServer() {
 
 Status Session::checkVersion(IfNoSchema ifNoSchema) {
   SKEP_TRY(const std::string exists, queryCell(existsQuery(settings_.schema)));
-  if (exists != "t") {
+  std::string version;
+  if (exists == "t") {
+    SKEP_TRY(version, queryCell(versionQuery(settings_.schema)));
+  }
+  const bool upgrades = canUpgrade(version) && ifNoSchema == IfNoSchema::Create;
+  if (exists != "t" || upgrades) {
     if (ifNoSchema == IfNoSchema::Fail) {
       return Error{ErrorCode::VersionMismatch, "the schema '" + settings_.schema +
                                                    "' is gone from PostgreSQL at " +
@@ -91,8 +96,8 @@ Status Session::checkVersion(IfNoSchema ifNoSchema) {
     }
     deadline_ = deadline_ + kInstallTime;
     SKEP_CHECK_OK(run(installScript(settings_.schema)));
+    SKEP_TRY(version, queryCell(versionQuery(settings_.schema)));
   }
-  SKEP_TRY(const std::string version, queryCell(versionQuery(settings_.schema)));
   if (version == std::to_string(kSchemaVersion)) return {};
   return Error{ErrorCode::VersionMismatch,
                "the schema '" + settings_.schema + "' in PostgreSQL at " + settings_.server.place +

@@ -21,6 +21,16 @@ struct Definition {
   "CROSS JOIN LATERAL (SELECT FROM head h WHERE h.id = w.id" \
   " AND h.xmin = pg_current_xact_id()::xid OFFSET 0) own"
 
+// The store's clock, Unix ms.
+#define SKEP_NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
+
+// Whether a node's lease may be over by that clock. One that has gone back says nothing.
+#define SKEP_IS_OVER "(lease_ends_ms <= " SKEP_NOW_MS " OR renewed_ms > " SKEP_NOW_MS ")"
+
+// Whether the incarnation $7 of a node, if it is one, has not ended.
+#define SKEP_CLAIMANT_LIVES \
+  "($7::int8 = 0 OR EXISTS (SELECT FROM node c WHERE c.incarnation = $7::int8 AND c.state <= 1))"
+
 constexpr std::array<Definition, kStatementCount> kDefinitions = {{
     // What the rest of the transaction may take. 1: milliseconds.
     {Statement::AllowLong, "skep_allow_long",
@@ -63,7 +73,8 @@ WITH applied AS (
     log_start = greatest(h.log_start, w.log_start),
     staging_txid = coalesce(w.staging_after, h.staging_txid),
     sweep_txid = coalesce(w.sweep_after, h.sweep_txid),
-    alarm_ms = CASE WHEN w.flags & 1 = 1 THEN w.alarm_ms ELSE h.alarm_ms END
+    alarm_ms = CASE WHEN w.flags & 1 = 1 THEN w.alarm_ms ELSE h.alarm_ms END,
+    owner = CASE WHEN w.flags & 8 = 8 THEN 0 ELSE h.owner END
   FROM (SELECT * FROM unnest(
           $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
           $9::int8[], $10::bytea[], $11::int8[], $12::int8[], $13::int8[], $14::int8[],
@@ -142,28 +153,39 @@ UPDATE database SET retention_ms = $2::int8, metadata = $3::bytea, hot_chunks = 
 WHERE id = $1::int8 AND )sql" SKEP_OWN_TXID R"sql( IS NOT NULL)sql"},
 
     // Finds or creates a database and claims it. 1: name, 2: Create, 3: Claim, 4: retakeEpoch, 5:
-    // now, 6: retakeId.
-    // Returns the id that was found, the one that was created, and the one that was claimed. All
-    // null although
-    // creation was asked for: another session creates the same name just now, try again.
+    // now, 6: retakeId, 7: owner.
+    // Returns the id that was found, the one that was created, the one that was claimed, and 1 if the
+    // claiming node lives. The ids all null although creation was asked for: another session creates
+    // the same name just now, try again.
+    // An owner has ended when its node's row says so, or when it is among those whose rows were
+    // forgotten. That a row is not there says nothing: this snapshot may be older than the node.
     {Statement::Claim, "skep_claim", R"sql(
 WITH found AS (
   SELECT id FROM database WHERE name = $1::bytea
 ), made AS (
   INSERT INTO database (name, created_ms)
   SELECT $1::bytea, $5::int8 WHERE $2::int8 <> 0 AND NOT EXISTS (SELECT FROM found)
+    AND )sql" SKEP_CLAIMANT_LIVES R"sql(
   ON CONFLICT (name) DO NOTHING
   RETURNING id
 ), made_head AS (
-  INSERT INTO head (id, epoch) SELECT id, CASE WHEN $3::int8 = 0 THEN 0 ELSE 1 END FROM made
+  INSERT INTO head (id, epoch, owner)
+  SELECT id, CASE WHEN $3::int8 = 0 THEN 0 ELSE 1 END, CASE WHEN $3::int8 = 0 THEN 0 ELSE $7::int8 END
+  FROM made
   RETURNING id
 ), claimed AS (
-  UPDATE head SET epoch = epoch + 1
-  WHERE id = (SELECT id FROM found) AND $2::int8 <> 2
-    AND ($3::int8 = 1 OR $3::int8 = 2 AND epoch = $4::int8 AND id = $6::int8)
-  RETURNING id
+  UPDATE head h SET epoch = h.epoch + 1,
+    owner = CASE WHEN $3::int8 = 1 THEN $7::int8 ELSE h.owner END
+  WHERE h.id = (SELECT id FROM found) AND $2::int8 <> 2
+    AND ($3::int8 = 2 AND h.epoch = $4::int8 AND h.id = $6::int8
+         OR $3::int8 = 1 AND )sql" SKEP_CLAIMANT_LIVES R"sql(
+            AND (h.owner = 0 OR h.owner = $7::int8
+                 OR h.owner < (SELECT gone_before FROM membership WHERE only_row)
+                 OR EXISTS (SELECT FROM node n WHERE n.incarnation = h.owner AND n.state >= 2)))
+  RETURNING h.id
 )
-SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed))sql"},
+SELECT (SELECT id FROM found), (SELECT id FROM made_head), (SELECT id FROM claimed),
+       CASE WHEN )sql" SKEP_CLAIMANT_LIVES R"sql( THEN 1::int8 ELSE 0::int8 END)sql"},
 
     // Removes the rows that make a database findable and writable; the bulk is `doomed`. The head
     // goes
@@ -205,17 +227,119 @@ DELETE FROM doomed d WHERE d.id = $1::int8
   AND NOT EXISTS (SELECT FROM chunk c WHERE c.id = $1::int8)
   AND NOT EXISTS (SELECT FROM log l WHERE l.id = $1::int8))sql"},
 
+    // A new node. Its incarnation is the list's new version: the lock on that row makes incarnations
+    // visible in their order. 1: name, 2: address, 3: zone, 4: version, 5: types, 6: protocol_min,
+    // 7: protocol, 8: lease, 9: nonce. Returns the new incarnation; what has the name already
+    // (incarnation, state, address), with the same nonce or not. All null: another session joins under that
+    // name just now, try again.
+    {Statement::JoinNode, "skep_join_node", R"sql(
+WITH taken AS (
+  SELECT incarnation, state, address, nonce FROM node WHERE name = $1::bytea AND state <= 1
+), bumped AS (
+  UPDATE membership SET version = version + 1
+  WHERE only_row AND NOT EXISTS (SELECT FROM taken) RETURNING version
+), made AS (
+  INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, protocol, nonce,
+                    changed, renewed_ms, lease_ends_ms, joined_ms)
+  SELECT b.version, $1::bytea, $2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::int8, $7::int8,
+         $9::int8, b.version, )sql" SKEP_NOW_MS R"sql(, )sql" SKEP_NOW_MS R"sql( + $8::int8,
+         )sql" SKEP_NOW_MS R"sql(
+  FROM bumped b
+  ON CONFLICT (name) WHERE state <= 1 DO NOTHING
+  RETURNING incarnation
+)
+SELECT (SELECT incarnation FROM made), (SELECT incarnation FROM taken), (SELECT state FROM taken),
+       (SELECT address FROM taken), (SELECT count(*) FROM taken WHERE nonce = $9::int8))sql"},
+
+    // After JoinNode, in its transaction, which nobody joins beside: what ended more than $1 ms ago, below
+    // all that live, is forgotten.
+    {Statement::ForgetNodes, "skep_forget_nodes", R"sql(
+WITH oldest AS (
+  SELECT min(incarnation) AS alive FROM node WHERE incarnation > 0 AND state <= 1
+), raised AS (
+  UPDATE membership SET gone_before = greatest(gone_before, (SELECT alive FROM oldest))
+  WHERE only_row AND EXISTS (SELECT FROM oldest WHERE alive IS NOT NULL)
+)
+DELETE FROM node WHERE incarnation > 0 AND incarnation < (SELECT alive FROM oldest)
+  AND ended_ms < )sql" SKEP_NOW_MS R"sql( - $1::int8)sql"},
+
+    // 1: incarnation, 2: lease, 3: load, 4: the version that the node knows. One row for each node that
+    // is alive or has changed since, and the node itself. Facts only of those that changed.
+    {Statement::RenewNode, "skep_renew_node", R"sql(
+WITH renewed AS (
+  UPDATE node SET beat = beat + 1, load = $3::int8, renewed_ms = )sql" SKEP_NOW_MS R"sql(,
+    lease_ends_ms = )sql" SKEP_NOW_MS R"sql( + $2::int8
+  WHERE incarnation = $1::int8 AND state <= 1
+  RETURNING incarnation, beat, load, lease_ends_ms
+)
+SELECT n.incarnation, n.state, n.joined_ms, n.protocol_min, n.protocol,
+       coalesce(r.beat, n.beat), coalesce(r.load, n.load),
+       coalesce(r.lease_ends_ms, n.lease_ends_ms) - )sql" SKEP_NOW_MS R"sql(,
+       m.version, CASE WHEN n.changed > $4::int8 THEN 1::int8 END,
+       CASE WHEN r.incarnation IS NOT NULL THEN 1::int8 END,
+       CASE WHEN n.changed > $4::int8 THEN n.name END,
+       CASE WHEN n.changed > $4::int8 THEN n.address END,
+       CASE WHEN n.changed > $4::int8 THEN n.zone END,
+       CASE WHEN n.changed > $4::int8 THEN n.version END,
+       CASE WHEN n.changed > $4::int8 THEN n.types END
+FROM membership m
+JOIN node n ON n.incarnation > 0
+LEFT JOIN renewed r ON r.incarnation = n.incarnation
+WHERE m.only_row AND (n.state <= 1 OR n.changed > $4::int8 OR n.incarnation = $1::int8)
+ORDER BY n.incarnation)sql"},
+
+    // 1: incarnation, 2: beat. Returns how many have ended by this: none or one. Locks the list's version
+    // first, as everything does that changes the list.
+    {Statement::DeclareDead, "skep_declare_dead", R"sql(
+WITH suspect AS (
+  SELECT FROM node WHERE incarnation = $1::int8 AND state <= 1 AND beat = $2::int8
+    AND )sql" SKEP_IS_OVER R"sql(
+), bumped AS (
+  UPDATE membership SET version = version + 1
+  WHERE only_row AND EXISTS (SELECT FROM suspect) RETURNING version
+), ended AS (
+  UPDATE node n SET state = 3, changed = b.version, ended_ms = )sql" SKEP_NOW_MS R"sql(
+  FROM bumped b
+  WHERE n.incarnation = $1::int8 AND n.state <= 1 AND n.beat = $2::int8
+    AND )sql" SKEP_IS_OVER R"sql(
+  RETURNING n.incarnation
+)
+SELECT count(*) FROM ended)sql"},
+
+    // 1: incarnation, 2: the state, Draining or Left. Returns the state before; null: no such node.
+    {Statement::AdvanceNode, "skep_advance_node", R"sql(
+WITH found AS (
+  SELECT state FROM node WHERE incarnation = $1::int8
+), bumped AS (
+  UPDATE membership SET version = version + 1
+  WHERE only_row AND EXISTS (SELECT FROM found WHERE state <= 1 AND state < $2::int8)
+  RETURNING version
+), advanced AS (
+  UPDATE node n SET state = $2::int8, changed = b.version,
+    ended_ms = CASE WHEN $2::int8 >= 2 THEN )sql" SKEP_NOW_MS R"sql( END
+  FROM bumped b
+  WHERE n.incarnation = $1::int8 AND n.state <= 1 AND n.state < $2::int8
+  RETURNING n.incarnation
+)
+SELECT (SELECT state FROM found), (SELECT count(*) FROM advanced))sql"},
+
+    {Statement::ListNodes, "skep_list_nodes", R"sql(
+SELECT n.incarnation, n.state, n.joined_ms, n.protocol_min, n.protocol, n.beat, n.load,
+       n.lease_ends_ms - )sql" SKEP_NOW_MS R"sql(, 0::int8, 1::int8, NULL::int8,
+       n.name, n.address, n.zone, n.version, n.types
+FROM node n WHERE n.incarnation > 0 ORDER BY n.incarnation)sql"},
+
     // Everything that an open returns, from one snapshot. 1: name, 2: how many first chunks.
     {Statement::Load, "skep_load", R"sql(
 WITH d AS MATERIALIZED (
   SELECT d.id, d.retention_ms, d.metadata, d.hot_chunks, h.epoch, h.txid, h.page_count, h.digest,
-         h.commit_id, h.log_start, h.log_bytes, h.alarm_ms, h.staging_txid, h.sweep_txid
+         h.commit_id, h.log_start, h.log_bytes, h.alarm_ms, h.staging_txid, h.sweep_txid, h.owner
   FROM database d CROSS JOIN LATERAL (SELECT * FROM head WHERE id = d.id OFFSET 0) h
   WHERE d.name = $1::bytea
 )
 SELECT 0::int8, d.id, d.alarm_ms, d.metadata,
        ARRAY[d.epoch, d.txid, d.page_count, d.digest, d.commit_id, d.log_start, d.log_bytes,
-             d.staging_txid, d.sweep_txid, d.retention_ms] || d.hot_chunks
+             d.staging_txid, d.sweep_txid, d.retention_ms, d.owner] || d.hot_chunks
 FROM d
 UNION ALL
 SELECT 1::int8, NULL, l.txid, l.record, NULL FROM d CROSS JOIN LATERAL (
@@ -252,13 +376,13 @@ SELECT id, epoch, txid, staging_txid, log_start FROM head WHERE id = ANY ($1::in
 
     {Statement::ReadHead, "skep_read_head", R"sql(
 SELECT alarm_ms, ARRAY[epoch, txid, page_count, digest, commit_id, log_start, log_bytes,
-                       staging_txid, sweep_txid, 0]
+                       staging_txid, sweep_txid, 0, owner]
 FROM head WHERE id = $1::int8)sql"},
 
     {Statement::Info, "skep_info", R"sql(
 SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
        ARRAY[h.epoch, h.txid, h.page_count, h.digest, h.commit_id, h.log_start, h.log_bytes,
-             h.staging_txid, h.sweep_txid, d.retention_ms] || d.hot_chunks,
+             h.staging_txid, h.sweep_txid, d.retention_ms, h.owner] || d.hot_chunks,
        d.name,
        (SELECT coalesce(sum(octet_length(record)), 0)::int8 FROM log l WHERE l.id = d.id) +
        (SELECT coalesce(sum(octet_length(bytes)), 0)::int8 FROM chunk c WHERE c.id = d.id)
@@ -269,7 +393,7 @@ WHERE d.name = $1::bytea)sql"},
     {Statement::List, "skep_list", R"sql(
 SELECT d.id, d.created_ms, h.alarm_ms, d.metadata,
        ARRAY[h.epoch, h.txid, h.page_count, h.digest, h.commit_id, h.log_start, h.log_bytes,
-             h.staging_txid, h.sweep_txid, d.retention_ms] || d.hot_chunks,
+             h.staging_txid, h.sweep_txid, d.retention_ms, h.owner] || d.hot_chunks,
        d.name, 0::int8
 FROM (SELECT * FROM database
       WHERE name >= $1::bytea AND name > $2::bytea AND name < $3::bytea

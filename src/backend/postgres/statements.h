@@ -42,6 +42,13 @@ enum class Statement : std::uint8_t {
   ListDoomed,
   RemoveDoomedRows,
   ForgetDoomed,
+  // Nodes.
+  JoinNode,
+  ForgetNodes,
+  RenewNode,
+  DeclareDead,
+  AdvanceNode,
+  ListNodes,
   // Reads.
   Load,
   ReadChunks,
@@ -65,6 +72,7 @@ inline constexpr std::uint32_t kSetsAlarm = 1;
 inline constexpr std::uint32_t kNeedsStaged = 2;  // nothing staged is not good enough
 inline constexpr std::uint32_t kAnyStaging =
     4;  // whatever is staged is none of this write's business
+inline constexpr std::uint32_t kReleases = 8;  // there is no owner any more
 
 // Values of the first column of Load and ReadChunks: what a row is.
 inline constexpr std::int64_t kHeadRow = 0;

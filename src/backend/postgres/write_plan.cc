@@ -75,7 +75,7 @@ struct PlannedWrite {
 bool isPlainCommit(const DatabaseWrite& write) {
   return write.commit && !write.flip && !write.alarmChanged && write.chunks.empty() &&
          write.trimLogThrough == 0 && write.expireThrough == 0 && write.superseded.empty() &&
-         !write.dropChunksFrom && !write.sweepDone && !write.sweepDue &&
+         !write.dropChunksFrom && !write.sweepDone && !write.sweepDue && !write.release &&
          !write.properties;
 }
 
@@ -166,6 +166,7 @@ class WriteCall {
   // after.
   void addStaging(const DatabaseWrite& write, const Head& after) {
     std::uint32_t flags = write.alarmChanged ? kSetsAlarm : 0;
+    if (write.release) flags |= kReleases;
     std::optional<Txid> staged;
     std::optional<Txid> stagingAfter;
     if (write.flip) {
