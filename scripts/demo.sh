@@ -52,6 +52,7 @@ The workspace: a chat, a document, tenants, an agent's memory, reminders. In as 
 
 Actors can be called by anything that speaks HTTP:
 
+    curl -X POST $url/actors/counter/my-counter/actions/increment -d '[5]'
     curl -X POST $url/actors/chatRoom/lobby/actions/send -d '["Hello from the shell"]'
 
 The databases are kept in $SKEP_STORE (SKEP_STORE chooses another place).
@@ -60,5 +61,5 @@ if [ -t 0 ] && [ -t 1 ] && [ -z "${CI:-}" ]; then
   echo "Ctrl-C ends the server; all is there again when it starts the next time."
   wait "$server"
 else
-  [ -n "$(call chatRoom/lobby history '[]')" ] && echo "The server answers. There is no terminal, so the demo ends here."
+  [ -n "$(call chatRoom/lobby history '[]')" ] && [ "$(call counter/my-counter increment '[5]')" -ge 5 ] && echo "The server answers. There is no terminal, so the demo ends here."
 fi

@@ -1,4 +1,4 @@
-// The workspace: all five examples in one server, and its page.
+// The workspace: all examples in one server, and its page.
 //
 //   npx skep dev server.ts
 
@@ -6,13 +6,14 @@ import { setup } from "skep";
 
 import { buildPage } from "./build.ts";
 import { chatRoom } from "./chat/actor.ts";
+import { counter } from "./counter/actor.ts";
 import { textDocument } from "./document/actor.ts";
 import { agent } from "./memory/actor.ts";
 import { reminders } from "./reminders/actor.ts";
 import { tenant, tenantList } from "./tenants/actor.ts";
 
 export const registry = setup({
-  use: { chatRoom, textDocument, tenant, tenantList, agent, reminders },
+  use: { counter, chatRoom, textDocument, tenant, tenantList, agent, reminders },
 });
 
 const pages = await buildPage();

@@ -71,6 +71,7 @@ class MeasuredStore final : public PageStore {
   Status destroy(std::string_view name, std::optional<Ownership> onlyAs = std::nullopt) override;
   Result<std::vector<DueAlarm>> dueAlarms(std::int64_t nowMs, std::size_t limit) override;
   Result<std::unique_ptr<PageStore>> snapshot() override;
+  Membership* membership() override { return inner_->membership(); }
   std::string_view kind() const override { return inner_->kind(); }
 
  private:
