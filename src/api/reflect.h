@@ -25,6 +25,7 @@ struct Holder {
 #if defined(__clang__)
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wundefined-var-template"
+#pragma clang diagnostic ignored "-Wundefined-internal"  // of a struct in an unnamed namespace
 #endif
 template <class T>
 extern const Holder<T> sample;
