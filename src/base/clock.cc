@@ -1,5 +1,7 @@
 #include "skep/base/clock.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 namespace skep {
@@ -18,8 +20,10 @@ std::int64_t SystemClock::wallMsAfter(Duration delay) const {
 }
 
 MonotonicTime SystemClock::monotonic() const {
-  return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())
-              .count()};
+  // Not CLOCK_MONOTONIC, which stands still while the machine is suspended: a lease runs out meanwhile.
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return {std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec};
 }
 
 }  // namespace skep

@@ -7,10 +7,9 @@ namespace {
 
 template <class Nodes>
 auto placeOf(Nodes& nodes, store::Incarnation incarnation) {
-  return std::lower_bound(nodes.begin(), nodes.end(), incarnation,
-                          [](const store::NodeInfo& node, store::Incarnation wanted) {
-                            return node.incarnation < wanted;
-                          });
+  return std::lower_bound(
+      nodes.begin(), nodes.end(), incarnation,
+      [](const auto& node, store::Incarnation wanted) { return node.incarnation < wanted; });
 }
 
 }  // namespace
@@ -30,6 +29,11 @@ NodeListPtr NodeList::updated(const store::Renewal& renewal) const {
       list->nodes_.insert(place, changed);
     }
   }
+  // Beats are of all that are alive: the end of one that is missing may be forgotten already.
+  std::erase_if(list->nodes_, [&](const store::NodeInfo& node) {
+    const auto place = placeOf(renewal.beats, node.incarnation);
+    return place == renewal.beats.end() || place->incarnation != node.incarnation;
+  });
   for (const store::NodeBeat& beat : renewal.beats) {
     const auto place = placeOf(list->nodes_, beat.incarnation);
     if (place == list->nodes_.end() || place->incarnation != beat.incarnation) continue;

@@ -30,8 +30,13 @@ Result<std::unique_ptr<PagedFile>> PagedFile::open(Environment& environment, Ope
     }
     file->file_.claimedBy = request.owner;
   }
-  SKEP_TRY(store::OpenedDatabase opened, environment.store.open(request));
-  SKEP_CHECK_OK(file->adopt(std::move(opened)));
+  Result<store::OpenedDatabase> opened = environment.store.open(request);
+  if (!opened && opened.error().code == ErrorCode::Fenced && request.owner != 0) {
+    // Not this database is lost, but the node, which comes back; nothing has happened yet.
+    return Error{ErrorCode::Unavailable, opened.error().message};
+  }
+  if (!opened) return std::move(opened).error();
+  SKEP_CHECK_OK(file->adopt(std::move(opened).value()));
   return file;
 }
 

@@ -87,6 +87,7 @@ void conclude(Operation& operation, const call::Reply& reply) {
 
 void ClusterSimCounts::add(const ClusterSimCounts& other) {
   crashes += other.crashes;
+  drains += other.drains;
   pauses += other.pauses;
   cuts += other.cuts;
   declaredDead += other.declaredDead;
@@ -102,10 +103,11 @@ std::string ClusterSimCounts::describe() const {
   const auto part = [](const char* name, std::uint64_t count) {
     return std::string(name) + "=" + std::to_string(count) + " ";
   };
-  return part("crashes", crashes) + part("pauses", pauses) + part("cuts", cuts) +
-         part("declaredDead", declaredDead) + part("joinedAgain", joinedAgain) +
-         part("forwarded", forwarded) + part("corrected", corrected) + part("done", done) +
-         part("notDone", notDone) + part("unknown", unknown);
+  return part("crashes", crashes) + part("drains", drains) + part("pauses", pauses) +
+         part("cuts", cuts) + part("declaredDead", declaredDead) +
+         part("joinedAgain", joinedAgain) + part("forwarded", forwarded) +
+         part("corrected", corrected) + part("done", done) + part("notDone", notDone) +
+         part("unknown", unknown);
 }
 
 ClusterSim::ClusterSim(ClusterSimOptions options)
@@ -138,8 +140,8 @@ void ClusterSim::say(const std::string& what) const {
 void ClusterSim::startNode(const std::string& name) {
   // Two clocks differ by at most 4 percent; a lease allows for 10.
   const bool isWild = options_.broken == Broken::WildClocks;
-  const double rate = isWild ? (below(2) == 0 ? 0.4 : 1.6)
-                             : 0.98 + 0.02 * static_cast<double>(below(2000)) / 1000;
+  const double rate =
+      isWild ? (below(2) == 0 ? 0.4 : 1.6) : 0.98 + 0.02 * static_cast<double>(below(2000)) / 1000;
   nodes_.push_back(std::make_unique<SimNode>(
       *this, shared_, registry_,
       SimNode::Settings{
@@ -185,7 +187,8 @@ void ClusterSim::planFault() {
     if (kind < 5) return jumpStoresClock();
     if (kind < 20) return cutNodes();
     if (node == nullptr) return;
-    if (kind < 40) return crash(*node);
+    if (kind < 30) return drain(*node);
+    if (kind < 45) return crash(*node);
     if (kind < 60) return pause(*node);
     if (kind < 80) return cutStore(*node);
     slowStore(*node);
@@ -197,6 +200,21 @@ void ClusterSim::crash(SimNode& node) {
   say(node.name() + " crashes");
   node.crash();
   time_.after(between(10ms, 6s), [this, name = node.name()] { startNode(name); });
+}
+
+void ClusterSim::drain(SimNode& node) {
+  if (node.isStopping()) return;
+  ++counts_.drains;
+  say(node.name() + " is told to end");
+  node.stop();
+  startWhenEnded(node);
+}
+
+void ClusterSim::startWhenEnded(SimNode& node) {
+  time_.after(between(100ms, 2s), [this, &node] {
+    if (node.hasCrashed()) return;  // that starts it again itself
+    node.hasEnded() ? startNode(node.name()) : startWhenEnded(node);
+  });
 }
 
 void ClusterSim::pause(SimNode& node) {
@@ -307,7 +325,8 @@ std::optional<std::string> ClusterSim::run() {
   std::map<std::string, std::vector<std::int64_t>> final;
   std::optional<std::string> wrong = readAtTheEnd(final);
   const bool isSound = options_.broken == Broken::Nothing;
-  if (!wrong && isSound && underWay_ != 0) wrong = std::to_string(underWay_) + " requests have not ended";
+  if (!wrong && isSound && underWay_ != 0)
+    wrong = std::to_string(underWay_) + " requests have not ended";
   end();
   for (const Operation& operation : history_.operations()) {
     if (operation.outcome == Operation::Outcome::Done) ++counts_.done;

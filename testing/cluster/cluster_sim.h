@@ -35,6 +35,7 @@ struct ClusterSimOptions {
 
 struct ClusterSimCounts {
   std::uint64_t crashes = 0;
+  std::uint64_t drains = 0;
   std::uint64_t pauses = 0;
   std::uint64_t cuts = 0;
   std::uint64_t declaredDead = 0;
@@ -75,6 +76,8 @@ class ClusterSim final : public SimNetwork {
   void ask(SimNode& node, std::size_t index);
   void planFault();
   void crash(SimNode& node);
+  void drain(SimNode& node);
+  void startWhenEnded(SimNode& node);
   void pause(SimNode& node);
   void cutStore(SimNode& node);
   void cutNodes();

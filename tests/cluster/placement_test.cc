@@ -16,6 +16,7 @@ NodeListPtr listOf(const std::vector<std::pair<std::string, NodeState>>& nodes,
                    store::Incarnation first = 1) {
   store::Renewal renewal;
   for (const auto& [name, state] : nodes) {
+    if (store::isAlive(state)) renewal.beats.push_back({.incarnation = first});
     renewal.changed.push_back({.incarnation = first++,
                                .facts = {.name = name, .address = "a:1", .types = {"counter"}},
                                .state = state});
@@ -81,6 +82,16 @@ TEST(NodeList, knows_who_has_certainly_ended) {
   EXPECT_FALSE(list->hasEnded(1));
   EXPECT_TRUE(list->hasEnded(2));
   EXPECT_FALSE(list->hasEnded(list->version() + 1)) << "it joined later";
+}
+
+TEST(NodeList, a_node_whose_end_was_forgotten_goes_when_it_has_no_beat) {
+  const NodeListPtr list = listOf({{"a", NodeState::Live}, {"b", NodeState::Live}});
+  store::Renewal later;
+  later.version = list->version() + 5;
+  later.beats = {{.incarnation = 2}};
+  const NodeListPtr updated = list->updated(later);
+  EXPECT_EQ(updated->find(1), nullptr);
+  EXPECT_NE(updated->find(2), nullptr);
 }
 
 TEST(NodeList, an_answer_that_comes_late_changes_nothing) {
