@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kCacheBytes = 64 * 1024 * 1024;
 // There is one host: nobody else's alarms have to be looked for.
-constexpr actor::AlarmWatchOptions kAlarms = {.poll = std::chrono::hours(24)};
+const actor::AlarmWatchOptions kAlarms = {.poll = std::chrono::hours(24)};
 
 std::int64_t unixMs(Time time) {
   return std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
