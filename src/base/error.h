@@ -46,8 +46,8 @@ std::string_view errorCodeName(ErrorCode code);
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::Internal;
   std::string message;
-  int sqliteCode = 0;  // SQLite's extended result code, 0 when SQLite was not involved
-  int sqlOffset = -1;  // byte offset of the offending token in the SQL text, -1 when unknown
+  int sqliteCode = 0;       // SQLite's extended result code, 0 when SQLite was not involved
+  int sqlOffset = -1;       // byte offset of the offending token in the SQL text, -1 when unknown
   std::uint64_t owner = 0;  // of OwnedElsewhere: the incarnation of the node that owns the database
 
   /// "not_found: no database is named …"

@@ -51,7 +51,8 @@ class PostgresPlans : public ::testing::Test {
     run("INSERT INTO alarm SELECT i, 0" + series);
     run("INSERT INTO doomed SELECT i" + series);
     run("DELETE FROM node");
-    run("INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, protocol,"
+    run("INSERT INTO node (incarnation, name, address, zone, version, types, protocol_min, "
+        "protocol,"
         " nonce, changed, renewed_ms, lease_ends_ms, joined_ms)"
         " SELECT i, i::text::bytea, '', '', '', '', 1, 1, 1, i, 0, 0, 0" +
         series);
@@ -85,7 +86,8 @@ class PostgresPlans : public ::testing::Test {
                          line.find("Index Only Scan") != std::string::npos ||
                          line.find("Tid Scan") != std::string::npos;
       const bool isShortList = line.find(" on doomed") != std::string::npos ||
-                               line.find(" on node ") != std::string::npos || line.ends_with(" on node");
+                               line.find(" on node ") != std::string::npos ||
+                               line.ends_with(" on node");
       if (!scans || isShortList) continue;  // read as such
       const bool probes =
           i + 1 < plan.size() && plan[i + 1][0].find(" Cond: ") != std::string::npos;

@@ -136,11 +136,11 @@ TEST_F(PostgresCommands, a_server_that_is_away_is_an_error) {
 
 TEST_F(PostgresCommands, a_store_of_another_version_of_skep_is_an_error_that_names_both) {
   ok(onServer({"sql", "db", "CREATE TABLE t(a)"}));
-  server_.query("UPDATE skep.skep_meta SET version = 2");
+  server_.query("UPDATE skep.skep_meta SET version = version + 1");
   EXPECT_THAT(fails(1, onServer({"ls"})),
-              AllOf(StartsWith("error: version_mismatch: "), HasSubstr("has version 2"),
-                    HasSubstr("works with version 1")));
-  server_.query("UPDATE skep.skep_meta SET version = 1");
+              AllOf(StartsWith("error: version_mismatch: "), HasSubstr("has version 3"),
+                    HasSubstr("works with version 2")));
+  server_.query("UPDATE skep.skep_meta SET version = version - 1");
   EXPECT_EQ(ok(onServer({"ls"})), "db\n");
 }
 

@@ -32,15 +32,17 @@ class Writer {
   Writer(fiber::Loop& loop, sql::Database& database, std::size_t index)
       : loop_(loop), database_(database), index_(index) {}
 
-  /// Makes the tables.
+  /// Makes the tables, which are durable then.
   Status prepare() {
+    SKEP_CHECK_OK(database_.begin());
     SKEP_CHECK_OK(
         database_.run("CREATE TABLE IF NOT EXISTS entry(id INTEGER PRIMARY KEY, content TEXT);"
                       "CREATE INDEX IF NOT EXISTS entry_content ON entry(content);"
                       "CREATE TABLE IF NOT EXISTS scratch(id INTEGER PRIMARY KEY, v BLOB)"));
     SKEP_TRY(sql::Rows rows, database_.execute("SELECT ifnull(max(id), 0) FROM entry"));
     last_ = rows.rows[0][0].integer();
-    return {};
+    SKEP_TRY(const store::Txid txid, database_.commit());
+    return database_.waitDurable(txid);
   }
 
   Status run() {

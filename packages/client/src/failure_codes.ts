@@ -5,6 +5,8 @@ export const retryableCodes: ReadonlySet<string> = new Set([
   "actor.unavailable",
   "actor.overloaded",
   "actor.shutting_down",
+  "actor.elsewhere",
+  "actor.node_unreachable",
   "actor.queue_full",
   "request.timed_out",
   "request.rate_limited",
