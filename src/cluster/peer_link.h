@@ -25,6 +25,7 @@ enum class FrameType : std::uint8_t {
   Refused = 5,  // why, for people; a code first
   Call = 6,     // number, request
   Result = 7,   // number of the call, outcome
+  Ending = 8,   // nothing more is run: hang up once all calls have their results
 };
 
 struct Frame {

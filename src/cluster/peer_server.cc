@@ -16,6 +16,7 @@ namespace {
 
 constexpr Duration kHandshakeTime = std::chrono::seconds(5);
 constexpr Duration kAcceptRetry = std::chrono::milliseconds(100);
+constexpr Duration kHangUpTime = std::chrono::seconds(1);
 
 void refuse(PeerLink& link, ErrorCode code, const std::string& why) {
   Bytes body;
@@ -75,6 +76,7 @@ void PeerServer::accept() {
         serve(link);
         link->close();
         links_.erase(link);
+        linkGone_.notifyAll();
         work_.leave();
       });
     }
@@ -89,7 +91,7 @@ void PeerServer::serve(const std::shared_ptr<PeerLink>& link) {
     while (link->receive()) continue;
     return;
   }
-  link->expiresNever();
+  if (!isClosing_) link->expiresNever();
   while (std::optional<Frame> frame = link->receive()) {
     if (frame->type != FrameType::Call) return;
     if (!work_.tryEnter()) return;
@@ -181,6 +183,18 @@ PeerOutcome PeerServer::run(ByteView bytes) {
         }
       },
       received->request);
+}
+
+void PeerServer::end() {
+  isClosing_ = true;
+  retry_.cancel();
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  for (const auto& link : links_) {
+    (void)link->send(FrameType::Ending, {});
+    link->expiresAfter(kHangUpTime);
+  }
+  fiber::waitUntil(linkGone_, [this] { return links_.empty(); });
 }
 
 void PeerServer::close() {

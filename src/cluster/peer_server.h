@@ -41,6 +41,9 @@ class PeerServer {
   std::uint16_t port() const;
   /// From now on calls are run by this host; before, they are refused.
   void attach(call::Router& host) { host_ = &host; }
+  /// Tells who is connected that this node runs nothing more, and waits until they have the results of what it
+  /// ran and have hung up; not for long. Calls that come meanwhile were not done, and are told so. Suspends.
+  void end();
   /// Ends connections; calls under way end unheard. Suspends.
   void close();
 
@@ -61,6 +64,7 @@ class PeerServer {
   fiber::Gate work_;
   std::size_t calls_ = 0;
   bool isClosing_ = false;
+  fiber::Event linkGone_;
   fiber::Timer retry_;
 };
 

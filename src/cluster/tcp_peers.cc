@@ -111,9 +111,7 @@ class TcpPeers::Peer : public std::enable_shared_from_this<Peer> {
     if (connected) {
       isReady_ = true;
       for (const CallPtr& call : std::exchange(waiting_, {})) send(call);
-      while (std::optional<Frame> frame = link_->receive()) {
-        if (frame->type != FrameType::Result || !take(frame->body)) break;
-      }
+      listen();
     } else {
       noteFailure(connected.error());
     }
@@ -123,6 +121,22 @@ class TcpPeers::Peer : public std::enable_shared_from_this<Peer> {
     failAll(connected ? "the connection to the actor's node broke" : connected.error().message,
             connected ? ErrorCode::Unavailable : connected.error().code);
     link_ = nullptr;
+  }
+
+  /// Takes results until the connection ends, or the node does and has sent them all.
+  void listen() {
+    bool isEnding = false;
+    while (!isEnding || !calls_.empty()) {
+      const std::optional<Frame> frame = link_->receive();
+      if (!frame) return;
+      if (frame->type == FrameType::Ending) {
+        isEnding = true;
+        isOver_ = true;
+        why_ = Failure(FailureCode::ShuttingDown, "the actor's node is ending");
+      } else if (frame->type != FrameType::Result || !take(frame->body)) {
+        return;
+      }
+    }
   }
 
   Status connect() {

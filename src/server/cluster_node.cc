@@ -187,6 +187,8 @@ void ClusterNode::drain() {
 void ClusterNode::leave() {
   impl_->host = nullptr;
   impl_->onLoop([&](fiber::Loop&) {
+    // The others have what this node did before they take over what it owns.
+    impl_->server->end();
     const Status left = impl_->member->leave();
     if (!left)
       logWarn("cluster", "the others end this node when they miss it",

@@ -378,6 +378,46 @@ TEST_F(PeerTest, of_a_call_whose_connection_breaks_nobody_knows_the_outcome) {
   });
 }
 
+TEST_F(PeerTest, of_a_node_that_ends_each_call_is_known_to_be_done_or_not) {
+  host.onRun = [](const ActionRequest& request) -> call::Reply {
+    if (request.action == "long") fiber::sleepFor(30ms);
+    return Payload{call::Encoding::Json, request.action};
+  };
+  run([&] {
+    int running = 0;
+    int done = 0;
+    int refused = 0;
+    fiber::Event ended;
+    const auto spawn = [&](std::function<void()> body) {
+      ++running;
+      loop.spawn("caller", [&, body = std::move(body)] {
+        body();
+        --running;
+        ended.notifyAll();
+      });
+    };
+    for (int i = 0; i < 4; ++i) {
+      spawn([&] { EXPECT_EQ(textOf(ask({.action = "long"})), "long"); });
+      spawn([&] {
+        while (refused == 0) {
+          const std::string outcome = textOf(ask({.action = "short"}));
+          if (outcome == "short") {
+            ++done;
+            continue;
+          }
+          ++refused;
+          EXPECT_TRUE(outcome == "actor.shutting_down" || outcome == "actor.node_unreachable")
+              << outcome;
+        }
+      });
+    }
+    while (done < 100) fiber::sleepFor(1ms);
+    server->end();
+    fiber::waitUntil(ended, [&] { return running == 0; });
+    EXPECT_GE(refused, 1);
+  });
+}
+
 TEST_F(PeerTest, calls_to_a_node_that_has_ended_are_given_up_at_once) {
   fiber::Event never;
   host.onRun = [&](const ActionRequest&) -> call::Reply {
