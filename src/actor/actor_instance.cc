@@ -39,11 +39,23 @@ ActorInstance::~ActorInstance() {
 std::optional<Failure> ActorInstance::start(call::Existence existence,
                                             const std::optional<call::Payload>& input,
                                             const call::Waiting& waiting) {
-  std::optional<Failure> failed = open(existence);
-  if (!failed) failed = initialize(input, waiting);
+  const auto tryStart = [&] {
+    std::optional<Failure> failed = open(existence);
+    return failed ? failed : initialize(existence, input, waiting);
+  };
+  std::optional<Failure> failed = tryStart();
+  if (failed && isHalfMade_ && !wasCreated_) {
+    // What is left of a creation that was cut short is as if it had never been.
+    isHalfMade_ = false;
+    const std::optional<store::Ownership> mine = closeDatabase();
+    alarmMs_.reset();
+    const Status gone = environment_.store.destroy(databaseName_, mine);
+    failed = gone ? tryStart() : explain(gone.error(), nullptr);
+  }
   if (failed) {
     // A creation that failed leaves nothing behind, also what turns of it have committed.
     const bool neverWas = database_ != nullptr && wasCreated_ && !isMade_;
+    isClosed_ = true;
     const std::optional<store::Ownership> mine = closeDatabase();
     if (neverWas) (void)environment_.store.destroy(databaseName_, mine);
     return failed;
@@ -79,27 +91,47 @@ std::optional<Failure> ActorInstance::open(call::Existence existence) {
   if (wasCreated_ && existence == call::Existence::Get) {
     return Failure(FailureCode::ActorNotFound, "there is no actor " + address_.toString());
   }
-  if (!wasCreated_ && existence == call::Existence::Create) {
-    return Failure(FailureCode::ActorExists, "actor " + address_.toString() + " exists already");
-  }
   return std::nullopt;
 }
 
-/// Migrations and create() are one turn; wake() is the next, so that it sees a whole actor.
-std::optional<Failure> ActorInstance::initialize(const std::optional<call::Payload>& input,
+/// Migrations and create() are one turn, unless create() pauses; wake() is the next, so that it sees a whole
+/// actor.
+std::optional<Failure> ActorInstance::initialize(call::Existence existence,
+                                                 const std::optional<call::Payload>& input,
                                                  const call::Waiting& waiting) {
   behavior_ = type_.makeBehavior();
-  const auto load = [&](Invocation& invocation) -> Done {
-    if (Status prepared = prepareSystemTables(*database_, services_->tables()); !prepared) {
-      return explain(prepared.error(), &invocation);
-    }
-    if (auto bad = migrate(*database_, type_.migrations, clock().wallMs())) return *bad;
-    return wasCreated_ ? behavior_->create(invocation, input) : behavior_->load(invocation);
-  };
-  if (auto failed = runHook(wasCreated_ ? "onCreate" : "loading", load, waiting)) return failed;
+  const auto loading = [&](Invocation& invocation) { return load(invocation, existence, input); };
+  if (auto failed = runHook(wasCreated_ ? "onCreate" : "loading", loading, waiting)) return failed;
   isMade_ = true;
   const auto wake = [&](Invocation& invocation) { return behavior_->wake(invocation); };
   return runHook("onWake", wake, waiting);
+}
+
+Done ActorInstance::load(Invocation& invocation, call::Existence existence,
+                         const std::optional<call::Payload>& input) {
+  const Result<Making> making = prepareSystemTables(*database_, services_->tables());
+  if (!making) return explain(making.error(), &invocation);
+  if (*making == Making::UnderWay) {
+    isHalfMade_ = true;
+    return Failure(FailureCode::ActorUnavailable, "the actor's creation did not end");
+  }
+  if (!wasCreated_ && existence == call::Existence::Create) {
+    return Failure(FailureCode::ActorExists, "actor " + address_.toString() + " exists already");
+  }
+  if (auto bad = migrate(*database_, type_.migrations, clock().wallMs())) return *bad;
+  if (!wasCreated_) return behavior_->load(invocation);
+  Done done = behavior_->create(invocation, input);
+  if (isHalfMade_ && !failureIn(done)) {
+    if (Status noted = noteMaking(*database_, Making::Ended); !noted) {
+      return explain(noted.error(), &invocation);
+    }
+  }
+  return done;
+}
+
+Status ActorInstance::noteUnfinished() {
+  if (isMade_ || !wasCreated_ || std::exchange(isHalfMade_, true)) return {};
+  return noteMaking(*database_, Making::UnderWay);
 }
 
 /// A hook of an actor that others wait for has no more time than they have.
@@ -412,6 +444,7 @@ bool ActorInstance::stop() {
   // It did not fall asleep, it was lost: its clients hear of it.
   const bool isLost = database_->brokenBy() != nullptr;
   if (isLost) stopRequest_ = std::max(*stopRequest_, Stop::Broken);
+  isClosed_ = true;
   const std::optional<store::Ownership> mine = closeDatabase();
   if (!isDestroyed()) return true;
   if (isLost && isDestroyOfTurn_) {
@@ -470,7 +503,6 @@ std::optional<store::Ownership> ActorInstance::closeDatabase() {
   behavior_.reset();
   if (database_ == nullptr) return std::nullopt;
   alarmMs_ = services_->dispatcher().alarmMs();
-  isClosed_ = true;
   // Somebody may wait for what a database that closes badly still had to write.
   const Status closed = database_->close();
   if (!closed && stopRequest_ == Stop::Sleep) stopRequest_ = Stop::Broken;

@@ -179,10 +179,15 @@ class ActorInstance {
 
  private:
   friend class Invocation;
+  /// An invocation is about to commit a turn and to go on. Within the turn.
+  Status noteUnfinished();
   enum class Line : std::uint8_t { Ignores, Waits };  // of calls one at a time
   std::optional<call::Failure> open(call::Existence existence);
-  std::optional<call::Failure> initialize(const std::optional<call::Payload>& input,
+  std::optional<call::Failure> initialize(call::Existence existence,
+                                          const std::optional<call::Payload>& input,
                                           const call::Waiting& waiting);
+  Done load(Invocation& invocation, call::Existence existence,
+            const std::optional<call::Payload>& input);
   bool isKeptAwake() { return type_.options.connections.keepAwake && audience() != nullptr; }
   /// What a caller gets for `failure` of an invocation that was rolled back.
   call::Failure explain(call::Failure failure, const Invocation& invocation) const;
@@ -232,7 +237,8 @@ class ActorInstance {
   bool isEnded_ = false;
   MonotonicTime usedBeforeSleep_;  // as it was when an idle one was to sleep
   bool wasCreated_ = false;
-  bool isMade_ = false;  // migrations and create() or load() are committed
+  bool isMade_ = false;      // migrations and create() or load() are committed
+  bool isHalfMade_ = false;  // turns of a creation are committed, and not the last one
   MonotonicTime lastUsed_;
   bool isLean_ = false;
   std::unique_ptr<sql::Database> database_;

@@ -158,6 +158,7 @@ Duration Invocation::timeLeft() const {
 Status Invocation::pause(FunctionRef<void()> wait) {
   // Code that tries again and again after it was told to stop must not keep the loop from the others.
   if (!inTurn_) fiber::yield();
+  if (inTurn_) SKEP_CHECK_OK(instance_.noteUnfinished());
   SKEP_CHECK_OK(commit());
   wait();
   return begin();

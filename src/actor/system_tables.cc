@@ -7,6 +7,7 @@ namespace skep::actor {
 namespace {
 
 constexpr std::int64_t kTablesVersion = 1;
+constexpr std::int64_t kUnderWay = 0;  // in place of the version
 
 constexpr std::string_view kTables = R"sql(
 CREATE TABLE IF NOT EXISTS _skep_version(id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL);
@@ -32,21 +33,31 @@ call::Failure migrationFailure(std::int64_t version, const Error& error) {
 
 }  // namespace
 
-Status prepareSystemTables(sql::Database& database, LazyTables& tables) {
+Result<Making> prepareSystemTables(sql::Database& database, LazyTables& tables) {
   SKEP_TRY(const sql::Rows found, database.execute("SELECT name FROM sqlite_schema WHERE type = "
                                                    "'table' AND name GLOB '_skep_*'"));
   if (!found.rows.empty()) {
     for (const auto& row : found.rows) tables.note(row[0].text());
     SKEP_TRY(const std::int64_t version, integerOf(database, "SELECT version FROM _skep_version"));
-    if (version == kTablesVersion) return {};
+    if (version == kTablesVersion) return Making::Ended;
+    if (version == kUnderWay) return Making::UnderWay;
     return Error{ErrorCode::VersionMismatch,
                  "database '" + database.name() + "' has actor tables of version " +
                      std::to_string(version) + "; this version of Skep knows version " +
                      std::to_string(kTablesVersion)};
   }
-  return database.asSystem([&]() -> Status {
+  SKEP_CHECK_OK(database.asSystem([&]() -> Status {
     SKEP_CHECK_OK(database.run(kTables));
     SKEP_CHECK_OK(database.execute("INSERT INTO _skep_version VALUES (1, ?)", {kTablesVersion}));
+    return {};
+  }));
+  return Making::Ended;
+}
+
+Status noteMaking(sql::Database& database, Making making) {
+  const std::int64_t version = making == Making::Ended ? kTablesVersion : kUnderWay;
+  return database.asSystem([&]() -> Status {
+    SKEP_CHECK_OK(database.execute("UPDATE _skep_version SET version = ?", {version}));
     return {};
   });
 }

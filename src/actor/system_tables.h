@@ -15,9 +15,14 @@
 
 namespace skep::actor {
 
-/// Makes the tables that every actor has where they are missing, and finds out about the others.
-/// VersionMismatch when a newer Skep has written them.
-Status prepareSystemTables(sql::Database& database, LazyTables& tables);
+/// Whether an actor's creation has been committed as a whole, or only turns of it.
+enum class Making : std::uint8_t { Ended, UnderWay };
+
+/// Makes the tables that every actor has where they are missing, and finds out about the others. UnderWay: a
+/// creation that has not ended has left them. VersionMismatch when a newer Skep has written them.
+Result<Making> prepareSystemTables(sql::Database& database, LazyTables& tables);
+/// Notes how far the actor's creation is: UnderWay with its first turns when it has several, Ended with its last.
+Status noteMaking(sql::Database& database, Making making);
 
 /// Applies the migrations that the database has not seen, in order. MigrationFailed, with the
 /// version, SQLite's code and the offset in the migration's text as metadata; also when the database
