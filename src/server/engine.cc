@@ -27,7 +27,11 @@ Engine::Engine(fiber::Loop& loop, std::unique_ptr<store::PageStore> store,
     : store_(std::move(store), loop.clock()),
       cache_(options.cacheBytes),
       pipeline_(loop, store_, pipelineOptions),
-      environment_(makeEnvironment(loop)) {}
+      environment_(makeEnvironment(loop)),
+      probe_(loop, [this]() -> Status {
+        const auto listed = store_.list("", "", 1);
+        return listed ? Status{} : listed.error();
+      }) {}
 
 Engine::~Engine() = default;
 
@@ -37,6 +41,7 @@ std::unique_ptr<vfs::Environment> Engine::makeEnvironment(fiber::Loop& loop) {
 }
 
 void Engine::close() {
+  probe_.close();
   pipeline_.close();
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "skep/fiber/loop.h"
+#include "skep/server/store_probe.h"
 #include "skep/server/store_url.h"
 #include "skep/store/commit_pipeline.h"
 #include "skep/store/measured_store.h"
@@ -38,10 +39,12 @@ class Engine {
   /// For another loop, on which the caller is.
   std::unique_ptr<vfs::Environment> makeEnvironment(fiber::Loop& loop);
   store::PageStore& store() { return store_; }
+  /// Whether the store answers, within StoreProbe::kPatience. A fiber of any loop. Suspends.
+  Status askStore() { return probe_.ask(); }
   store::StoreStats storeStats() const { return store_.stats(); }
   store::CommitPipelineStats pipelineStats() const { return pipeline_.stats(); }
 
-  /// Waits for what is under way in the pipeline. Suspends. Every database must be closed before.
+  /// Waits for what is under way in the pipeline, or asks the store. Suspends. Every database must be closed before.
   void close();
 
  private:
@@ -52,6 +55,7 @@ class Engine {
   vfs::PageCache cache_;
   store::CommitPipeline pipeline_;
   const std::unique_ptr<vfs::Environment> environment_;  // of the first loop
+  StoreProbe probe_;
 };
 
 }  // namespace skep::server

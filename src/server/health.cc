@@ -10,10 +10,10 @@ namespace skep::server {
 namespace {
 
 /// The store answers.
-std::optional<call::Failure> checkStore(store::PageStore& store) {
-  const auto listed = store.list("", "", 1);
-  if (listed) return std::nullopt;
-  return call::failureOf(listed.error(), "the store");
+std::optional<call::Failure> checkStore(Engine& engine) {
+  const Status answers = engine.askStore();
+  if (answers) return std::nullopt;
+  return call::failureOf(answers.error(), "the store");
 }
 
 }  // namespace
@@ -22,7 +22,7 @@ void addHealth(gateway::ServerOptions& options, Engine& engine, const actor::Hos
                Clock& clock, std::function<gateway::ServerStats()> gateway,
                std::function<std::uint64_t()> loopsHeld) {
   const MonotonicTime started = clock.monotonic();
-  options.notReady = [&engine] { return checkStore(engine.store()); };
+  options.notReady = [&engine] { return checkStore(engine); };
   options.metrics = [&engine, &host, &clock, started, gateway = std::move(gateway),
                      loopsHeld = std::move(loopsHeld)] {
     return formatMetrics(
