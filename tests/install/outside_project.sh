@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs Skep into a fresh directory, builds an example against that alone, and calls its actor.
+# Installs Skep into a fresh directory, builds examples against that alone, calls an actor of one of them, and
+# runs the test of the other, which has Skep's test kit.
 #
-#   outside_project.sh BUILD_DIRECTORY EXAMPLE_DIRECTORY
+#   outside_project.sh BUILD_DIRECTORY EXAMPLES_DIRECTORY
 set -euo pipefail
 build=$1
-example=$2
+examples=$2
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
@@ -16,11 +17,15 @@ if grep -rl "$build" "$work/prefix/lib/cmake"; then
 fi
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-cp -r "$example" "$work/source"
-cmake -S "$work/source" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" "${launcher[@]}" >"$work/configure.log"
-cmake --build "$work/build"
+for example in counter reminders; do
+  cp -r "$examples/$example" "$work/$example-source"
+  cmake -S "$work/$example-source" -B "$work/$example" -DCMAKE_PREFIX_PATH="$work/prefix" "${launcher[@]}" >"$work/configure.log"
+  cmake --build "$work/$example"
+done
 
-"$work/build/counter" --store memory: --listen 127.0.0.1:0 >"$work/output" &
+"$work/reminders/reminders_test"
+
+"$work/counter/counter" --store memory: --listen 127.0.0.1:0 >"$work/output" &
 server=$!
 for _ in $(seq 300); do
   port=$(sed -n 's|.*http://127.0.0.1:\([0-9]*\).*|\1|p' "$work/output")
