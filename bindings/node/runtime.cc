@@ -116,16 +116,17 @@ void Runtime::finishStart(Status started) {
 napi_value Runtime::stop() {
   napi_value promise = nullptr;
   napi_create_promise(env_, &stopping_, &promise);
-  close();
+  close(server::secondsOf(settings_.seconds.notice));
   return promise;
 }
 
 void Runtime::end() {
-  close();
+  close({});
 }
 
-void Runtime::close() {
-  node_.loop().spawn("stop", [this] {
+void Runtime::close(Duration notice) {
+  node_.loop().spawn("stop", [this, notice] {
+    if (server_ != nullptr && notice > Duration{}) giveNotice(notice);
     closeOnFiber();
     node_.call([this] {
       // The threads of the core end here; nothing of theirs is left to wait for.
@@ -139,10 +140,21 @@ void Runtime::close() {
   });
 }
 
+/// Lets those who distribute requests learn of the end, while all goes on. Suspends.
+void Runtime::giveNotice(Duration notice) {
+  onLoop(*coreLoops_.front(), [this, notice] {
+    server_->announceEnd();
+    fiber::sleepFor(notice);
+    return true;
+  });
+}
+
 /// In the reverse order of start(). Suspends.
 void Runtime::closeOnFiber() {
   stopWatching();
   if (server_ != nullptr) {
+    // So early that what the calls are told still leaves.
+    host_->stopCallsAfter(server::secondsOf(settings_.seconds.drain) * 9 / 10);
     onLoop(*coreLoops_.front(), [this] {
       server_->close();
       server_.reset();

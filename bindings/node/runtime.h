@@ -50,8 +50,9 @@ class Runtime {
   fiber::Loop& storeLoop();
   void watch();
   void stopWatching();
+  void giveNotice(Duration notice);
   void closeOnFiber();
-  void close();
+  void close(Duration notice);
   void finishStart(Status started);
 
   const napi_env env_;

@@ -60,7 +60,9 @@ export interface StartOptions {
   readonly closeSeconds?: number;
   /** A connection that is silent so long is asked for a sign. 30 */
   readonly pingSeconds?: number;
-  /** Time that requests get when the server ends. 10 */
+  /** Time after a signal, or `stop()`, in which `/ready` answers 503 and all else goes on. 0 */
+  readonly noticeSeconds?: number;
+  /** Time that requests get when the server ends; after nine tenths of it, calls are told to stop. 10 */
   readonly drainSeconds?: number;
   /** Whose pages may talk to this server besides its own. `loopback` */
   readonly allowedOrigins?: readonly string[];

@@ -27,7 +27,7 @@ let errors: string;
 let url: string;
 
 /** `listen`: where, when clients are to find it again. */
-async function start(listen = "0"): Promise<Client<Program>> {
+async function start(listen = "0", env: Record<string, string> = {}): Promise<Client<Program>> {
   errors = "";
   child = spawn(process.execPath, [program], {
     env: {
@@ -35,6 +35,7 @@ async function start(listen = "0"): Promise<Client<Program>> {
       SKEP_STORE: `embedded:${join(directory, "store")}`,
       SKEP_LISTEN: listen,
       SKEP_LOG_LEVEL: "warn",
+      ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -72,6 +73,30 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     expect(await again.counter.get("a").add(1)).toBe(6);
   },
 );
+
+test("at its end, calls that go on for too long are told to stop, and their callers hear of it", async () => {
+  await start("0", { SKEP_DRAIN_SECONDS: "1" });
+  const waits = once(lines, "line");
+  const waiting = fetch(`${url}/actors/counter/a/actions/wait`, { method: "POST", body: "[60000]" });
+  expect(await waits).toEqual(["waits"]);
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const response = await waiting;
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({ group: "actor", code: "shutting_down" });
+  await exited;
+});
+
+test("it gives notice of its end, and serves on meanwhile", async () => {
+  const client = await start("0", { SKEP_NOTICE_SECONDS: "1" });
+  const one = client.counter.getOrCreate("a");
+  expect((await fetch(`${url}/ready`)).status).toBe(200);
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  while ((await fetch(`${url}/ready`)).status === 200);
+  expect(await one.add(5)).toBe(5);
+  await exited;
+});
 
 test("what was acknowledged is there after a kill", async () => {
   const client = await start();

@@ -18,6 +18,12 @@ const counter = actor({
     },
     pid: () => process.pid,
     spin: (_c, ms) => spin(ms),
+    wait: (c, ms) =>
+      new Promise((resolve) => {
+        process.stdout.write("waits\n");
+        setTimeout(resolve, ms).unref();
+        c.abortSignal.addEventListener("abort", resolve);
+      }),
   },
   onSleep: () => process.stdout.write("asleep\n"),
 });
