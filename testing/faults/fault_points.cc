@@ -23,6 +23,7 @@ constexpr std::array<KindRow, kCallKinds> kKinds{{
     {CallKind::Log, "log"},
     {CallKind::VersionAt, "version_at"},
     {CallKind::Names, "names"},
+    {CallKind::Info, "info"},
     {CallKind::DueAlarms, "due_alarms"},
     {CallKind::Snapshot, "snapshot"},
     {CallKind::Commit, "commit"},
@@ -73,6 +74,7 @@ std::vector<FaultAction> actionsOf(CallKind kind) {
     case CallKind::Log:
     case CallKind::VersionAt:
     case CallKind::Names:
+    case CallKind::Info:
     case CallKind::DueAlarms:
     case CallKind::Snapshot:
       return {CrashBefore, Fail};

@@ -30,6 +30,7 @@ enum class CallKind : std::uint8_t {
   Log,         // readLog()
   VersionAt,   // versionAt()
   Names,       // list()
+  Info,        // info()
   DueAlarms,   // dueAlarms()
   Snapshot,    // snapshot(); what is read from it then counts as any other read
   Commit,      // a new version
@@ -43,7 +44,7 @@ enum class CallKind : std::uint8_t {
   Properties,  // properties alone
   Destroy,     // destroy()
 };
-inline constexpr std::size_t kCallKinds = 20;
+inline constexpr std::size_t kCallKinds = 21;
 
 enum class FaultAction : std::uint8_t {
   Before,    // Unavailable; not applied

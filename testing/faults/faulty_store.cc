@@ -356,9 +356,7 @@ Result<std::unique_ptr<store::PageStore>> FaultyStore::snapshot() {
 
 /// For whoever looks from outside: passes no fault points.
 Result<store::DatabaseInfo> FaultyStore::info(std::string_view name) {
-  if (process_->crashed) return crashedError();
-  Inside inside(network_.callsInside_);
-  return inner_.info(name);
+  return read<store::DatabaseInfo>(CallKind::Info, [&] { return inner_.info(name); });
 }
 
 // --- Removal

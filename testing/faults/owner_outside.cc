@@ -22,6 +22,7 @@ bool Owner::openAgain(Operation::Kind kind) {
 
 void Owner::lookAround() {
   const bool isKnown = lineage_.exactly && !lineage_.wasShared && !lineage_.mayBeGone;
+  const std::optional<store::Txid> before = lineage_.exactly;
   const auto snapshot = process_.store().snapshot();
   if (!snapshot) return expectCause(snapshot.error(), "snapshot");
   Result<store::ListPage> names = (*snapshot)->list("", "", kMost);
@@ -29,6 +30,18 @@ void Owner::lookAround() {
   const bool isListed = std::ranges::any_of(
       names->databases, [&](const auto& each) { return each.name == lineage_.name; });
   if (!isListed && isKnown && *lineage_.exactly > 0) fail("the store does not list it");
+  Result<store::DatabaseInfo> info = (*snapshot)->info(lineage_.name);
+  if (info) {
+    // Other owners may have come and gone since the snapshot was taken.
+    if (isKnown && before == lineage_.exactly && info->head.txid != *before) {
+      fail("the store has it at " + std::to_string(info->head.txid) + ", not at " +
+           std::to_string(*before));
+    }
+  } else if (info.error().code != ErrorCode::NotFound) {
+    return expectCause(info.error(), "info");
+  } else if (isListed) {
+    fail("the store lists it and tells nothing of it");
+  }
 
   constexpr std::int64_t kEver = std::numeric_limits<std::int64_t>::max();
   Result<std::vector<store::DueAlarm>> due = process_.store().dueAlarms(kEver, kMost);
