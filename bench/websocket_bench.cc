@@ -1,5 +1,5 @@
 // WebSockets: round trips, pipelined calls, broadcasts, and what an idle one costs. The server is a process
-// of its own; the clients are this one.
+// of its own, on the embedded store; the clients are this one.
 //
 //   build/bench/websocket_bench                one line for each measurement
 //   build/bench/websocket_bench 20000          that many idle sockets (5000); `ulimit -n` must be 300 more
@@ -16,14 +16,15 @@
 #include <ctime>
 #include <string_view>
 
+#include "databases.h"
 #include "server_process.h"
 #include "skep/actor/host.h"
 #include "skep/api/definition.h"
-#include "skep/backend/memory/memory_store.h"
 #include "skep/base/log.h"
 #include "skep/fiber/loop.h"
 #include "skep/gateway/server.h"
-#include "skep/store/commit_pipeline.h"
+#include "skep/server/engine.h"
+#include "skep/testing/temp_directory.h"
 #include "websocket_load.h"
 
 namespace skep::bench {
@@ -48,26 +49,30 @@ struct Room : Actor {
   }
 };
 
-void runServer(const std::function<void(std::uint16_t)>& listens) {
+void serveRoom(const std::string& directory, const std::function<void(std::uint16_t)>& listens) {
   SystemClock clock;
   fiber::runOnFreshLoop(clock, [&](fiber::Loop& loop) {
-    backend::MemoryStore store(clock);
-    store::CommitPipeline pipeline(loop, store);
-    vfs::PageCache cache(64 * 1024 * 1024);
-    vfs::Environment environment{loop, store, pipeline, cache, {}};
+    const auto url = must(server::parseStoreUrl("embedded:" + directory + "/store"));
+    auto engine = must(server::Engine::open(loop, url, {}));
     actor::Registry registry;
-    SKEP_CHECK(registry.add(actorType<Room>("room")).ok());
-    actor::Host host(registry, {&environment});
+    must(registry.add(actorType<Room>("room")));
+    actor::Host host(registry, {&engine->environment()});
+    host.start();
     gateway::Server server(loop, host, {.port = 0});
-    SKEP_CHECK(server.listen().ok());
+    must(server.listen());
     listens(server.port());
     while (true) fiber::sleepFor(std::chrono::hours(1));  // until it is killed
   });
 }
 
+class RoomServer : testing::TempDirectory, public ServerProcess {
+ public:
+  RoomServer() : ServerProcess([this](const auto& listens) { serveRoom(path(), listens); }) {}
+};
+
 using Sockets = std::vector<std::unique_ptr<LoadSocket>>;
 
-Sockets connect(const ServerProcess& server, std::size_t count, const std::string& message) {
+Sockets connect(const RoomServer& server, std::size_t count, const std::string& message) {
   Sockets sockets;
   for (std::size_t i = 0; i < count; ++i) {
     sockets.push_back(
@@ -93,7 +98,7 @@ double secondsSince(Clock::time_point start) {
 }
 
 void measureRoundTrip() {
-  ServerProcess server(&runServer);
+  const RoomServer server;
   const Sockets sockets = connect(server, 1, R"({"type":"connect"})");
   std::vector<double> micros;
   for (std::uint64_t id = 0; id < 30'000; ++id) {
@@ -109,7 +114,7 @@ void measureRoundTrip() {
 }
 
 void measurePipelined(std::size_t connections, std::uint64_t window) {
-  ServerProcess server(&runServer);
+  const RoomServer server;
   const Sockets sockets = connect(server, connections, R"({"type":"connect"})");
   std::string burst;
   for (std::uint64_t id = 0; id < window; ++id) burst += callFrame("echo", id);
@@ -133,7 +138,7 @@ void measurePipelined(std::size_t connections, std::uint64_t window) {
 }
 
 void measureBroadcast(std::size_t subscribers, std::uint64_t window) {
-  ServerProcess server(&runServer);
+  const RoomServer server;
   Sockets sockets = connect(server, subscribers, R"({"type":"connect","subscribe":["post"]})");
   sockets.push_back(std::make_unique<LoadSocket>(server.port(), "/actors/room/lobby/connect",
                                                  R"({"type":"connect"})"));
@@ -249,7 +254,7 @@ class IdleClients {
 
 /// What idle sockets cost, and that each of them still gets what is broadcast.
 void measureIdle(std::size_t count) {
-  ServerProcess server(&runServer);
+  const RoomServer server;
   const std::string hello = R"({"type":"connect","subscribe":["post"]})";
   const Sockets first = connect(server, 200, hello);  // what the first ones bring with them
   const std::size_t before = server.residentBytes();
