@@ -180,6 +180,21 @@ TEST_F(ClusterProcesses, any_node_answers_for_every_actor_and_each_actor_has_one
   EXPECT_NE(owners().find("node-3"), std::string::npos) << owners();
 }
 
+TEST_F(ClusterProcesses, what_a_live_node_owns_is_not_removed_behind_its_back) {
+  nodes_.push_back(start("node-1"));
+  HttpClient client(nodes_[0].port);
+  EXPECT_EQ(client.call(actorName(0), "increment", "[5]"), "5");
+  const auto remove = [&] {
+    return ChildProcess({SKEP_COMMAND, "rm", actorName(0), "--yes", "--store", postgres_.url()})
+        .wait();
+  };
+  EXPECT_EQ(remove(), 1);
+  EXPECT_EQ(client.call(actorName(0), "value"), "5");
+  ASSERT_EQ(::kill(nodes_[0].process->pid(), SIGTERM), 0);
+  EXPECT_EQ(nodes_[0].process->wait(), 0);
+  EXPECT_EQ(remove(), 0);
+}
+
 TEST_F(ClusterProcesses,
        a_killed_nodes_actors_are_back_elsewhere_and_nothing_acknowledged_is_lost) {
   startThree();

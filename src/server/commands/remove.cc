@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* kExamples =
     R"(There is no way back: keep a copy with `skep export` first. At a terminal the command asks; in a script --yes is needed.
-A process that has the database open cannot write to it any more.
+A process that has the database open cannot write to it any more. What a node of a cluster owns is refused: let
+the node remove it, with `skep actors destroy`.
 
 Examples:
   skep rm tenant/acme
@@ -27,6 +28,22 @@ bool isConfirmed(const std::string& name) {
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+/// OwnedElsewhere, with the node's name: it would go on to answer from what it has in memory.
+Status checkUnowned(store::PageStore& store, const std::string& name) {
+  store::Membership* const membership = store.membership();
+  if (membership == nullptr) return {};
+  SKEP_TRY(const store::DatabaseInfo info, store.info(name));
+  if (info.owner == 0) return {};
+  SKEP_TRY(const std::vector<store::NodeInfo> nodes, membership->nodes());
+  for (const store::NodeInfo& node : nodes) {
+    if (node.incarnation != info.owner || !store::isAlive(node.state)) continue;
+    return Error{ErrorCode::OwnedElsewhere,
+                 "node '" + node.facts.name + "' owns '" + name +
+                     "': ask any node to remove it, with `skep actors destroy`"};
+  }
+  return {};
 }
 
 int runRemove(CommandContext& context, const RemoveOptions& options) {
@@ -45,7 +62,9 @@ int runRemove(CommandContext& context, const RemoveOptions& options) {
         exitCode = kExitFailed;
         continue;
       }
-      if (const Status removed = engine.store().destroy(name); !removed.ok()) {
+      Status removed = checkUnowned(engine.store(), name);
+      if (removed) removed = engine.store().destroy(name);
+      if (!removed) {
         bar.finish();
         exitCode = fail(context, removed.error());
       }
